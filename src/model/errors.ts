@@ -1,0 +1,59 @@
+/** What went wrong, as a word that code can switch on. */
+export type ErrorCode =
+  | 'usage'
+  | 'settings'
+  | 'refused'
+  | 'unreachable'
+  | 'unauthorised'
+  | 'denied'
+  | 'unsupported'
+  | 'missing'
+  | 'conflict'
+  | 'stale-plan'
+  | 'store'
+  | 'record'
+  | 'stopped'
+  | 'internal';
+
+interface ErrorDetails {
+  readonly stage?: string | undefined;
+  readonly store?: string | undefined;
+  readonly retryable?: boolean | undefined;
+  readonly next?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class. Its message says what failed and where; `next` is the command or setting to use now.
+ * Neither ever holds a secret or a record's content.
+ */
+export class MigrateError extends Error {
+  override readonly name = 'MigrateError';
+  readonly code: ErrorCode;
+  /** The stage it came from, where one is known. */
+  readonly stage: string | undefined;
+  /** The store's address without credentials. */
+  readonly store: string | undefined;
+  /** True where the same request may succeed later. */
+  readonly retryable: boolean;
+  /** What to type or change now. */
+  readonly next: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.stage = details.stage;
+    this.store = details.store;
+    this.retryable = details.retryable ?? false;
+    this.next = details.next;
+  }
+}
+
+/** The text of anything that was thrown, without its stack. */
+export function errorText(error: unknown): string {
+  if (error instanceof AggregateError) {
+    return [error.message, ...error.errors.map(errorText)].filter((text) => text !== '').join('; ');
+  }
+  if (error instanceof Error) return error.message === '' ? error.name : error.message;
+  return String(error);
+}

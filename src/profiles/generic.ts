@@ -1,0 +1,13 @@
+import type { Profile } from './profile.ts';
+import { ragApi } from './rag-api.ts';
+
+/** Claims no key of its own: everything comes from `--key-template` and `--qdrant-field`. */
+export const generic: Profile = {
+  name: 'generic',
+  keyTemplates: [],
+  configKeyTemplates: [],
+  forbiddenInIds: '',
+  qdrantField: 'tenant',
+  pointIdSchemes: [],
+  config: ragApi.config,
+};

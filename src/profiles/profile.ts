@@ -1,0 +1,33 @@
+/** What belongs to a tenant in an application's stores, as data. */
+export interface Profile {
+  readonly name: string;
+  /** Redis keys. `{tenant}` stands for the id, a trailing `*` for any rest. */
+  readonly keyTemplates: readonly string[];
+  /** Redis keys that the config stage owns: the redis stage leaves them alone. */
+  readonly configKeyTemplates: readonly string[];
+  /** Characters that no tenant id of this application may hold. */
+  readonly forbiddenInIds: string;
+  /** Qdrant payload field that holds the tenant. */
+  readonly qdrantField: string;
+  /** How Qdrant point ids may derive from the tenant. */
+  readonly pointIdSchemes: readonly PointIdScheme[];
+  /** Config API. */
+  readonly config: ConfigShape;
+}
+
+/** `uuid-v4(sha256(tenant + payload[field])[0:16])`: LightRAG's scheme. */
+export interface PointIdScheme {
+  readonly name: string;
+  readonly kind: 'sha256-uuid4';
+  /** Payload field that follows the tenant in the hash. */
+  readonly payloadField: string;
+}
+
+export interface ConfigShape {
+  /** Path of a tenant's config; `{tenant}` is percent-encoded. */
+  readonly path: string;
+  /** The fields that PUT takes; only these are sent and compared. */
+  readonly sections: readonly string[];
+  /** Members at the top of a section that the API masks. */
+  readonly maskedMembers: readonly string[];
+}

@@ -1,0 +1,33 @@
+import type { Profile } from './profile.ts';
+
+/** LightRAG 1.5's key-value namespaces: `{workspace}_{namespace}:{id}`. */
+const LIGHTRAG_NAMESPACES = [
+  'full_docs',
+  'text_chunks',
+  'llm_response_cache',
+  'full_entities',
+  'full_relations',
+  'entity_chunks',
+  'relation_chunks',
+  'doc_status',
+] as const;
+
+/** The guide's application: a retrieval API on LightRAG. */
+export const ragApi: Profile = {
+  name: 'rag-api',
+  keyTemplates: [
+    ...LIGHTRAG_NAMESPACES.flatMap((namespace) => [`{tenant}_${namespace}:*`, `{tenant}_${namespace}__sched:*`]),
+    '{tenant}:*',
+    'task:{tenant}:*',
+    'batch:{tenant}:*',
+  ],
+  configKeyTemplates: ['tenant:config:{tenant}'],
+  forbiddenInIds: ':',
+  qdrantField: 'workspace_id',
+  pointIdSchemes: [{ name: 'LightRAG', kind: 'sha256-uuid4', payloadField: 'id' }],
+  config: {
+    path: '/tenants/{tenant}/config',
+    sections: ['llm_config', 'embedding_config', 'rerank_config', 'ds_ocr_config', 'mineru_config', 'custom_prompts'],
+    maskedMembers: ['api_key', 'api_token'],
+  },
+};

@@ -1,0 +1,187 @@
+import type { Json } from '../model/json.ts';
+import type { Move } from '../model/move.ts';
+import type { Profile } from '../profiles/profile.ts';
+
+/** The stores' parts of a run, in the order in which they run. Also the names in reports and undo logs. */
+export type StageName = 'config' | 'redis' | 'qdrant' | 'graph';
+
+/** One store's part of a run. Called in order by the orchestrator, never by another stage. */
+export interface Stage<R, W extends R, P extends StagePlan = StagePlan> {
+  readonly name: StageName;
+  /**
+   * What forbids the run, read from the store; changes nothing. `probe` is given in a real run only: with it the right to
+   * write is tried on something that does not exist. Runs in every stage even after one has a problem.
+   */
+  preflight(moves: readonly Move[], ctx: PlanContext<R>, probe?: W): Promise<readonly Problem[]>;
+  /** What would be done, read only. The result is JSON: it is printed, stored and then executed. */
+  plan(moves: readonly Move[], ctx: PlanContext<R>): Promise<P>;
+  /** Does what the plan says. Idempotent: safe to call again after a crash anywhere. */
+  apply(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
+  /** Differences between what the plan promised and what the store holds. Enumerates for itself, never as apply does. */
+  verify(plan: P, phase: VerifyPhase, ctx: PlanContext<R>): Promise<readonly Finding[]>;
+  /** The destructive tail, after every stage has verified. Idempotent. */
+  finalize(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
+  /** Takes back what the undo log names, with the value it has now. Legal from any phase, idempotent. */
+  undo(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
+}
+
+/** `applied`: sources that equal their targets may still stand; `finalized`: they may not. */
+export type VerifyPhase = 'applied' | 'finalized';
+
+/** What a reading step is given. */
+export interface PlanContext<R> {
+  readonly store: R;
+  readonly profile: Profile;
+  readonly options: StageOptions;
+  /** Aborted when the run shall stop: reading loops throw at their next page, requests under way are finished. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly emit: (event: StageEvent) => void;
+}
+
+/** What a writing step is given. */
+export interface ApplyContext<W> extends PlanContext<W> {
+  /**
+   * Awaited before every batch of `units` records. The one place where signals, pauses and limits act:
+   * it rejects when the run must stop, and then no further batch may be sent.
+   */
+  permit(units: number): Promise<void>;
+  readonly undo: UndoPort;
+}
+
+/** The record from which a stage can take back what it did. */
+export interface UndoPort {
+  /** Resolves when the entries are durable; only then may the batch be sent. */
+  append(entries: readonly Json[]): Promise<BatchId>;
+  /** All batches of this stage in this run, newest first. */
+  read(): AsyncIterable<UndoBatch>;
+}
+
+/** Names one durable batch of one stage: 1, 2, 3 … */
+export type BatchId = number;
+
+export interface UndoBatch {
+  readonly id: BatchId;
+  readonly entries: readonly Json[];
+}
+
+/** Milliseconds since the epoch; handed in so that no stage reads a clock of its own. */
+export interface Clock {
+  now(): number;
+}
+
+/** Settings that change what a stage does. No secret is among them. */
+export interface StageOptions {
+  /** Records in one request; undefined leaves the choice to the stage. */
+  readonly batchSize?: number | undefined;
+  /** Go on where source and target both have data. */
+  readonly merge: boolean;
+  /** An unfinished run of the same move is being continued: data at both ends is expected. */
+  readonly continuing: boolean;
+  readonly onConflict: 'fail' | 'skip';
+  readonly verify: VerifyDepth;
+  /** Seed of the samples. */
+  readonly seed: number;
+  readonly failOnUnclaimed: boolean;
+  readonly deleteSourceConfig: boolean;
+}
+
+/** `counts` compares counts; `sample` also a seeded sample of the content; `full` all of it. */
+export type VerifyDepth = 'counts' | 'sample' | 'full';
+
+/** The common part of a stage's plan. Plain JSON. */
+export interface StagePlan {
+  readonly stage: StageName;
+  /** What a record is called: `keys`, `points`, `nodes`, `config records`. */
+  readonly unit: string;
+  /** One entry for each move, in the run's order. */
+  readonly moves: readonly MoveCounts[];
+  /** Sample renames with counts. */
+  readonly shapes: readonly ShapeCount[];
+  /** Source records whose target is taken by different content. */
+  readonly conflicts: number;
+  /** Things the operator should know that do not stop the run. */
+  readonly notices: readonly Finding[];
+  /** Why the run would be refused. */
+  readonly problems: readonly Problem[];
+  /** Expected time of apply in ms, from a short measured probe. */
+  readonly estimateMs: number;
+  /** What the plan's digest covers beside settings: server version, schema, key shapes; never counts. */
+  readonly basis: Json;
+}
+
+export interface MoveCounts {
+  readonly source: string;
+  readonly target: string;
+  /** Records that belong to the source now. */
+  readonly found: number;
+  /** Records that stand under the target now. */
+  readonly atTarget: number;
+}
+
+export interface ShapeCount {
+  readonly from: string;
+  readonly to: string;
+  readonly count: number;
+}
+
+/** Why a run is refused before anything is written. */
+export interface Problem {
+  readonly stage: StageName | 'run';
+  /** A stable word, such as `unreachable`, `both-have-data`. */
+  readonly code: string;
+  /** What is wrong and where. */
+  readonly message: string;
+  /** What to do: the flag to set, the command to type. */
+  readonly fix: string;
+}
+
+/** Something that plan or verify saw. */
+export interface Finding {
+  readonly stage: StageName;
+  /** A stable word, such as `left-behind`, `count`, `content`, `unclaimed`, `ids-derived-from-tenant`. */
+  readonly kind: string;
+  /** A `difference` makes the run fail (exit 2 or 4); a `notice` stands in the report and changes no exit code. */
+  readonly severity: 'difference' | 'notice';
+  readonly message: string;
+  /** The shape, collection, label or field it is about. */
+  readonly where?: string | undefined;
+  readonly count?: number | undefined;
+  /** A few names of records; never their content. */
+  readonly samples?: readonly string[] | undefined;
+  /** The flag or command that would settle it. */
+  readonly fix?: string | undefined;
+  /** Apply can settle it by running again: records that appeared at the source meanwhile. */
+  readonly drainable?: boolean | undefined;
+}
+
+/** A batch that is done, with what became of its records (numbers of records in this batch only). */
+export interface Checkpoint {
+  readonly batch: BatchId;
+  readonly moved: number;
+  /** Left as they are on purpose: equal at both ends, or a conflict under `--on-conflict skip`. */
+  readonly skipped?: number;
+  readonly conflicts?: number;
+  readonly failed?: number;
+  /** Gone at the source before they could be moved: expired or deleted meanwhile. */
+  readonly vanished?: number;
+}
+
+/** What a stage says while it works. */
+export type StageEvent =
+  | { readonly type: 'total'; readonly stage: StageName; readonly total: number; readonly unit: string }
+  | { readonly type: 'progress'; readonly stage: StageName; readonly done: number; readonly total: number }
+  | { readonly type: 'note'; readonly stage: StageName; readonly text: string }
+  | {
+      readonly type: 'record-failed';
+      readonly stage: StageName;
+      readonly record: string;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'retry';
+      readonly stage: StageName;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    };
