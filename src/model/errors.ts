@@ -57,3 +57,8 @@ export function errorText(error: unknown): string {
   if (error instanceof Error) return error.message === '' ? error.name : error.message;
   return String(error);
 }
+
+/** The reason with which a run is told to stop; the signal's name is in its message. */
+export function stopReason(signal: string): MigrateError {
+  return new MigrateError('stopped', `stopped by ${signal}`);
+}

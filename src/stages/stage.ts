@@ -23,6 +23,8 @@ export interface Stage<R, W extends R, P extends StagePlan = StagePlan> {
   finalize(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
   /** Takes back what the undo log names, with the value it has now. Legal from any phase, idempotent. */
   undo(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
+  /** Ids of tenants in the store, as far as that is cheap to tell: to suggest near ones when an id is unknown. */
+  tenants?(ctx: PlanContext<R>): Promise<readonly string[]>;
 }
 
 /** `applied`: sources that equal their targets may still stand; `finalized`: they may not. */
@@ -100,6 +102,8 @@ export interface StagePlan {
   readonly shapes: readonly ShapeCount[];
   /** Source records whose target is taken by different content. */
   readonly conflicts: number;
+  /** True where every source record already stands at the target as it should: apply would change nothing. */
+  readonly settled?: boolean;
   /** Things the operator should know that do not stop the run. */
   readonly notices: readonly Finding[];
   /** Why the run would be refused. */

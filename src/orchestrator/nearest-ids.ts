@@ -1,0 +1,23 @@
+import { distance } from 'fastest-levenshtein';
+import type { BoundStage, CommonContext } from './bound-stage.ts';
+
+const MOST_NAMED = 3;
+
+/** Up to three tenant ids that the stores hold and that are close to `id`, closest first. */
+export async function nearestIds(
+  id: string,
+  stages: readonly BoundStage[],
+  common: CommonContext,
+): Promise<readonly string[]> {
+  const known = new Set<string>();
+  for (const found of await Promise.allSettled(stages.map((stage) => stage.tenants(common)))) {
+    // A store that cannot tell leaves the hint shorter; its own problems are reported elsewhere.
+    if (found.status === 'fulfilled') for (const tenant of found.value) known.add(tenant);
+  }
+  return [...known]
+    .map((tenant) => ({ tenant, steps: distance(tenant.toLowerCase(), id.toLowerCase()) }))
+    .filter(({ tenant, steps }) => steps <= Math.max(2, Math.ceil(id.length / 2)) || tenant.includes(id))
+    .sort((a, b) => a.steps - b.steps || (a.tenant < b.tenant ? -1 : 1))
+    .slice(0, MOST_NAMED)
+    .map(({ tenant }) => tenant);
+}

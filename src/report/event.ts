@@ -1,0 +1,27 @@
+import type { Move } from '../model/move.ts';
+import type { Finding, Problem, StageEvent, StageName } from '../stages/stage.ts';
+import type { RunPlan, RunReport, StageRow } from './report.ts';
+
+/** Everything that a run says, in the order in which it happens. Reporters are functions of these alone. */
+export type RunEvent =
+  | StageEvent
+  | {
+      readonly type: 'run-started';
+      readonly command: RunCommand;
+      readonly runId: string;
+      readonly moves: readonly Move[];
+      readonly dryRun: boolean;
+      readonly continuing: boolean;
+    }
+  | { readonly type: 'phase'; readonly phase: RunPhase; readonly stages: readonly StageName[] }
+  | { readonly type: 'planned'; readonly plan: RunPlan }
+  | { readonly type: 'stage-started'; readonly stage: StageName; readonly phase: RunPhase }
+  | { readonly type: 'stage-finished'; readonly stage: StageName; readonly phase: RunPhase; readonly row: StageRow }
+  | { readonly type: 'finding'; readonly finding: Finding }
+  | { readonly type: 'problem'; readonly problem: Problem }
+  | { readonly type: 'stopping'; readonly signal: string }
+  | { readonly type: 'run-finished'; readonly report: RunReport };
+
+export type RunCommand = 'move' | 'plan' | 'apply' | 'verify';
+
+export type RunPhase = 'preflight' | 'plan' | 'apply' | 'verify' | 'finalize' | 'undo';

@@ -1,0 +1,36 @@
+import type { StageName } from '../stages/stage.ts';
+
+/** Stages as people read them, in the guide's words. */
+export const STAGE_TITLES: Readonly<Record<StageName, { readonly short: string; readonly long: string }>> = {
+  config: { short: 'Tenant Config', long: 'tenant config' },
+  redis: { short: 'Redis', long: 'Redis keys' },
+  qdrant: { short: 'Qdrant', long: 'Qdrant points' },
+  graph: { short: 'Graph', long: 'graph nodes' },
+};
+
+/** 38491 → `38,491`. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
+
+/** `1 key`, `2 keys`: units are given in the plural. */
+export function units(value: number, unit: string): string {
+  return `${count(value)} ${value === 1 ? unit.replace(/s$/, '') : unit}`;
+}
+
+/** 950 → `950 ms`, 12345 → `12.3 s`, 125000 → `2 m 05 s`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1_000);
+  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
+}
+
+/** Text from a store, harmless on a terminal: control characters are shown as `\x1b`. */
+export function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
+  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}

@@ -1,0 +1,55 @@
+import type { ChalkInstance } from 'chalk';
+import { moveText } from '../model/move.ts';
+import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
+import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import type { RunPlan } from './report.ts';
+
+const MOST_SHAPES = 25;
+
+/** The plan for people: what would move, what would not, and why it might be refused. */
+export function planText(plan: RunPlan, problems: readonly Problem[], paint: ChalkInstance): string {
+  const lines = [
+    paint.bold(`Plan: ${plan.moves.map((move) => clean(moveText(move))).join(', ')}`),
+    '  This moves the tenant: afterwards the source id has no data left (the guide’s script copied it).',
+    '  It claims only what belongs to the tenant, not every name that contains the id,',
+    '  and it refuses to merge into a target that has data of its own.',
+    '',
+    ...plan.stages.flatMap((stage) => [...stageLines(stage, paint), '']),
+    ...problems.flatMap((problem) => problemLines(problem, paint)),
+  ];
+  return lines.join('\n').trimEnd();
+}
+
+function stageLines(plan: StagePlan, paint: ChalkInstance): readonly string[] {
+  const found = plan.moves.reduce((sum, move) => sum + move.found, 0);
+  const atTarget = plan.moves.reduce((sum, move) => sum + move.atTarget, 0);
+  const shapes = plan.shapes.slice(0, MOST_SHAPES);
+  const width = Math.max(0, ...shapes.map((shape) => shapeText(shape).length));
+  return [
+    paint.bold(STAGE_TITLES[plan.stage].short),
+    `  found ${units(found, plan.unit)}, at the target ${count(atTarget)}, conflicts ${count(plan.conflicts)}, about ${duration(plan.estimateMs)}`,
+    ...shapes.map((shape) => `    ${shapeText(shape).padEnd(width)}  ${count(shape.count).padStart(9)}`),
+    ...(plan.shapes.length > MOST_SHAPES ? [`    and ${plan.shapes.length - MOST_SHAPES} more shapes`] : []),
+    ...plan.notices.flatMap((notice) => findingLines(notice, paint)),
+  ];
+}
+
+function shapeText({ from, to }: { from: string; to: string }): string {
+  return clean(`${from} → ${to}`);
+}
+
+/** A finding in one or two lines. */
+export function findingLines(finding: Finding, paint: ChalkInstance): readonly string[] {
+  const mark = finding.severity === 'difference' ? paint.red('✗') : paint.yellow('!');
+  const samples = (finding.samples ?? []).slice(0, 5).map(clean).join(', ');
+  return [
+    `  ${mark} ${clean(`${STAGE_TITLES[finding.stage].short}: ${finding.message}`)}${samples === '' ? '' : paint.dim(` (${samples})`)}`,
+    ...(finding.fix === undefined ? [] : [`      ${paint.cyan(clean(finding.fix))}`]),
+  ];
+}
+
+/** A problem with what to do about it. */
+export function problemLines(problem: Problem, paint: ChalkInstance): readonly string[] {
+  const where = problem.stage === 'run' ? '' : `${STAGE_TITLES[problem.stage].short}: `;
+  return [`${paint.red('✗')} ${clean(`${where}${problem.message}`)}`, `    ${paint.cyan(clean(problem.fix))}`];
+}

@@ -1,0 +1,79 @@
+import type { Move } from '../model/move.ts';
+import type { Profile } from '../profiles/profile.ts';
+import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
+import type { RunCommand } from './event.ts';
+
+/** The plan of a run as a document: printed, stored, and executed by `apply`. */
+export interface RunPlan {
+  readonly schema: 'tenant-migrate/plan@1';
+  readonly toolVersion: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly moves: readonly Move[];
+  readonly profile: Profile;
+  readonly options: Pick<
+    StageOptions,
+    'merge' | 'onConflict' | 'verify' | 'seed' | 'batchSize' | 'failOnUnclaimed' | 'deleteSourceConfig'
+  >;
+  readonly stages: readonly StagePlan[];
+  /** SHA-256 over what must not change between plan and apply: moves, profile, versions, schema, key shapes; no counts. */
+  readonly digest: string;
+  /** SHA-256 over the whole document but this member: an edited plan is refused. */
+  readonly checksum: string;
+}
+
+/** What became of one stage. */
+export interface StageRow {
+  readonly name: StageName;
+  readonly status: 'not-run' | 'done' | 'skipped' | 'failed' | 'undone' | 'undo-failed';
+  /** What a record is called. */
+  readonly unit: string;
+  readonly found: number;
+  readonly atTarget: number;
+  readonly moved: number;
+  readonly skipped: number;
+  readonly conflicts: number;
+  readonly failed: number;
+  readonly vanished: number;
+  /** Time spent in this stage, ms, all phases together. */
+  readonly ms: number;
+  /** Time of each phase, ms. */
+  readonly phases: Readonly<Record<string, number>>;
+  readonly estimateMs: number;
+  readonly shapes: readonly ShapeCount[];
+}
+
+/** How a run ended. */
+export type Outcome =
+  | 'done'
+  | 'nothing-to-do'
+  | 'planned'
+  | 'verified'
+  | 'differences'
+  | 'refused'
+  | 'failed'
+  | 'stopped';
+
+/** The one versioned document that `--json` prints and the run folder keeps. Holds no secret and no record's content. */
+export interface RunReport {
+  readonly schema: 'tenant-migrate/report@1';
+  readonly toolVersion: string;
+  readonly runId: string;
+  readonly command: RunCommand;
+  readonly moves: readonly Move[];
+  readonly dryRun: boolean;
+  readonly outcome: Outcome;
+  readonly exitCode: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly ms: number;
+  readonly stages: readonly StageRow[];
+  readonly problems: readonly Problem[];
+  readonly findings: readonly Finding[];
+  /** What went wrong, where the run failed. */
+  readonly error: string | null;
+  /** What the run was told in words: what was done, what state is left. */
+  readonly message: string;
+  /** The command to type now, or null where nothing is left to do. */
+  readonly next: string | null;
+}

@@ -1,0 +1,99 @@
+import type { ChalkInstance } from 'chalk';
+import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import { findingLines, problemLines } from './plan-text.ts';
+import type { RunReport, StageRow } from './report.ts';
+
+const RULE = '='.repeat(60);
+const MOST_FINDINGS = 50;
+
+/** The guide's summary block, with what was found and what to type next. */
+export function summaryText(report: RunReport, paint: ChalkInstance): string {
+  const differences = report.findings.filter(({ severity }) => severity === 'difference');
+  const notices = report.findings.filter(({ severity }) => severity === 'notice');
+  const refused = report.outcome === 'refused';
+  return [
+    ...(refused
+      ? []
+      : [RULE, title(report), RULE, ...report.stages.flatMap((row) => rowLines(row, report, paint)), RULE, '']),
+    ...problemsOf(report, paint),
+    ...[...differences, ...(refused ? [] : notices)]
+      .slice(0, MOST_FINDINGS)
+      .flatMap((finding) => findingLines(finding, paint)),
+    ...(report.findings.length > MOST_FINDINGS
+      ? [`  and ${report.findings.length - MOST_FINDINGS} more findings in the report`]
+      : []),
+    ending(report, paint),
+    ...(report.next === null || report.problems.length > 0 ? [] : [`   next: ${paint.cyan(clean(report.next))}`]),
+  ].join('\n');
+}
+
+function title({ command, dryRun }: RunReport): string {
+  if (command === 'verify') return 'Verification Summary';
+  return dryRun || command === 'plan' ? 'Dry Run Summary' : 'Migration Summary';
+}
+
+function problemsOf(report: RunReport, paint: ChalkInstance): readonly string[] {
+  return report.problems.flatMap((problem) => problemLines(problem, paint));
+}
+
+function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): readonly string[] {
+  const { short } = STAGE_TITLES[row.name];
+  if (row.status === 'skipped') return [`${short}: ${paint.dim('skipped')}`];
+  if (row.status === 'not-run' && report.outcome !== 'planned') return [`${short}: ${paint.dim('not run')}`];
+  const extras = [
+    row.skipped > 0 ? `skipped: ${count(row.skipped)}` : '',
+    row.conflicts > 0 ? `conflicts: ${count(row.conflicts)}` : '',
+    row.vanished > 0 ? `expired or deleted meanwhile: ${count(row.vanished)}` : '',
+    `failed: ${count(row.failed)}`,
+  ].filter((text) => text !== '');
+  if (report.outcome === 'planned')
+    return [`${short}: would move ${units(row.found, row.unit)}, about ${duration(row.estimateMs)}`];
+  if (report.command === 'verify')
+    return [`${short}: ${mark(row)} ${units(row.atTarget, row.unit)} at the target, ${count(row.found)} at the source`];
+  if (row.name === 'config') return [`${short}: ${mark(row)} ${row.status === 'failed' ? 'failed' : configText(row)}`];
+  return [
+    `${short}: ${mark(row)} ${count(row.moved)}/${units(row.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
+  ];
+}
+
+function configText(row: StageRow): string {
+  if (row.moved > 0) return 'Created';
+  return row.found === 0 && row.atTarget === 0 ? 'none' : 'already there';
+}
+
+function mark(row: StageRow): string {
+  return row.status === 'done' ? '✅' : row.status === 'failed' ? '❌' : '·';
+}
+
+function ending(report: RunReport, paint: ChalkInstance): string {
+  const message = clean(report.message);
+  const time = duration(report.ms);
+  switch (report.outcome) {
+    case 'done':
+      return paint.green(`✅ Migration completed in ${time}: ${message}`);
+    case 'nothing-to-do':
+      return paint.green(`✅ ${message}`);
+    case 'verified':
+      return paint.green(`✅ Verified in ${time}: ${message}`);
+    case 'planned':
+      return `${message} (${time})`;
+    case 'refused':
+      return paint.red(`❌ ${message} (exit ${report.exitCode})`);
+    case 'differences':
+    case 'failed':
+      return paint.red(`❌ ${message} (exit ${report.exitCode})\n   ${leftState(report)}`);
+    case 'stopped':
+      return paint.yellow(
+        `⏸ ${message}: what was begun is finished and recorded (exit ${report.exitCode})\n   ${leftState(report)}`,
+      );
+  }
+}
+
+/** What was moved so far, where a run did not come to its end. */
+function leftState(report: RunReport): string {
+  if (report.command === 'verify') return 'nothing was changed';
+  const moved = report.stages
+    .filter(({ status }) => status !== 'skipped')
+    .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)}/${units(row.found, row.unit)}`);
+  return `moved so far: ${moved.join(', ')}. Nothing was lost; the same command finishes the move (run ${report.runId}).`;
+}

@@ -1,0 +1,54 @@
+import { MigrateError } from '../model/errors.ts';
+import type { Sections } from '../model/secret-mask.ts';
+import type { Profile } from '../profiles/profile.ts';
+import type { ConfigBody, ConfigReader, ConfigWriter } from '../stores/config-api/config-api.ts';
+import { isAsPlanned, type PlannedConfig } from './config-plan.ts';
+import type { PlanContext } from './stage.ts';
+
+/** The tenant's sections, or undefined where it has no config. Throws where the reply is no config. */
+export async function readSections(
+  { store, profile, signal }: Pick<PlanContext<ConfigReader>, 'store' | 'profile' | 'signal'>,
+  tenant: string,
+): Promise<Sections | undefined> {
+  const body = await store.get(tenant, signal);
+  if (body === undefined) return undefined;
+  if (body.tenant_id !== tenant && !profile.config.sections.some((name) => Object.hasOwn(body, name))) {
+    throw new MigrateError('store', `${store.pathOf(tenant)} answers with JSON that is not a tenant's config`, {
+      stage: 'config',
+      next: "check --api-url and the config API's path, or leave the config out with --skip-config",
+    });
+  }
+  return pickSections(body, profile);
+}
+
+/**
+ * The part of a record that PUT takes. An absent section and a null are the same; every other member of the record is
+ * the API's own.
+ */
+export function pickSections(body: ConfigBody, profile: Profile): Sections {
+  return Object.fromEntries(
+    profile.config.sections
+      .map((name) => [name, Object.hasOwn(body, name) ? (body[name] ?? null) : null] as const)
+      .filter(([, section]) => section !== null),
+  );
+}
+
+/** Deletes one end's config as long as it is as planned. */
+export function deleteAsPlanned(
+  tenant: string,
+  planned: PlannedConfig,
+  ctx: PlanContext<ConfigWriter>,
+): ReturnType<ConfigWriter['delete']> {
+  return ctx.store.delete({
+    tenant,
+    judge: (found) => {
+      if (found === undefined) return 'done';
+      return isAsPlanned(planned, pickSections(found, ctx.profile)) ? 'again' : 'changed';
+    },
+  });
+}
+
+/** Tells the operator one line. */
+export function note(ctx: Pick<PlanContext<unknown>, 'emit'>, text: string): void {
+  ctx.emit({ type: 'note', stage: 'config', text });
+}

@@ -1,0 +1,149 @@
+import { MigrateError } from '../model/errors.ts';
+import type { Json } from '../model/json.ts';
+import { fieldName, fitsMask, replaceSecrets, type Sections, secretFields } from '../model/secret-mask.ts';
+
+/** The operator's real values, as the config has them: by section, or by source tenant and section. */
+export type ConfigSecrets = Readonly<Record<string, Json>>;
+
+/** The given values of one tenant by the name of the field, as {@link fieldName} writes it. */
+export type GivenFields = ReadonlyMap<string, string>;
+
+/** How the given values fit one config. Names of fields, never values. */
+export interface SecretCheck {
+  /** Masked fields without a given value. */
+  readonly missing: readonly string[];
+  /** Given values that cannot be what the API shows. */
+  readonly mismatched: readonly string[];
+  /** Given values for which the config has no secret. */
+  readonly unknown: readonly string[];
+}
+
+/** Reads a secrets file. Throws MigrateError('settings') that quotes nothing of it. */
+export function parseConfigSecrets(text: string): ConfigSecrets {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text: it must go no further.
+    throw malformed('is not JSON');
+  }
+  if (!isMembers(value)) throw malformed('is not a JSON object');
+  for (const part of Object.values(value)) {
+    if (!isMembers(part)) throw malformed('has a section that is not an object');
+    if (!holdsTextsOnly(part)) throw malformed('has a value that is neither text nor an object or list of texts');
+  }
+  return value;
+}
+
+/**
+ * The values given for one source tenant. Several moves need them by tenant: a bare mask fits every value, so one
+ * tenant's secret could pass for another's.
+ */
+export function givenFields(
+  given: ConfigSecrets | undefined,
+  {
+    source,
+    single,
+    sections,
+  }: { readonly source: string; readonly single: boolean; readonly sections: readonly string[] },
+): GivenFields {
+  const byTenant = isByTenant(given, { source, single, sections });
+  const own = given === undefined || !byTenant ? given : Object.hasOwn(given, source) ? given[source] : undefined;
+  return new Map(isMembers(own) ? texts(own, []) : []);
+}
+
+/** Which names of a secrets file can mean nothing here, since they are neither a section nor a tenant. */
+export function strayNames(
+  given: ConfigSecrets | undefined,
+  { sources, sections }: { readonly sources: readonly string[]; readonly sections: readonly string[] },
+): readonly string[] {
+  const names = Object.keys(given ?? {});
+  const single = sources.length === 1;
+  const source = sources[0] ?? '';
+  if (isByTenant(given, { source, single, sections })) {
+    // Other tenants' entries are another run's; a section among them would silently stay unused.
+    return names.filter((name) => sections.includes(name) && !sources.includes(name));
+  }
+  return names.filter((name) => !sections.includes(name));
+}
+
+/** Compares the given values with a config as the API returns it. */
+export function checkSecrets(found: Sections, maskedMembers: readonly string[], given: GivenFields): SecretCheck {
+  const fields = new Map(secretFields(found, maskedMembers).map((field) => [fieldName(field.path), field]));
+  const masked = [...fields].filter(([, field]) => field.masked).map(([name]) => name);
+  return {
+    missing: masked.filter((name) => !given.has(name)),
+    mismatched: [...given].flatMap(([name, value]) => {
+      const field = fields.get(name);
+      if (field === undefined) return [];
+      return (field.masked ? fitsMask(value, field.value) : value === field.value) ? [] : [name];
+    }),
+    unknown: [...given.keys()].filter((name) => !fields.has(name)),
+  };
+}
+
+/** A config that is ready to be sent, and the secrets in it, which no message may show. */
+export interface FilledConfig {
+  readonly sections: Sections;
+  readonly secrets: readonly string[];
+}
+
+/**
+ * The config with the given values in place of its masks. Throws MigrateError('refused') that names the fields where
+ * one is not given or does not fit: a mask is never sent.
+ */
+export function fillSecrets(found: Sections, maskedMembers: readonly string[], given: GivenFields): FilledConfig {
+  const secrets: string[] = [];
+  const unfit: string[] = [];
+  const sections = replaceSecrets(found, maskedMembers, ({ path, value, masked }) => {
+    const name = fieldName(path);
+    const secret = masked ? given.get(name) : value;
+    if (secret === undefined || (masked && !fitsMask(secret, value))) unfit.push(name);
+    secrets.push(secret ?? value);
+    return secret ?? value;
+  });
+  if (unfit.length === 0) return { sections, secrets };
+  throw new MigrateError('refused', `the config API masks ${unfit.join(', ')} and no value that fits is given`, {
+    stage: 'config',
+    next: 'give the real values with --config-secrets <file>',
+  });
+}
+
+function isByTenant(
+  given: ConfigSecrets | undefined,
+  {
+    source,
+    single,
+    sections,
+  }: { readonly source: string; readonly single: boolean; readonly sections: readonly string[] },
+): boolean {
+  return !single || (given !== undefined && Object.hasOwn(given, source) && !sections.includes(source));
+}
+
+function* texts(value: Json, path: readonly (string | number)[]): Generator<[string, string]> {
+  if (typeof value === 'string') yield [fieldName(path), value];
+  else if (isList(value)) for (const [index, item] of value.entries()) yield* texts(item, [...path, index]);
+  else if (isMembers(value)) for (const [name, item] of Object.entries(value)) yield* texts(item, [...path, name]);
+}
+
+/** A null in a list keeps the place of an item that is not given. */
+function holdsTextsOnly(value: Json): boolean {
+  if (value === null || typeof value === 'string') return true;
+  if (isList(value)) return value.every(holdsTextsOnly);
+  return isMembers(value) && Object.values(value).every(holdsTextsOnly);
+}
+
+function malformed(fault: string): MigrateError {
+  return new MigrateError('settings', `the file given with --config-secrets ${fault}`, {
+    stage: 'config',
+    next: 'write it as { "llm_config": { "api_key": "…" } }, for several moves by source tenant',
+  });
+}
+
+function isMembers(value: unknown): value is Readonly<Record<string, Json>> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

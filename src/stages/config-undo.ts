@@ -1,0 +1,77 @@
+import type { Sections } from '../model/secret-mask.ts';
+import type { ConfigWriter } from '../stores/config-api/config-api.ts';
+import { type ConfigPlan, isAsPlanned, type PlannedConfig } from './config-plan.ts';
+import { deleteAsPlanned, note, pickSections, readSections } from './config-record.ts';
+import { fillSecrets, type GivenFields } from './config-secrets.ts';
+import { entriesOf, moveKey, unreadable } from './config-undo-log.ts';
+import type { ApplyContext, BatchId, Checkpoint } from './stage.ts';
+
+type Ctx = ApplyContext<ConfigWriter>;
+
+/** Takes back what the undo log names. What was changed since is left, noted and counted as a conflict. */
+export async function* undoConfigs(
+  plan: ConfigPlan,
+  ctx: Ctx,
+  given: (source: string) => GivenFields,
+): AsyncGenerator<Checkpoint> {
+  const configs = new Map(plan.configs.map((planned) => [moveKey(planned), planned]));
+  for await (const batch of ctx.undo.read()) {
+    for (const entry of entriesOf(batch)) {
+      const planned = configs.get(moveKey(entry));
+      if (planned === undefined) throw unreadable(batch.id);
+      if (entry.kind === 're-put') yield { batch: batch.id, moved: 0, skipped: 1 };
+      else if (entry.kind === 'created') yield await removeCreated(planned, ctx, batch.id);
+      else yield await restoreSource(planned, entry.sections, ctx, { batch: batch.id, given: given(planned.source) });
+    }
+  }
+}
+
+async function removeCreated(planned: PlannedConfig, ctx: Ctx, batch: BatchId): Promise<Checkpoint> {
+  const target = await readSections(ctx, planned.target);
+  if (target === undefined) return { batch, moved: 0, skipped: 1 };
+  if (!isAsPlanned(planned, target)) return leftChanged(planned.target, ctx, batch);
+  if ((await readSections(ctx, planned.source)) === undefined) {
+    // Somebody deleted the source's: what we created is the last copy.
+    note(ctx, `The config of ${planned.source} is gone, so the one of ${planned.target} is left as it is`);
+    return { batch, moved: 0, conflicts: 1 };
+  }
+  await ctx.permit(1);
+  const written = await deleteAsPlanned(planned.target, planned, ctx);
+  if (written === 'changed') return leftChanged(planned.target, ctx, batch);
+  note(ctx, `Target config removed: ${planned.target}`);
+  return { batch, moved: 1 };
+}
+
+async function restoreSource(
+  planned: PlannedConfig,
+  logged: Sections,
+  ctx: Ctx,
+  { batch, given }: { readonly batch: BatchId; readonly given: GivenFields },
+): Promise<Checkpoint> {
+  const source = await readSections(ctx, planned.source);
+  if (source !== undefined) {
+    if (!isAsPlanned(planned, source)) return leftChanged(planned.source, ctx, batch);
+    return { batch, moved: 0, skipped: 1 };
+  }
+  // The log holds masks where the API shows secrets; a target that is still equal has what the API shows.
+  const target = await readSections(ctx, planned.target);
+  const asShown = target !== undefined && isAsPlanned(planned, target) ? target : logged;
+  const filled = fillSecrets(asShown, ctx.profile.config.maskedMembers, given);
+  await ctx.permit(1);
+  const written = await ctx.store.put({
+    tenant: planned.source,
+    ...filled,
+    judge: (found) => {
+      if (found === undefined) return 'again';
+      return isAsPlanned(planned, pickSections(found, ctx.profile)) ? 'done' : 'changed';
+    },
+  });
+  if (written === 'changed') return leftChanged(planned.source, ctx, batch);
+  note(ctx, `Source config restored: ${planned.source}`);
+  return { batch, moved: 1 };
+}
+
+function leftChanged(tenant: string, ctx: Ctx, batch: BatchId): Checkpoint {
+  note(ctx, `The config of ${tenant} was changed since and is left as it is`);
+  return { batch, moved: 0, conflicts: 1 };
+}

@@ -1,0 +1,47 @@
+import type { Move } from '../model/move.ts';
+import type { ConfigReader } from '../stores/config-api/config-api.ts';
+import { type ConfigPlan, describeSections, differingSections } from './config-plan.ts';
+import { readSections } from './config-record.ts';
+import type { Finding, PlanContext, VerifyPhase } from './stage.ts';
+
+/** Reads both ends of every planned move anew and names what is not as promised. Secrets are compared as masks. */
+export async function verifyConfigs(
+  plan: ConfigPlan,
+  phase: VerifyPhase,
+  ctx: PlanContext<ConfigReader>,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const planned of plan.configs) {
+    if (planned.action === 'conflict') continue;
+    const source = await readSections(ctx, planned.source);
+    const where = ctx.store.pathOf(planned.target);
+    if (planned.action === 'none') {
+      // It came after the plan was made, so that no apply of this plan will move it.
+      if (Object.keys(source ?? {}).length > 0) findings.push(leftBehind(planned, ctx));
+      continue;
+    }
+    if (phase === 'finalized' && ctx.options.deleteSourceConfig && source !== undefined) {
+      findings.push(leftBehind(planned, ctx));
+    }
+    const target = await readSections(ctx, planned.target);
+    if (target === undefined) {
+      findings.push(difference('missing', `${planned.target} has no config`, where));
+      continue;
+    }
+    const wanted = source === undefined ? planned.sections : describeSections(source, ctx.profile.config.maskedMembers);
+    const names = differingSections(wanted, target);
+    if (names.length > 0) {
+      const message = `the config of ${planned.target} differs from ${planned.source}'s in ${names.join(', ')}`;
+      findings.push({ ...difference('content', message, where), samples: names });
+    }
+  }
+  return findings;
+}
+
+function leftBehind(planned: Move, ctx: PlanContext<ConfigReader>): Finding {
+  return difference('left-behind', `${planned.source} has a config`, ctx.store.pathOf(planned.source));
+}
+
+function difference(kind: string, message: string, where: string): Finding {
+  return { stage: 'config', kind, severity: 'difference', message, where, count: 1 };
+}

@@ -1,0 +1,92 @@
+import { type CommutativeSum, digest } from '../../model/fingerprint.ts';
+import { Reservoir } from '../../model/reservoir.ts';
+import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { PlanContext } from '../stage.ts';
+import type { SampledPoint } from './qdrant-plan.ts';
+
+/** Points whose payload is compared, a collection. */
+const SAMPLE_SIZE = 200;
+/** How many of them are compared with their vectors: those are most of the bytes. */
+const SAMPLE_WITH_VECTORS = 25;
+const RETRIEVED_AT_ONCE = 100;
+const CONTENT_PAGE = 1_000;
+
+/** A point's payload as text, without the tenant field: the part that a move must not change. */
+export function payloadText(point: PointContent, field: string): string {
+  const members = [...point.payload].filter(([name]) => name !== field).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
+}
+
+/** The digests of a point that a plan keeps and verify compares. */
+export function sampledPoint(point: PointContent, field: string): SampledPoint {
+  const payload = digest(payloadText(point, field));
+  return point.vectors === undefined
+    ? { id: point.id, payload }
+    : { id: point.id, payload, vectors: digest(point.vectors) };
+}
+
+/** What one pass over a tenant's ids in a collection saw. */
+export interface Enumerated {
+  readonly points: number;
+  /** Points whose field is not exactly the id, but an array that holds it. */
+  readonly arrays: readonly string[];
+  readonly sampleIds: readonly string[];
+}
+
+/** Reads the ids of a tenant with the field alone and draws the seeded sample. */
+export async function enumerateTenant(
+  ctx: PlanContext<QdrantReader>,
+  request: { readonly collection: string; readonly match: FieldMatch; readonly pageSize: number },
+): Promise<Enumerated> {
+  const sample = new Reservoir<string>(SAMPLE_SIZE, ctx.options.seed);
+  const arrays: string[] = [];
+  let points = 0;
+  for await (const page of ctx.store.scrollField({ ...request, field: request.match.field })) {
+    ctx.signal.throwIfAborted();
+    points += page.length;
+    for (const { id, value } of page) {
+      if (value === request.match.value) sample.offer(id);
+      else arrays.push(id);
+    }
+  }
+  return { points, arrays, sampleIds: sample.items };
+}
+
+/** Reads points by id: the first few with their vectors, the rest without. Points that are gone are left out. */
+export async function readPoints(
+  store: QdrantReader,
+  collection: string,
+  ids: { readonly withVectors: readonly string[]; readonly without: readonly string[] },
+): Promise<readonly PointContent[]> {
+  const points: PointContent[] = [];
+  for (const [list, vectors] of [
+    [ids.withVectors, true],
+    [ids.without, false],
+  ] as const) {
+    for (let at = 0; at < list.length; at += RETRIEVED_AT_ONCE) {
+      points.push(...(await store.retrieve({ collection, ids: list.slice(at, at + RETRIEVED_AT_ONCE), vectors })));
+    }
+  }
+  return points;
+}
+
+/** Splits a sample into the points to read with vectors and the others. */
+export function splitSample(ids: readonly string[]): {
+  readonly withVectors: readonly string[];
+  readonly without: readonly string[];
+} {
+  return { withVectors: ids.slice(0, SAMPLE_WITH_VECTORS), without: ids.slice(SAMPLE_WITH_VECTORS) };
+}
+
+/** Adds the whole content of the points that match, all but the tenant field. */
+export async function addContent(
+  sum: CommutativeSum,
+  ctx: PlanContext<QdrantReader>,
+  { collection, match, maxPage }: { readonly collection: string; readonly match: FieldMatch; readonly maxPage: number },
+): Promise<void> {
+  const pageSize = Math.min(CONTENT_PAGE, maxPage);
+  for await (const page of ctx.store.scrollPoints({ collection, match, pageSize })) {
+    ctx.signal.throwIfAborted();
+    for (const point of page) sum.add(point.id, payloadText(point, match.field), point.vectors ?? '');
+  }
+}

@@ -1,0 +1,89 @@
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { Finding, PlanContext } from '../stage.ts';
+import { idPageSize } from './page-sizes.ts';
+import type { QdrantPlan } from './qdrant-plan.ts';
+import { countValues, type EndCounts, type Surveyed } from './survey.ts';
+
+/** A collection up to this many times the tenant's size is read as a whole. */
+const READ_UP_TO = 10;
+const MOST_VALUES = 10_000;
+
+/**
+ * An index can lie, and a filtered count believes it. Where the field is indexed the facet must agree with the
+ * count, and where it is affordable (or asked for) so must a pass over all points that uses no index at all.
+ */
+export async function indexDrift(
+  { facts, counts }: Surveyed,
+  plan: QdrantPlan,
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly Finding[]> {
+  if (counts === undefined) return [];
+  const findings: Finding[] = [];
+  const others = [
+    { by: 'the facet', values: await facetValues(facts, ctx) },
+    { by: 'reading all points', values: await readValues(facts, plan, ctx) },
+  ];
+  for (const { by, values } of others) {
+    if (values !== undefined) findings.push(...(await disagreements(facts, counts, { by, values }, ctx)));
+  }
+  return findings;
+}
+
+async function facetValues(
+  { name, indexes, limits }: CollectionFacts,
+  ctx: PlanContext<QdrantReader>,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  const field = ctx.profile.qdrantField;
+  if (indexes.get(field)?.type !== 'keyword') return undefined;
+  const limit = Math.min(MOST_VALUES, limits.maxQueryLimit ?? MOST_VALUES);
+  const hits = await ctx.store.facet({ collection: name, field, limit });
+  // A full list may have cut off exactly the values that we ask about.
+  if (hits === undefined || hits.length >= limit) return undefined;
+  return new Map(hits.map(({ value, count }) => [value, count]));
+}
+
+async function readValues(
+  { name, limits }: CollectionFacts,
+  plan: QdrantPlan,
+  ctx: PlanContext<QdrantReader>,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  if (ctx.options.verify === 'counts') return undefined;
+  if (ctx.options.verify === 'sample') {
+    const moved = plan.collections.filter(({ collection }) => collection === name);
+    const tenants = moved.reduce((sum, { source }) => sum + source, 0);
+    if ((await ctx.store.count({ collection: name })) > READ_UP_TO * tenants) return undefined;
+  }
+  return countValues(ctx, { collection: name, pageSize: idPageSize(limits) });
+}
+
+async function disagreements(
+  { name, replicas }: CollectionFacts,
+  counts: readonly EndCounts[],
+  { by, values }: { readonly by: string; readonly values: ReadonlyMap<string, number> },
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const field = ctx.profile.qdrantField;
+  const ends = counts.flatMap(({ move, source, target }) => [
+    { value: move.source, before: source },
+    { value: move.target, before: target },
+  ]);
+  for (const { value, before } of ends) {
+    const seen = values.get(value) ?? 0;
+    if (seen === before) continue;
+    // The application may have written between the two looks: only what no moment in between explains is drift.
+    const after = await ctx.store.count({ collection: name, match: { field, value }, allReplicas: replicas > 1 });
+    if (seen >= Math.min(before, after) && seen <= Math.max(before, after)) continue;
+    findings.push({
+      stage: 'qdrant',
+      kind: 'index-drift',
+      severity: 'difference',
+      message: `${name}: ${by} finds ${seen} points under "${value}", counting by ${field} finds ${after}`,
+      where: name,
+      count: Math.abs(seen - after),
+      fix: `rebuild the index on ${field} in ${name} (delete it and make it again), then verify`,
+    });
+  }
+  return findings;
+}

@@ -1,0 +1,97 @@
+import pMap from 'p-map';
+import { MigrateError } from '../../model/errors.ts';
+import type { Move } from '../../model/move.ts';
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { PlanContext } from '../stage.ts';
+import { idPageSize } from './page-sizes.ts';
+
+/** Collections that are described and counted at the same time. */
+export const COLLECTIONS_AT_ONCE = 8;
+/** A collection that may only be counted by reading all its points is read up to this size. */
+const READABLE_POINTS = 100_000;
+
+/** One collection with the exact number of points at both ends of every move. */
+export interface Surveyed {
+  readonly facts: CollectionFacts;
+  /** In the order of the moves; undefined where the server lets nobody count. */
+  readonly counts: readonly EndCounts[] | undefined;
+}
+
+export interface EndCounts {
+  readonly move: Move;
+  readonly source: number;
+  readonly target: number;
+}
+
+/** Describes and counts every collection; one that is deleted meanwhile is left out. */
+export async function survey(moves: readonly Move[], ctx: PlanContext<QdrantReader>): Promise<readonly Surveyed[]> {
+  const names = await ctx.store.collections();
+  const all = await pMap(names, (name) => surveyOne(name, moves, ctx), { concurrency: COLLECTIONS_AT_ONCE });
+  return all.filter((one) => one !== undefined);
+}
+
+async function surveyOne(
+  name: string,
+  moves: readonly Move[],
+  ctx: PlanContext<QdrantReader>,
+): Promise<Surveyed | undefined> {
+  ctx.signal.throwIfAborted();
+  try {
+    const facts = await ctx.store.collection(name);
+    return { facts, counts: await countEnds(facts, moves, ctx) };
+  } catch (error) {
+    if (error instanceof MigrateError && error.code === 'missing') return undefined;
+    throw error;
+  }
+}
+
+async function countEnds(
+  facts: CollectionFacts,
+  moves: readonly Move[],
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly EndCounts[] | undefined> {
+  const field = ctx.profile.qdrantField;
+  if (facts.limits.readNeedsIndex && !facts.indexes.has(field)) return countByReading(facts, moves, ctx);
+  const count = (value: string): Promise<number> =>
+    ctx.store.count({ collection: facts.name, match: { field, value }, allReplicas: facts.replicas > 1 });
+  return pMap(moves, async (move) => ({ move, source: await count(move.source), target: await count(move.target) }), {
+    concurrency: 2,
+  });
+}
+
+/**
+ * For a collection where the server refuses to filter: most such collections have nothing to do with tenants,
+ * and must not stop a run. One with points of a source cannot be counted; nor can one too large to read.
+ */
+async function countByReading(
+  { name, roughPoints, limits }: CollectionFacts,
+  moves: readonly Move[],
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly EndCounts[] | undefined> {
+  if (roughPoints > READABLE_POINTS) return undefined;
+  const values = await countValues(ctx, { collection: name, pageSize: idPageSize(limits) });
+  const counts = moves.map((move) => ({
+    move,
+    source: values.get(move.source) ?? 0,
+    target: values.get(move.target) ?? 0,
+  }));
+  return counts.some(({ source }) => source > 0) ? undefined : counts;
+}
+
+/** Counts the values of the tenant field by reading every point: what no index can get wrong. */
+export async function countValues(
+  ctx: PlanContext<QdrantReader>,
+  request: { readonly collection: string; readonly pageSize: number },
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const page of ctx.store.scrollField({ ...request, field: ctx.profile.qdrantField })) {
+    ctx.signal.throwIfAborted();
+    for (const { value } of page) {
+      for (const one of new Set(Array.isArray(value) ? value : [value])) {
+        if (typeof one === 'string') counts.set(one, (counts.get(one) ?? 0) + 1);
+      }
+    }
+  }
+  return counts;
+}

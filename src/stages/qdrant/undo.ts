@@ -1,0 +1,72 @@
+import { MigrateError } from '../../model/errors.ts';
+import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import type { ApplyContext, Checkpoint } from '../stage.ts';
+import { type PointsEntry, undoEntry } from './undo-entry.ts';
+
+/** What an undo remembers of the collections it came by. */
+interface Memory {
+  /** Collections that are no more, with the error that said so. */
+  readonly gone: Map<string, MigrateError>;
+  /** Indexes to remove at the end: collection → field and the batch that names it. */
+  readonly indexes: Map<string, { readonly field: string; readonly batch: number }>;
+  readonly seen: Set<string>;
+}
+
+/**
+ * Gives the logged points back to their source where they still are the target's, newest batch first, and then
+ * removes the indexes that we made. A write of ours that is still queued cannot overtake: the server applies the
+ * writes of a shard in the order of its log.
+ */
+export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
+  const memory: Memory = { gone: new Map(), indexes: new Map(), seen: new Set() };
+  for await (const { id: batch, entries } of ctx.undo.read()) {
+    let moved = 0;
+    for (const entry of entries.map(undoEntry)) {
+      const { collection, field } = entry;
+      if (entry.kind === 'index') memory.indexes.set(collection, { field, batch });
+      else if (await unlessGone(memory, collection, () => giveBack(entry, batch, memory, ctx)))
+        moved += entry.ids.length;
+    }
+    if (moved > 0) yield { batch, moved };
+  }
+  for (const [collection, { field, batch }] of memory.indexes) {
+    await ctx.permit(0);
+    if (await unlessGone(memory, collection, () => ctx.store.deleteIndex(collection, field))) yield { batch, moved: 0 };
+  }
+  // What could be given back has been; only now tell of what could not.
+  if (memory.gone.size > 0) {
+    throw new AggregateError([...memory.gone.values()], 'points of deleted collections cannot be given back');
+  }
+}
+
+async function giveBack(
+  { collection, field, ids, move }: PointsEntry,
+  batch: number,
+  memory: Memory,
+  ctx: ApplyContext<QdrantWriter>,
+): Promise<void> {
+  await ctx.permit(ids.length);
+  if (!memory.seen.has(collection)) {
+    memory.seen.add(collection);
+    const { limits, indexes } = await ctx.store.collection(collection);
+    if (limits.writeNeedsIndex && !indexes.has(field)) {
+      // An earlier undo has removed our index already and was stopped after it: without one no write is let in.
+      await ctx.store.createTenantIndex(collection, field);
+      memory.indexes.set(collection, { field, batch });
+    }
+  }
+  await ctx.store.setField({ collection, ids, match: { field, value: move.target }, to: move.source });
+}
+
+/** Runs the work and says whether the collection was there for it. */
+async function unlessGone({ gone }: Memory, collection: string, work: () => Promise<void>): Promise<boolean> {
+  if (gone.has(collection)) return false;
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof MigrateError) || error.code !== 'missing') throw error;
+    gone.set(collection, error);
+    return false;
+  }
+}

@@ -1,0 +1,271 @@
+import { type ByteString, fromText, printable, toJson } from '../../model/byte-string.ts';
+import type { Move } from '../../model/move.ts';
+import { Reservoir } from '../../model/reservoir.ts';
+import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
+import type { RedisServer } from '../../stores/redis/redis-server.ts';
+import type { RedisReader } from '../../stores/redis/redis-store.ts';
+import type { Finding, PlanContext, Problem, ShapeCount } from '../stage.ts';
+import type { KeySample, RedisPlan } from './redis-plan.ts';
+import { ShapeSums } from './shape-sums.ts';
+import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
+import { type KeyRole, TenantKeys } from './tenant-keys.ts';
+
+const SAMPLES_PER_SHAPE = 200;
+const MOST_LISTED = 20;
+const PROBE_COMMANDS = 500;
+/** A rename costs the server and the client about this much more than a look-up of a missing key. */
+const RENAME_TO_PROBE = 1.5;
+const CHUNK = 500;
+
+type SourceKey = { readonly key: ByteString; readonly role: KeyRole & { role: 'source' } };
+
+/** Keys of a page of SCAN: few round trips over a slow link, short stalls of the server over a fast one. */
+export function scanCount(roundTripMs: number): number {
+  return roundTripMs > 5 ? 10_000 : 2_000;
+}
+
+/** See the contract: one scan of the keyspace. */
+export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
+  const server = await ctx.store.server();
+  const roundTrip = await ctx.store.roundTripMs();
+  const probe = await ctx.store.probeMs(PROBE_COMMANDS);
+  const start = performance.now();
+  const census = new Census(moves, ctx);
+  for await (const page of ctx.store.scan(scanCount(roundTrip))) {
+    ctx.signal.throwIfAborted();
+    await census.take(page);
+  }
+  await census.finish();
+  const scanMs = performance.now() - start;
+  const found = census.found.reduce((sum, count) => sum + count, 0);
+  return {
+    stage: 'redis',
+    unit: 'keys',
+    moves: moves.map(({ source, target }, index) => ({
+      source,
+      target,
+      found: census.found[index] ?? 0,
+      atTarget: census.atTarget[index] ?? 0,
+    })),
+    shapes: census.shapes(),
+    conflicts: census.conflicts,
+    occupied: census.occupied,
+    notices: census.notices(),
+    problems: census.problems(server),
+    estimateMs: Math.round(
+      found === 0 ? 0 : scanMs + (found / PROBE_COMMANDS) * (probe - roundTrip) * RENAME_TO_PROBE + roundTrip * 2,
+    ),
+    basis: {
+      product: server.product,
+      version: server.version,
+      shapes: census
+        .shapes()
+        .map(({ from }) => from)
+        .sort(),
+    },
+    templates: ctx.profile.keyTemplates,
+    samples: await census.samples(),
+    sums: census.sums.toJson(),
+    server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },
+  };
+}
+
+/** What one scan of the keyspace counts and samples. */
+class Census {
+  readonly found: number[];
+  readonly atTarget: number[];
+  readonly occupied: number[];
+  readonly sums = new ShapeSums();
+  conflicts = 0;
+  readonly #moves: readonly Move[];
+  readonly #ctx: PlanContext<RedisReader>;
+  readonly #keys: TenantKeys;
+  readonly #sources: readonly ByteString[];
+  readonly #shapes = new Map<string, { count: number; from: string; to: string; sample: Reservoir<SourceKey> }>();
+  readonly #unclaimed = new Tally();
+  readonly #lookAlikes = new Tally();
+  readonly #configKeys: string[] = [];
+  #pending: { key: ByteString; role: KeyRole }[] = [];
+
+  constructor(moves: readonly Move[], ctx: PlanContext<RedisReader>) {
+    this.#moves = moves;
+    this.#ctx = ctx;
+    this.#keys = TenantKeys.of(ctx.profile, moves);
+    this.#sources = moves.map(({ source }) => fromText(source));
+    this.found = moves.map(() => 0);
+    this.atTarget = moves.map(() => 0);
+    this.occupied = moves.map(() => 0);
+  }
+
+  async take(page: readonly ByteString[]): Promise<void> {
+    for (const key of page) {
+      const role = this.#keys.roleOf(key);
+      if (role === undefined) this.#notClaimed(key);
+      else if (role.role === 'config') this.#configKeys.push(printable(key));
+      else {
+        if (role.role === 'source') this.#source(key, role);
+        else this.atTarget[role.move] = (this.atTarget[role.move] ?? 0) + 1;
+        if (this.#needsContent(role)) this.#pending.push({ key, role });
+      }
+    }
+    while (this.#pending.length >= CHUNK) await this.#compare(this.#pending.splice(0, CHUNK));
+  }
+
+  async finish(): Promise<void> {
+    while (this.#pending.length > 0) await this.#compare(this.#pending.splice(0, CHUNK));
+  }
+
+  #source(key: ByteString, role: KeyRole & { role: 'source' }): void {
+    this.found[role.move] = (this.found[role.move] ?? 0) + 1;
+    const name = `${role.move} ${role.claim.template.text}`;
+    let shape = this.#shapes.get(name);
+    if (shape === undefined) {
+      const { source, target } = this.#moves[role.move] ?? { source: '', target: '' };
+      const template = role.claim.template;
+      shape = {
+        count: 0,
+        from: claimedShape(template, source),
+        to: claimedShape(template, target),
+        sample: new Reservoir(SAMPLES_PER_SHAPE, this.#ctx.options.seed + this.#shapes.size),
+      };
+      this.#shapes.set(name, shape);
+    }
+    shape.count += 1;
+    if (this.#ctx.options.verify !== 'counts') shape.sample.offer({ key, role });
+  }
+
+  #notClaimed(key: ByteString): void {
+    for (const source of this.#sources) {
+      if (!key.includes(source)) continue;
+      const at = wholeSegmentAt(key, source);
+      if (at >= 0) this.#unclaimed.add(claimingTemplate(key, at, source));
+      else this.#lookAlikes.add(lookAlikeShape(key, source));
+      return;
+    }
+  }
+
+  #needsContent(role: KeyRole): boolean {
+    const { merge, continuing, verify } = this.#ctx.options;
+    return verify === 'full' || (role.role === 'source' && (merge || continuing));
+  }
+
+  /** Compares source keys with what stands at their target, and adds all of them to the sums. */
+  async #compare(chunk: readonly { key: ByteString; role: KeyRole }[]): Promise<void> {
+    const { store, options } = this.#ctx;
+    const sources = chunk.filter((item): item is SourceKey => item.role.role === 'source');
+    const both = options.merge || options.continuing;
+    const taken = both ? await store.fingerprints(sources.map(({ role }) => role.target)) : [];
+    const takenBy = new Map(sources.map(({ key }, index) => [key, taken[index]]));
+    const needed = options.verify === 'full' ? chunk : chunk.filter(({ key }) => takenBy.get(key) !== undefined);
+    const fingerprints = await store.fingerprints(needed.map(({ key }) => key));
+    for (const [index, { key, role }] of needed.entries()) {
+      const own = fingerprints[index];
+      if (own === undefined || role.role === 'config') continue;
+      const other = takenBy.get(key);
+      if (role.role === 'source' && other !== undefined) {
+        this.occupied[role.move] = (this.occupied[role.move] ?? 0) + 1;
+        if (!sameKey(own, other, store)) this.conflicts += 1;
+      } else if (options.verify === 'full') {
+        const target = role.role === 'source' ? role.target : key;
+        this.sums.add(claimedShape(role.claim.template, this.#moves[role.move]?.target ?? ''), target, own);
+      }
+    }
+  }
+
+  shapes(): readonly ShapeCount[] {
+    return [...this.#shapes.values()]
+      .map(({ from, to, count }) => ({ from, to, count }))
+      .sort((a, b) => b.count - a.count || (a.from < b.from ? -1 : 1));
+  }
+
+  /** The sampled keys that are alone under their name, as they are now. */
+  async samples(): Promise<readonly KeySample[]> {
+    const { store, options } = this.#ctx;
+    const picked = [...this.#shapes.values()].flatMap(({ sample }) => sample.items);
+    const taken = options.merge || options.continuing ? await store.exist(picked.map(({ role }) => role.target)) : [];
+    const alone = picked.filter((_, index) => taken[index] !== true);
+    const fingerprints = await store.fingerprints(alone.map(({ key }) => key));
+    return alone.flatMap(({ key, role }, index): KeySample[] => {
+      const fingerprint = fingerprints[index];
+      return fingerprint === undefined ? [] : [{ key: toJson(key), target: toJson(role.target), ...fingerprint }];
+    });
+  }
+
+  notices(): readonly Finding[] {
+    const unclaimed = this.#unclaimed
+      .entries()
+      .slice(0, MOST_LISTED)
+      .map(
+        ([template, count]): Finding => ({
+          stage: 'redis',
+          kind: 'unclaimed',
+          severity: 'notice',
+          message: `${count} keys look like '${template}' and belong to nobody by the profile: they stay where they are`,
+          where: template,
+          count,
+          fix: `--key-template '${template}'`,
+        }),
+      );
+    const lookAlikes = this.#lookAlikes
+      .entries()
+      .slice(0, MOST_LISTED)
+      .map(
+        ([shape, count]): Finding => ({
+          stage: 'redis',
+          kind: 'look-alike',
+          severity: 'notice',
+          message: `${count} keys '${shape}' only contain the id: another tenant's, not touched`,
+          where: shape,
+          count,
+        }),
+      );
+    const config = this.#configKeys.map(
+      (key): Finding => ({
+        stage: 'redis',
+        kind: 'config-record',
+        severity: 'notice',
+        message: `the key '${key}' belongs to the config stage and is not renamed`,
+        where: key,
+      }),
+    );
+    return [...unclaimed, ...lookAlikes, ...config];
+  }
+
+  problems(server: RedisServer): readonly Problem[] {
+    const { merge, continuing, failOnUnclaimed, onConflict } = this.#ctx.options;
+    const problems: Problem[] = [];
+    const problem = (code: string, message: string, fix: string) => {
+      problems.push({ stage: 'redis', code, message, fix });
+    };
+    for (const [index, { source, target }] of this.#moves.entries()) {
+      const [found, atTarget] = [this.found[index] ?? 0, this.atTarget[index] ?? 0];
+      if (found > 0 && atTarget > 0 && !merge && !continuing) {
+        problem(
+          'both-have-data',
+          `${server.product} holds ${found} keys of ${source} and ${atTarget} of ${target}`,
+          'check the target id; to move into a tenant that has data, add --merge',
+        );
+      }
+    }
+    if (this.conflicts > 0 && onConflict === 'fail') {
+      problem(
+        'conflict',
+        `${this.conflicts} keys exist at source and target with different content`,
+        'remove one side, or keep both where they are with --on-conflict skip',
+      );
+    }
+    if (failOnUnclaimed && this.#unclaimed.total > 0) {
+      problem(
+        'unclaimed',
+        `${this.#unclaimed.total} keys hold the id but belong to nobody by the profile`,
+        'claim them with --key-template',
+      );
+    }
+    return problems;
+  }
+}
+
+/** Whether two keys are the same but for their names. */
+export function sameKey(a: KeyFingerprint, b: KeyFingerprint, store: RedisReader): boolean {
+  return a.type === b.type && a.digest === b.digest && store.sameExpiry(a.expiresAt, b.expiresAt);
+}

@@ -1,0 +1,34 @@
+import type { Json } from '../../model/json.ts';
+import type { StagePlan } from '../stage.ts';
+
+/** The redis stage's plan. Keys are written as `byte-string`'s toJson does; no value's content is in it. */
+export interface RedisPlan extends StagePlan {
+  readonly stage: 'redis';
+  /** The templates that decided, the config stage's own excluded. */
+  readonly templates: readonly string[];
+  /** Sampled source keys, empty where only counts are compared. */
+  readonly samples: readonly KeySample[];
+  /** One for each shape, in full verification only. */
+  readonly sums: readonly ShapeSum[];
+  /** Source keys whose target exists already (equal or not), one number for each move. */
+  readonly occupied: readonly number[];
+  /** The server's counters when the plan was made: a later shortfall may be explained by them. */
+  readonly server: { readonly runId: string; readonly expiredKeys: number; readonly evictedKeys: number };
+}
+
+export interface KeySample {
+  readonly key: Json;
+  readonly target: Json;
+  readonly type: string;
+  readonly expiresAt: number;
+  readonly digest: string;
+}
+
+/** A commutative sum over (target key, type, expiry, content digest) of all keys of one shape under the target's name. */
+export interface ShapeSum {
+  readonly shape: string;
+  /** Keys without expiry. */
+  readonly persistent: string;
+  /** Keys with an expiry, by the minute since the epoch in which they expire: minutes that are over are not compared. */
+  readonly volatile: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,88 @@
+import { MigrateError } from '../../model/errors.ts';
+
+/** The part of the driver's error that is looked at. */
+interface DriverError {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable?: boolean;
+}
+
+const ADDRESS_FLAGS =
+  'check --memgraph-host/--memgraph-port or --graph-url, or leave the graph out with --skip-graph (--skip-memgraph)';
+const CREDENTIALS = 'set GRAPH_USERNAME and GRAPH_PASSWORD, or leave the graph out with --skip-graph';
+const CONNECTION_LOST: readonly string[] = ['ServiceUnavailable', 'SessionExpired'];
+/** Retrying would fill the server's memory again. */
+const OUT_OF_MEMORY = /MemoryPoolOutOfMemory|TransactionOutOfMemory/;
+const DENIED = /Security\.Forbidden|AccessMode|ReadOnly|NotALeader|Security\.TokenExpired/;
+const UNAUTHORISED = /Security\.(Unauthorized|AuthenticationRateLimit|CredentialsExpired)/;
+const QUOTABLE = /Statement\.SyntaxError|ClientError\.(Database|Procedure|Transaction)\.|^Memgraph\.ClientError/;
+const MEMGRAPH_UNAUTHORISED = /authentication failure/i;
+const MEMGRAPH_DENIED = /not authorized|forbidden on the replica|read.?only/i;
+
+/** True where the connection broke, so that it is unknown whether the statement took effect. */
+export function isConnectionLost(error: unknown): boolean {
+  return isDriverError(error) && CONNECTION_LOST.includes(error.code);
+}
+
+/** True where the same statement may succeed in a moment: deadlocks, conflicts, elections, lost connections. */
+export function isTransient(error: unknown): boolean {
+  return isDriverError(error) && error.retryable === true && !OUT_OF_MEMORY.test(error.code);
+}
+
+/** True where the server refused the statement itself: wrong syntax, unknown command, missing right. */
+export function isRefusal(error: unknown): boolean {
+  return isDriverError(error) && error.code.includes('ClientError');
+}
+
+/** What went wrong in a few words: a code or the system's own error name, never content. */
+export function reasonText(error: unknown): string {
+  if (!isDriverError(error)) return error instanceof Error ? error.name : 'unknown error';
+  return CONNECTION_LOST.includes(error.code) ? networkReason(error.message) : error.code;
+}
+
+/** The system's own name in the driver's long text, such as ECONNREFUSED. */
+function networkReason(message: string): string {
+  if (/acquisition timed out|establish connection in/.test(message)) return 'no answer in time';
+  return /\bE[A-Z_]{4,}\b/.exec(message)?.[0] ?? 'connection lost';
+}
+
+/** Turns what the driver throws into the one error class. Anything else is handed back unchanged. */
+export function graphError(error: unknown, address: string): unknown {
+  if (!isDriverError(error)) return error;
+  const { code, message } = error;
+  const details = { stage: 'graph', store: address };
+  // `N/A` is the driver's own code where no connection came about in the time given.
+  if (CONNECTION_LOST.includes(code) || (code === 'N/A' && /acquisition timed out/.test(message))) {
+    const text = `no connection to the graph store at ${address} (${networkReason(message)})`;
+    return new MigrateError('unreachable', text, { ...details, retryable: true, next: ADDRESS_FLAGS, cause: error });
+  }
+  if (code === 'ProtocolError') {
+    const text = `what answers at ${address} does not speak the graph protocol (Bolt)`;
+    return new MigrateError('unsupported', text, { ...details, next: ADDRESS_FLAGS, cause: error });
+  }
+  if (UNAUTHORISED.test(code) || (isMemgraph(code) && MEMGRAPH_UNAUTHORISED.test(message))) {
+    const text = `the graph store at ${address} refuses the user name or password`;
+    return new MigrateError('unauthorised', text, { ...details, next: CREDENTIALS, cause: error });
+  }
+  if (DENIED.test(code) || (isMemgraph(code) && MEMGRAPH_DENIED.test(message))) {
+    const text = `the graph store at ${address} does not let this user write there (${code})`;
+    const next = 'use a user that may change labels and a server that takes writes, or --skip-graph';
+    return new MigrateError('denied', text, { ...details, next, cause: error });
+  }
+  return storeError(error, details);
+}
+
+function storeError(error: DriverError, details: { stage: string; store: string }): MigrateError {
+  const { code, message, retryable } = error;
+  // Only text that cannot quote a property's value is passed on, as Neo4j's text on a violated constraint does.
+  const reason = QUOTABLE.test(code) ? `${code}: ${message.split('\n', 1)[0]}` : code;
+  const text = `the graph store at ${details.store} refused a statement (${reason})`;
+  const next = OUT_OF_MEMORY.test(code) ? 'use a smaller --batch-size' : 'see the server’s log for the statement';
+  return new MigrateError('store', text, { ...details, retryable: retryable === true, next });
+}
+
+const isMemgraph = (code: string): boolean => code.startsWith('Memgraph.');
+
+function isDriverError(error: unknown): error is DriverError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'retryable' in error;
+}

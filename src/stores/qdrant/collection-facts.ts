@@ -1,0 +1,80 @@
+import type { Json } from '../../model/json.ts';
+
+/** What a collection's settings mean for a move. */
+export interface CollectionFacts {
+  readonly name: string;
+  /** About how many points it holds; never used as a count. */
+  readonly roughPoints: number;
+  /** The server's configuration as it is, for the plan's basis. */
+  readonly config: Json;
+  /** Payload indexes: the field's type and parameters, without counts. */
+  readonly indexes: ReadonlyMap<string, PayloadIndex>;
+  /** Points are placed by shard keys that the application chose. */
+  readonly customSharding: boolean;
+  readonly replicas: number;
+  /** Moved points stay hidden until the optimizer has indexed them. */
+  readonly preventUnoptimized: boolean;
+  readonly limits: StrictLimits;
+}
+
+export interface PayloadIndex {
+  readonly type: string;
+  readonly params: Json;
+}
+
+/** Limits of strict mode; undefined and false where it is off. */
+export interface StrictLimits {
+  readonly maxQueryLimit: number | undefined;
+  readonly conditionMaxSize: number | undefined;
+  /** Points a minute that writes may touch. */
+  readonly writeRateLimit: number | undefined;
+  readonly filterMaxConditions: number | undefined;
+  /** Reading by a field without an index is refused. */
+  readonly readNeedsIndex: boolean;
+  /** Writing by a field without an index is refused. */
+  readonly writeNeedsIndex: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads `GET /collections/{name}`; members that a version does not have count as absent. */
+export function collectionFacts(name: string, info: unknown): CollectionFacts {
+  const { config, payload_schema, points_count } = fields(info);
+  const { params, optimizer_config, strict_mode_config } = fields(config);
+  const { sharding_method, replication_factor } = fields(params);
+  return {
+    name,
+    roughPoints: typeof points_count === 'number' ? points_count : 0,
+    config: (config ?? null) as Json,
+    indexes: new Map(Object.entries(fields(payload_schema)).map(([field, index]) => [field, payloadIndex(index)])),
+    customSharding: sharding_method === 'custom',
+    replicas: positive(replication_factor) ?? 1,
+    preventUnoptimized: fields(optimizer_config).prevent_unoptimized === true,
+    limits: strictLimits(fields(strict_mode_config)),
+  };
+}
+
+function payloadIndex(index: unknown): PayloadIndex {
+  const { data_type, params } = fields(index);
+  return { type: String(data_type), params: (params ?? null) as Json };
+}
+
+function strictLimits(strict: Fields): StrictLimits {
+  const on = strict.enabled === true;
+  return {
+    maxQueryLimit: on ? positive(strict.max_query_limit) : undefined,
+    conditionMaxSize: on ? positive(strict.condition_max_size) : undefined,
+    writeRateLimit: on ? positive(strict.write_rate_limit) : undefined,
+    filterMaxConditions: on ? positive(strict.filter_max_conditions) : undefined,
+    readNeedsIndex: on && strict.unindexed_filtering_retrieve === false,
+    writeNeedsIndex: on && strict.unindexed_filtering_update === false,
+  };
+}
+
+function positive(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 ? value : undefined;
+}
+
+function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}

@@ -1,0 +1,72 @@
+import { errorText, MigrateError } from '../../model/errors.ts';
+import { type Answer, serverText } from './answer.ts';
+
+/** What a request was for, so that its failure can be told. */
+export interface Purpose {
+  /** The store's address without credentials. */
+  readonly url: string;
+  /** Completes "could not …". */
+  readonly task: string;
+  readonly collection?: string | undefined;
+  readonly write: boolean;
+}
+
+const SKIP = 'or leave this store out with --skip-qdrant';
+
+/** The error that a final answer other than success stands for. */
+export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
+  const words = serverText(answer);
+  const said = words === '' ? `HTTP ${answer.status}` : `HTTP ${answer.status}, ${words}`;
+  const message = `Qdrant at ${purpose.url} could not ${purpose.task}: ${said}`;
+  const fail = (code: MigrateError['code'], next: string, retryable = false, text = message) =>
+    new MigrateError(code, text, { stage: 'qdrant', store: purpose.url, next, retryable });
+  if (answer.status === 401) return fail('unauthorised', `set QDRANT_API_KEY to a key of this server, ${SKIP}`);
+  if (answer.status === 403) return forbidden(fail, words, purpose.write);
+  if (answer.status === 429 || answer.status === 408)
+    return fail('store', `run again when it is less busy, ${SKIP}`, true);
+  if (answer.status >= 502 && answer.status <= 504)
+    return fail('unreachable', `run again when it is up, check --qdrant-url, ${SKIP}`, true);
+  if (!answer.json) return notQdrant(purpose, answer.status);
+  if (answer.status === 404 && purpose.collection !== undefined && /collection/i.test(words)) {
+    const gone = `collection ${purpose.collection} is gone from Qdrant at ${purpose.url}`;
+    return fail('missing', `if it was deleted on purpose, run again: it is planned without it; ${SKIP}`, false, gone);
+  }
+  return fail('store', `see the server's log, ${SKIP}`, answer.status >= 500);
+}
+
+function forbidden(
+  fail: (code: MigrateError['code'], next: string) => MigrateError,
+  words: string,
+  write: boolean,
+): MigrateError {
+  if (write && !/invalid api/i.test(words))
+    return fail('denied', `set QDRANT_API_KEY to a key that may write, ${SKIP}`);
+  return fail('unauthorised', `set QDRANT_API_KEY to a key that may read all collections, ${SKIP}`);
+}
+
+/** An answer that Qdrant does not give: a proxy's page, another program on that port. */
+export function notQdrant(purpose: Purpose, status: number): MigrateError {
+  return new MigrateError(
+    'unsupported',
+    `what answers at ${purpose.url} (HTTP ${status}) does not speak as Qdrant does: is this Qdrant?`,
+    { stage: 'qdrant', store: purpose.url, next: `check --qdrant-url, ${SKIP}` },
+  );
+}
+
+/** The error that a request without any answer stands for. */
+export function networkFailure(error: unknown, purpose: Purpose): MigrateError {
+  return new MigrateError('unreachable', `Qdrant at ${purpose.url} does not answer: ${networkText(error)}`, {
+    stage: 'qdrant',
+    store: purpose.url,
+    next: `check --qdrant-url and that the server runs, ${SKIP}`,
+    retryable: true,
+    cause: error,
+  });
+}
+
+/** The text of a network error; `fetch failed` hides it in its cause. */
+export function networkText(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
+  if (error instanceof Error && error.cause instanceof Error) return networkText(error.cause);
+  return errorText(error) || String(error);
+}

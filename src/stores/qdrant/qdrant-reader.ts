@@ -1,0 +1,126 @@
+import type { CollectionFacts } from './collection-facts.ts';
+import type { PointId } from './point-json.ts';
+
+/** Where Qdrant is and how to speak to it. */
+export interface QdrantSettings {
+  /** Base address, with a path where a proxy adds one; never with credentials. */
+  readonly url: string;
+  readonly apiKey?: string | undefined;
+  /** Longest time for one try of one request, in ms. */
+  readonly timeoutMs: number;
+  /** Told before each wait for another try. */
+  readonly onRetry?: ((info: RetryInfo) => void) | undefined;
+}
+
+export interface RetryInfo {
+  /** 1 for the first repetition. */
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly reason: string;
+}
+
+/** Points whose top-level payload field holds exactly this string, or an array with it among its elements. */
+export interface FieldMatch {
+  readonly field: string;
+  readonly value: string;
+}
+
+/** What the reading steps ask of Qdrant. Every call retries what is worth it and fails with a MigrateError. */
+export interface QdrantReader {
+  /** The address without credentials, for messages. */
+  readonly url: string;
+  /** The server's version, such as `1.17.1`. Needs no key. */
+  version(): Promise<string>;
+  /** Names of all collections, without aliases, sorted. */
+  collections(): Promise<readonly string[]>;
+  /** One collection's settings and indexes. Fails as `missing` where it is gone. */
+  collection(name: string): Promise<CollectionFacts>;
+  /** Exact number of points; without `match` of all points. */
+  count(request: CountRequest): Promise<number>;
+  /** Exact counts for each value of a field, largest first, without zeros; undefined where no index allows it. */
+  facet(request: FacetRequest): Promise<readonly FacetHit[] | undefined>;
+  /** Ids in ascending order, page by page. Changing the points of earlier pages skips none of the later. */
+  scrollIds(request: ScrollRequest): AsyncIterable<readonly PointId[]>;
+  /** Ids with one payload field; without `match` of all points. */
+  scrollField(request: FieldScrollRequest): AsyncIterable<readonly FieldPoint[]>;
+  /** Whole points with all vectors, in pages of a few megabytes. */
+  scrollPoints(request: ScrollRequest): AsyncIterable<readonly PointContent[]>;
+  /** The points that are there, in any order. */
+  retrieve(request: RetrieveRequest): Promise<readonly PointContent[]>;
+  /** Tenants with their points over all collections that index the field, largest first; at most `limit` a collection. */
+  tenants(field: string, limit: number): Promise<readonly FacetHit[]>;
+  /** Closes the connections. */
+  close(): Promise<void>;
+}
+
+export interface CountRequest {
+  readonly collection: string;
+  readonly match?: FieldMatch | undefined;
+  /** Only these points. */
+  readonly ids?: readonly PointId[] | undefined;
+  /** Only points whose field is an array of two or more. */
+  readonly severalValues?: boolean | undefined;
+  /** Ask every replica and take what all agree on. */
+  readonly allReplicas?: boolean | undefined;
+}
+
+export interface FacetRequest {
+  readonly collection: string;
+  readonly field: string;
+  /** Most values. */
+  readonly limit: number;
+}
+
+export interface FacetHit {
+  readonly value: string;
+  readonly count: number;
+}
+
+export interface ScrollRequest {
+  readonly collection: string;
+  readonly match?: FieldMatch | undefined;
+  /** Most points in a page. */
+  readonly pageSize: number;
+}
+
+export interface FieldScrollRequest extends ScrollRequest {
+  readonly field: string;
+}
+
+/** A point with one payload field; `value` is undefined where the point has none. */
+export interface FieldPoint {
+  readonly id: PointId;
+  readonly value: unknown;
+}
+
+export interface RetrieveRequest {
+  readonly collection: string;
+  readonly ids: readonly PointId[];
+  readonly vectors: boolean;
+}
+
+/** A point's content as canonical JSON text: equal content is equal text, number for number. */
+export interface PointContent {
+  readonly id: PointId;
+  /** Text of each top-level payload field. */
+  readonly payload: ReadonlyMap<string, string>;
+  /** Text of all vectors; undefined where they were not asked for. */
+  readonly vectors: string | undefined;
+}
+
+/** What the writing steps ask beside. Every write waits until it is applied and visible, and may be repeated. */
+export interface QdrantWriter extends QdrantReader {
+  /** Sets the field from `match.value` to `to` on those of the ids that still match; no other field, no vector. */
+  setField(request: SetFieldRequest): Promise<void>;
+  /** Makes a keyword index with `is_tenant` on the field and waits until it answers. */
+  createTenantIndex(collection: string, field: string): Promise<void>;
+  /** Removes the field's index; none is no error. */
+  deleteIndex(collection: string, field: string): Promise<void>;
+}
+
+export interface SetFieldRequest {
+  readonly collection: string;
+  readonly ids: readonly PointId[];
+  readonly match: FieldMatch;
+  readonly to: string;
+}

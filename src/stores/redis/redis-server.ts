@@ -1,0 +1,42 @@
+/** What INFO tells that decides whether and how a move can run. */
+export interface RedisServer {
+  readonly product: 'redis' | 'valkey' | 'dragonfly';
+  readonly version: string;
+  readonly role: string;
+  readonly loading: boolean;
+  /** True where keys are spread over nodes by slot. */
+  readonly cluster: boolean;
+  readonly usedMemory: number;
+  /** Bytes; 0 means no limit. */
+  readonly maxMemory: number;
+  /** Keys expired since the server started. */
+  readonly expiredKeys: number;
+  /** Keys evicted since the server started. */
+  readonly evictedKeys: number;
+  /** Changes whenever the server starts anew. */
+  readonly runId: string;
+}
+
+/** Reads the text that INFO returns. */
+export function parseServer(info: string): RedisServer {
+  const fields = new Map<string, string>();
+  for (const line of info.split(/\r?\n/)) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const number = (name: string) => Number(fields.get(name) ?? 0);
+  const dragonfly = fields.get('dragonfly_version');
+  const valkey = fields.get('valkey_version');
+  return {
+    product: dragonfly !== undefined ? 'dragonfly' : valkey !== undefined ? 'valkey' : 'redis',
+    version: dragonfly?.replace(/^df-v?/, '') ?? valkey ?? fields.get('redis_version') ?? 'unknown',
+    role: fields.get('role') ?? 'master',
+    loading: fields.get('loading') === '1',
+    cluster: fields.get('cluster_enabled') === '1' || fields.get('redis_mode') === 'cluster',
+    usedMemory: number('used_memory'),
+    maxMemory: number('maxmemory'),
+    expiredKeys: number('expired_keys'),
+    evictedKeys: number('evicted_keys'),
+    runId: fields.get('run_id') ?? '',
+  };
+}
