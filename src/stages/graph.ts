@@ -159,6 +159,8 @@ async function moveBatch(
 async function* undo(plan: GraphPlan, ctx: ApplyContext<GraphWriter>): AsyncGenerator<Checkpoint> {
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'graph', total, unit: plan.unit });
+  // A write that a broken run left behind would move nodes forward again behind our back.
+  for (const move of plan.moves) await ctx.store.settle(move);
   let done = 0;
   for await (const { id, entries } of ctx.undo.read()) {
     let moved = 0;

@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { errorText } from '../../model/errors.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../in-flight.ts';
@@ -39,12 +40,23 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
     [free, WRITES_AT_ONCE],
     [limited, 1],
   ] as const) {
-    for await (const checkpoint of inFlight(batches(group, plan.field, ctx), atOnce, (batch) => batch())) {
-      done += checkpoint.moved;
-      ctx.emit({ type: 'progress', stage: 'qdrant', done, total: Math.max(total, done) });
-      yield checkpoint;
+    try {
+      for await (const checkpoint of inFlight(batches(group, plan.field, ctx), atOnce, (batch) => batch())) {
+        done += checkpoint.moved;
+        ctx.emit({ type: 'progress', stage: 'qdrant', done, total: Math.max(total, done) });
+        yield checkpoint;
+      }
+    } catch (error) {
+      throw sameFailure(error);
     }
   }
+}
+
+/** Batches under way together fail together, of one cause: that is told once. */
+function sameFailure(error: unknown): unknown {
+  if (!(error instanceof AggregateError)) return error;
+  const [first, ...others] = error.errors as readonly unknown[];
+  return others.every((other) => errorText(other) === errorText(first)) ? first : error;
 }
 
 async function openPart(one: CollectionPlan, plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): Promise<Part> {

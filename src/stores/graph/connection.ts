@@ -69,6 +69,8 @@ export class GraphConnection {
       // Covers sign-in too: a server that accepts and then says nothing is given up as well.
       connectionAcquisitionTimeout: settings.connectTimeoutMs + 1_000,
       maxConnectionPoolSize: 16,
+      // Of whole answers, which are read into memory anyway: the fewer pages the fewer round trips.
+      fetchSize: 10_000,
     });
     try {
       const { agent } = await driver.getServerInfo(withDatabase(settings.database));
@@ -107,7 +109,7 @@ export class GraphConnection {
   async rehearse(statement: Statement): Promise<void> {
     await this.#guarded(() =>
       this.#retry.execute(() =>
-        this.#withSession('WRITE', undefined, async (session) => {
+        this.#withSession('WRITE', async (session) => {
           const transaction = await session.beginTransaction();
           await transaction.run(statement.text, statement.parameters);
           await transaction.rollback();
@@ -169,18 +171,15 @@ export class GraphConnection {
   }
 
   #once<T>(mode: 'READ' | 'WRITE', statement: Statement, map: (row: Row) => T): Promise<T[]> {
-    return this.#withSession(mode, undefined, async (session) => {
-      const { records } = await session.run(statement.text, statement.parameters);
+    return this.#withSession(mode, async (session) => {
+      const { text, parameters, metadata } = statement;
+      const { records } = await session.run(text, parameters, metadata === undefined ? {} : { metadata });
       return records.map(map);
     });
   }
 
-  async #withSession<T>(
-    mode: 'READ' | 'WRITE',
-    pageSize: number | undefined,
-    use: (session: Session) => Promise<T>,
-  ): Promise<T> {
-    const session = this.#session(mode, pageSize);
+  async #withSession<T>(mode: 'READ' | 'WRITE', use: (session: Session) => Promise<T>): Promise<T> {
+    const session = this.#session(mode);
     try {
       return await use(session);
     } finally {
@@ -188,7 +187,7 @@ export class GraphConnection {
     }
   }
 
-  #session(mode: 'READ' | 'WRITE', pageSize: number | undefined): Session {
+  #session(mode: 'READ' | 'WRITE', pageSize?: number): Session {
     return this.#driver.session({
       defaultAccessMode: mode,
       ...withDatabase(this.#database),

@@ -84,5 +84,6 @@ function storeError(error: DriverError, details: { stage: string; store: string 
 const isMemgraph = (code: string): boolean => code.startsWith('Memgraph.');
 
 function isDriverError(error: unknown): error is DriverError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'retryable' in error;
+  if (!(error instanceof Error) || error instanceof MigrateError) return false;
+  return 'code' in error && typeof error.code === 'string' && 'retryable' in error;
 }

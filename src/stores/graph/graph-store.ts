@@ -84,6 +84,11 @@ export interface MovableNode {
 export interface GraphWriter extends GraphReader {
   /** Tries a label write and rolls it back. Throws `denied` where this user or server may not. */
   rehearse(label: string): Promise<void>;
+  /**
+   * Resolves when no earlier write of this move is running any more, such as one whose reply was lost. Throws `store`
+   * after five seconds.
+   */
+  settle(move: Move): Promise<void>;
   /** Moves these nodes in one transaction; those that no longer carry the source are left alone. */
   relabel(move: Move, ids: readonly NodeId[]): Promise<{ readonly moved: number; readonly vanished: number }>;
   /** Moves these nodes back in one transaction, and resolves to how many; those in `had` keep the target label. */

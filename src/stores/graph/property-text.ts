@@ -21,7 +21,8 @@ export function propertyText(value: unknown): string {
 
 function objectText(value: object): string {
   if (Array.isArray(value)) return `[${value.map(propertyText).join(',')}]`;
-  const name = Object.getPrototypeOf(value)?.constructor?.name ?? '';
+  const prototype = Object.getPrototypeOf(value);
+  const name = prototype === null || prototype === Object.prototype ? '' : String(prototype.constructor?.name);
   if (ArrayBuffer.isView(value)) {
     return `${name}:${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`;
   }

@@ -106,7 +106,7 @@ const firstColumn = (row: Row): string => String(row.get(0));
 const versionIn = (text: string): string => /\d+(\.\d+)+/.exec(text)?.[0] ?? '';
 
 /** Undefined where the server does not know the statement or keeps the answer from this user. */
-async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undefined> {
+export async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

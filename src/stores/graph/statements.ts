@@ -5,7 +5,15 @@ import { escapeLabel } from './label.ts';
 export interface Statement {
   readonly text: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Shown by the server beside the transaction while it runs. */
+  readonly metadata?: WriteMark;
 }
+
+/** Marks a write, so that one whose reply was lost can be told to be running still. */
+export type WriteMark = { readonly application: 'tenant-migrate'; readonly source: string; readonly target: string };
+
+/** The mark of the writes of a move. */
+export const writeMark = ({ source, target }: Move): WriteMark => ({ application: 'tenant-migrate', source, target });
 
 /** The two servers that are spoken to. */
 export type DialectName = 'neo4j' | 'memgraph';
@@ -165,6 +173,11 @@ export const server = {
   memgraphStorage: { text: 'SHOW STORAGE INFO' },
   /** From Memgraph 3.11 on the storage mode stands here only. */
   memgraphDatabaseStorage: { text: 'SHOW STORAGE INFO ON CURRENT DATABASE' },
+  /** Rows `metadata`: what runs now, as far as this user may see it; one's own always. */
+  transactions: {
+    neo4j: { text: 'SHOW TRANSACTIONS YIELD metaData AS metadata' },
+    memgraph: { text: 'SHOW TRANSACTIONS' },
+  },
   memgraphRole: { text: 'SHOW REPLICATION ROLE' },
   labels: {
     neo4j: { text: 'CALL db.labels() YIELD label RETURN label' },

@@ -1,0 +1,180 @@
+import { closest } from 'fastest-levenshtein';
+import yargs, { type Argv } from 'yargs';
+import { errorText, MigrateError } from '../model/errors.ts';
+import { FLAGS, type Flag, flagsOf } from './flags.ts';
+import type { RawFlags } from './settings.ts';
+import { paintFor, type Terminal } from './terminal.ts';
+
+/** What the process lends to a command. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly argv: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+interface Invocation {
+  readonly command: 'move' | 'plan' | 'apply' | 'verify';
+  readonly positionals: Readonly<Record<string, string>>;
+  readonly flags: RawFlags;
+}
+
+const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexpected error · 2 differences found ·
+4 failed, partial: the same command finishes it · 5 refused before any write · 64 usage · 129/130/143 stopped
+Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KEY, GRAPH_USERNAME,
+GRAPH_PASSWORD, API_TOKEN (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
+
+/** Runs one command line and returns the exit code. Never throws. */
+export async function runCli(ctx: CommandContext): Promise<number> {
+  try {
+    const invocation = await parse(ctx);
+    if (invocation === undefined) return 0;
+    // Loaded only now: help and mistakes in the flags answer without the drivers.
+    const { runCommand } = await import('./run-command.ts');
+    return await runCommand(invocation, ctx);
+  } catch (error) {
+    return fail(error, ctx);
+  }
+}
+
+async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
+  let invocation: Invocation | undefined;
+  const take = (command: Invocation['command'], names: readonly string[]) => (args: Record<string, unknown>) => {
+    const positionals = Object.fromEntries(names.map((name) => [name, String(args[name])]));
+    invocation = { command, positionals, flags: Object.fromEntries(FLAGS.map(({ name }) => [name, args[name]])) };
+  };
+  const ends = ['source', 'target'];
+  const parser = yargs([...ctx.argv])
+    .scriptName('tenant-migrate')
+    .usage(
+      'Moves a tenant from one id to another across config API, Redis, Qdrant and Memgraph/Neo4j.\n\nUsage: $0 <source> <target> [flags]',
+    )
+    .parserConfiguration({
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'camel-case-expansion': false,
+      'boolean-negation': false,
+      'greedy-arrays': false,
+    })
+    .command(
+      '$0 <source> <target>',
+      false,
+      (builder) => withFlags(movePositionals(builder), 'move'),
+      take('move', ends),
+    )
+    .command(
+      'move <source> <target>',
+      'move a tenant (also without the word move)',
+      (builder) => withFlags(movePositionals(builder), 'move'),
+      take('move', ends),
+    )
+    .command(
+      'plan <source> <target>',
+      'show what would be done; writes nothing',
+      (builder) => withFlags(movePositionals(builder), 'plan'),
+      take('plan', ends),
+    )
+    .command(
+      'apply <plan>',
+      'execute a stored plan',
+      (builder) =>
+        withFlags(builder.positional('plan', { type: 'string', describe: 'file made by plan --out' }), 'apply'),
+      take('apply', ['plan']),
+    )
+    .command(
+      'verify <source> <target>',
+      'check that a move is complete',
+      (builder) => withFlags(movePositionals(builder), 'verify'),
+      take('verify', ends),
+    )
+    .example([
+      ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
+      ['$0 siraya tenant_76920508', 'move, then verify'],
+      ['$0 siraya tenant_76920508 --skip-config --skip-redis', 'only what is left'],
+      ['$0 plan siraya tenant_76920508 --out plan.json', 'look first, then: $0 apply plan.json'],
+    ])
+    .strict()
+    .exitProcess(false)
+    .version(await ownVersion())
+    .alias('h', 'help')
+    .epilogue(EXIT_CODES)
+    .wrap(Math.min(110, ctx.terminal.stderr.columns ?? 110))
+    .showHelpOnFail(false)
+    // Must throw: otherwise the command's handler runs with invalid arguments.
+    .fail((message, error) => {
+      throw error ?? usageError(message);
+    });
+  let help = '';
+  await parser.parseAsync([...ctx.argv], {}, (_error, _args, output) => {
+    help = output;
+  });
+  if (help !== '') {
+    ctx.terminal.stdout.write(`${help}\n`);
+    return undefined;
+  }
+  return invocation;
+}
+
+function movePositionals(builder: Argv): Argv {
+  return builder
+    .positional('source', { type: 'string', describe: 'tenant id now' })
+    .positional('target', { type: 'string', describe: 'tenant id afterwards' });
+}
+
+/** All flags are known to every command, so that a misplaced one is told apart from a mistyped one; help shows its own. */
+function withFlags(builder: Argv, command: string): Argv {
+  const own = new Set(flagsOf(command));
+  for (const flag of FLAGS) builder.option(flag.name, optionOf(flag, !own.has(flag) || flag.hidden === true));
+  return builder;
+}
+
+function optionOf(flag: Flag, hidden: boolean) {
+  return {
+    type:
+      flag.kind === 'switch' ? ('boolean' as const) : flag.kind === 'list' ? ('array' as const) : ('string' as const),
+    string: flag.kind !== 'switch',
+    describe: [flag.help, ...(flag.choices === undefined ? [] : [`(${flag.choices.join('|')})`])].join(' '),
+    group: `${flag.group}:`,
+    hidden,
+    ...(flag.kind === 'switch' ? {} : { requiresArg: true }),
+    ...(flag.fallback === undefined ? {} : { defaultDescription: flag.fallback }),
+  };
+}
+
+function usageError(message: string): MigrateError {
+  const unknown = /Unknown arguments?: (.*)/.exec(message)?.[1]?.split(', ')[0];
+  if (unknown !== undefined) {
+    const near = closest(
+      unknown.replace(/^-+/, ''),
+      FLAGS.map(({ name }) => name),
+    );
+    const isFlag = !/\s/.test(unknown);
+    return new MigrateError('usage', `unknown flag or argument: ${unknown}`, {
+      next: isFlag ? `did you mean --${near}?` : 'see tenant-migrate --help',
+    });
+  }
+  if (/Not enough non-option arguments/.test(message)) {
+    return new MigrateError('usage', 'the source and the target tenant id are needed', {
+      next: 'tenant-migrate <source> <target> --dry-run (see tenant-migrate --help)',
+    });
+  }
+  return new MigrateError('usage', message, { next: 'see tenant-migrate --help' });
+}
+
+async function ownVersion(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function fail(error: unknown, { terminal, argv }: CommandContext): number {
+  const paint = paintFor(terminal.stderr, 'auto', terminal.env);
+  terminal.stderr.write(`${paint.red(`❌ ${errorText(error)}`)}\n`);
+  if (error instanceof MigrateError && error.next !== undefined)
+    terminal.stderr.write(`   ${paint.cyan(error.next)}\n`);
+  if (argv.includes('--verbose') && error instanceof Error && error.stack !== undefined)
+    terminal.stderr.write(`${error.stack}\n`);
+  if (!(error instanceof MigrateError)) return 1;
+  if (error.code === 'usage') return 64;
+  if (error.code === 'settings') return 78;
+  return error.code === 'internal' ? 1 : 5;
+}

@@ -1,0 +1,202 @@
+/** One flag of the command line, also an environment variable: `--redis-host` is `TENANT_MIGRATE_REDIS_HOST`. */
+export interface Flag {
+  readonly name: string;
+  readonly kind: 'text' | 'switch' | 'list';
+  readonly help: string;
+  readonly group: 'Stores' | 'What moves' | 'Safety' | 'Output' | 'Plan';
+  readonly fallback?: string;
+  readonly choices?: readonly string[];
+  /** Only these commands take it; all where absent. */
+  readonly commands?: readonly string[];
+  readonly hidden?: boolean;
+}
+
+const MOVES = ['move', 'plan'] as const;
+const WRITES = ['move', 'apply'] as const;
+
+export const FLAGS: readonly Flag[] = [
+  { name: 'redis-host', kind: 'text', group: 'Stores', help: 'Redis or Dragonfly host', fallback: '127.0.0.1' },
+  { name: 'redis-port', kind: 'text', group: 'Stores', help: 'its port', fallback: '6379' },
+  { name: 'redis-url', kind: 'text', group: 'Stores', help: 'redis://host:port/db in place of host and port' },
+  { name: 'redis-db', kind: 'text', group: 'Stores', help: 'its database number', fallback: '0' },
+  { name: 'qdrant-url', kind: 'text', group: 'Stores', help: 'Qdrant address', fallback: 'http://127.0.0.1:6333' },
+  { name: 'memgraph-host', kind: 'text', group: 'Stores', help: 'Memgraph or Neo4j host', fallback: '127.0.0.1' },
+  { name: 'memgraph-port', kind: 'text', group: 'Stores', help: 'its Bolt port', fallback: '7687' },
+  {
+    name: 'graph-url',
+    kind: 'text',
+    group: 'Stores',
+    help: 'bolt://host:port in place of host and port (also bolt+s, neo4j)',
+  },
+  { name: 'graph-database', kind: 'text', group: 'Stores', help: 'name of the graph database, where not the default' },
+  { name: 'api-url', kind: 'text', group: 'Stores', help: 'config API address', fallback: 'http://127.0.0.1:8000' },
+  {
+    name: 'api-path',
+    kind: 'text',
+    group: 'Stores',
+    help: 'path of a tenant’s config',
+    fallback: '/tenants/{tenant}/config',
+  },
+  {
+    name: 'api-method',
+    kind: 'text',
+    group: 'Stores',
+    help: 'how a config is written',
+    choices: ['PUT', 'POST', 'PATCH'],
+    fallback: 'PUT',
+  },
+  {
+    name: 'connect-timeout',
+    kind: 'text',
+    group: 'Stores',
+    help: 'longest wait for a connection, seconds',
+    fallback: '5',
+  },
+  {
+    name: 'request-timeout',
+    kind: 'text',
+    group: 'Stores',
+    help: 'longest wait for one reply, seconds',
+    fallback: '300',
+  },
+
+  { name: 'skip-config', kind: 'switch', group: 'What moves', help: 'leave the config API out' },
+  { name: 'skip-redis', kind: 'switch', group: 'What moves', help: 'leave Redis out: no connection at all' },
+  { name: 'skip-qdrant', kind: 'switch', group: 'What moves', help: 'leave Qdrant out' },
+  { name: 'skip-memgraph', kind: 'switch', group: 'What moves', help: 'leave the graph out (also --skip-graph)' },
+  { name: 'skip-graph', kind: 'switch', group: 'What moves', help: 'leave the graph out', hidden: true },
+  { name: 'only', kind: 'list', group: 'What moves', help: 'only these stages: config,redis,qdrant,graph' },
+  {
+    name: 'profile',
+    kind: 'text',
+    group: 'What moves',
+    help: 'which application wrote the data',
+    choices: ['rag-api', 'generic'],
+    fallback: 'rag-api',
+  },
+  {
+    name: 'key-template',
+    kind: 'list',
+    group: 'What moves',
+    help: "further keys of a tenant, such as 'cache:{tenant}:*' (may be given again)",
+  },
+  {
+    name: 'qdrant-field',
+    kind: 'text',
+    group: 'What moves',
+    help: 'payload field that holds the tenant, where not the profile’s',
+  },
+  {
+    name: 'config-secrets',
+    kind: 'text',
+    group: 'What moves',
+    help: 'JSON file with the real values that the config API masks',
+  },
+  {
+    name: 'delete-source-config',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'delete the source’s config at the end',
+    commands: MOVES,
+  },
+
+  {
+    name: 'dry-run',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'show what would be done; writes nothing',
+    commands: ['move'],
+  },
+  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: WRITES },
+  {
+    name: 'merge',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'move into a target that has data of its own',
+    commands: MOVES,
+  },
+  {
+    name: 'on-conflict',
+    kind: 'text',
+    group: 'Safety',
+    help: 'a record that exists at both ends and differs',
+    choices: ['fail', 'skip'],
+    fallback: 'fail',
+    commands: MOVES,
+  },
+  {
+    name: 'fail-on-unclaimed',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'refuse where keys hold the id but belong to nobody',
+    commands: MOVES,
+  },
+  {
+    name: 'verify',
+    kind: 'text',
+    group: 'Safety',
+    help: 'how deep to compare afterwards',
+    choices: ['counts', 'sample', 'full'],
+    fallback: 'sample',
+  },
+  { name: 'sample-seed', kind: 'text', group: 'Safety', help: 'seed of the samples', fallback: '1' },
+  {
+    name: 'batch-size',
+    kind: 'text',
+    group: 'Safety',
+    help: 'records in one request (each stage has its own default)',
+    commands: MOVES,
+  },
+  { name: 'state-dir', kind: 'text', group: 'Safety', help: 'where runs are recorded', fallback: '.tenant-migrate' },
+
+  { name: 'out', kind: 'text', group: 'Plan', help: 'write the plan to this file', commands: ['plan'] },
+  {
+    name: 'detailed-exitcode',
+    kind: 'switch',
+    group: 'Plan',
+    help: 'end with 2 where there is work',
+    commands: ['plan'],
+  },
+  {
+    name: 'exact-plan',
+    kind: 'switch',
+    group: 'Plan',
+    help: 'refuse when any count differs from the plan’s',
+    commands: ['apply'],
+  },
+
+  { name: 'json', kind: 'switch', group: 'Output', help: 'print one JSON document on stdout' },
+  { name: 'quiet', kind: 'switch', group: 'Output', help: 'no progress, only the result' },
+  { name: 'verbose', kind: 'switch', group: 'Output', help: 'more lines, and stacks of errors' },
+  {
+    name: 'color',
+    kind: 'text',
+    group: 'Output',
+    help: 'colours',
+    choices: ['auto', 'always', 'never'],
+    fallback: 'auto',
+  },
+];
+
+/** Secrets come from the environment or from a file that `…_FILE` names, never from the command line. */
+export const SECRETS = [
+  'REDIS_USERNAME',
+  'REDIS_PASSWORD',
+  'QDRANT_API_KEY',
+  'GRAPH_USERNAME',
+  'GRAPH_PASSWORD',
+  'API_TOKEN',
+] as const;
+
+export type SecretName = (typeof SECRETS)[number];
+
+export const ENV_PREFIX = 'TENANT_MIGRATE_';
+
+/** `--redis-host` → `TENANT_MIGRATE_REDIS_HOST`. */
+export function envName(flag: string): string {
+  return ENV_PREFIX + flag.toUpperCase().replaceAll('-', '_');
+}
+
+export function flagsOf(command: string): readonly Flag[] {
+  return FLAGS.filter(({ commands }) => commands === undefined || commands.includes(command));
+}

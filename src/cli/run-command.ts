@@ -1,0 +1,245 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { errorText, MigrateError } from '../model/errors.ts';
+import { parseKeyTemplate } from '../model/key-template.ts';
+import { type Move, tenantIdProblem } from '../model/move.ts';
+import { readRunPlan } from '../orchestrator/plan.ts';
+import { executeRun } from '../orchestrator/run.ts';
+import { generic } from '../profiles/generic.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { ragApi } from '../profiles/rag-api.ts';
+import type { RunEvent } from '../report/event.ts';
+import { liveReporter } from '../report/live.ts';
+import { plainReporter } from '../report/plain.ts';
+import { planText } from '../report/plan-text.ts';
+import type { RunPlan, RunReport } from '../report/report.ts';
+import { summaryText } from '../report/summary-text.ts';
+import { type ConfigSecrets, parseConfigSecrets } from '../stages/config-secrets.ts';
+import type { StageOptions } from '../stages/stage.ts';
+import { wireFolders, wireStages } from '../wire.ts';
+import type { CommandContext } from './cli.ts';
+import { type RawFlags, readSettings, type Settings, skippedStages } from './settings.ts';
+import { askYes, isInteractive, paintFor } from './terminal.ts';
+
+const NARROWEST_LIVE = 40;
+
+interface Invocation {
+  readonly command: 'move' | 'plan' | 'apply' | 'verify';
+  readonly positionals: Readonly<Record<string, string>>;
+  readonly flags: RawFlags;
+}
+
+/** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
+export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
+  const { command, positionals, flags } = invocation;
+  const settings = await readSettings({ command, flags, env: ctx.terminal.env });
+  const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
+  const profile = stored?.profile ?? profileOf(settings);
+  const moves = stored?.moves ?? [moveOf(positionals, profile)];
+  const skipped = skippedStages(settings);
+  const reporting = startReporting(invocation, settings, ctx);
+  const emit = (event: RunEvent) => reporting.take(event);
+  ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
+  const secrets = await readConfigSecrets(settings['config-secrets']);
+  const report = await executeRun({
+    command,
+    moves,
+    dryRun: settings['dry-run'],
+    stages: wireStages({ settings, moves, secrets, emit }, skipped),
+    skipped,
+    profile,
+    options: stored === undefined ? optionsOf(settings) : { ...optionsOf(settings), ...stored.options },
+    stored,
+    exactPlan: settings['exact-plan'],
+    detailedExitCode: settings['detailed-exitcode'],
+    confirm: confirmation(command, settings, ctx),
+    folders: wireFolders(settings['state-dir']),
+    toolVersion: await toolVersion(),
+    again: repeatCommand(ctx.argv),
+    signal: ctx.signal,
+    clock: { now: () => Date.now() },
+    emit,
+  });
+  await reporting.finished();
+  if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
+  printResult({ report, plan: reporting.plan(), command, settings, ctx });
+  return report.exitCode;
+}
+
+function startReporting({ command }: Invocation, settings: Settings, ctx: CommandContext) {
+  const { stderr, env } = ctx.terminal;
+  const paint = paintFor(stderr, settings.color, env);
+  const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
+  const clock = { now: () => Date.now() };
+  const live = isInteractive(ctx.terminal) && (stderr.columns ?? 0) >= NARROWEST_LIVE && !settings.verbose;
+  const reporter: (event: RunEvent) => unknown = settings.quiet
+    ? () => undefined
+    : live
+      ? liveReporter({ stream: stderr, paint, clock, planIsResult })
+      : plainReporter({
+          write: (line) => stderr.write(`${line}\n`),
+          paint,
+          clock,
+          verbose: settings.verbose,
+          planIsResult,
+        });
+  let plan: RunPlan | undefined;
+  let finishing: Promise<void> | undefined;
+  return {
+    take(event: RunEvent) {
+      if (event.type === 'planned') plan = event.plan;
+      const pending = reporter(event);
+      if (pending instanceof Promise) finishing = pending;
+    },
+    finished: () => finishing,
+    plan: () => plan,
+  };
+}
+
+function printResult(result: {
+  report: RunReport;
+  plan: RunPlan | undefined;
+  command: string;
+  settings: Settings;
+  ctx: CommandContext;
+}): void {
+  const { report, plan, command, settings, ctx } = result;
+  const { stdout, env } = ctx.terminal;
+  if (settings.json) {
+    const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
+    stdout.write(`${JSON.stringify(asPlan ? { ...plan, exitCode: report.exitCode } : report, undefined, 2)}\n`);
+    return;
+  }
+  const paint = paintFor(stdout, settings.color, env);
+  const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
+  if (showPlan) stdout.write(`${planText(plan, [], paint)}\n\n`);
+  // The plan has shown its notices already.
+  const shown = showPlan
+    ? { ...report, findings: report.findings.filter(({ severity }) => severity !== 'notice') }
+    : report;
+  stdout.write(`${summaryText(shown, paint)}\n`);
+}
+
+function moveOf(positionals: Readonly<Record<string, string>>, profile: Profile): Move {
+  const move = { source: positionals.source ?? '', target: positionals.target ?? '' };
+  for (const [end, id] of Object.entries(move)) {
+    const problem = tenantIdProblem(id) ?? profileIdProblem(id, profile);
+    if (problem !== undefined) throw usage(`the ${end} tenant id '${id}' ${problem}`, 'correct the id');
+  }
+  if (move.source === move.target)
+    throw usage(
+      `source and target are the same: '${move.source}'`,
+      'give the id that the tenant shall have afterwards',
+    );
+  return move;
+}
+
+/** What the application's key layout forbids: a separator, or the first word of a key of another kind. */
+function profileIdProblem(id: string, profile: Profile): string | undefined {
+  for (const character of profile.forbiddenInIds) {
+    if (id.includes(character)) return `holds '${character}', which the profile ${profile.name} uses as a separator`;
+  }
+  const words = [...profile.keyTemplates, ...profile.configKeyTemplates].map(
+    (text) => text.split('{tenant}')[0]?.split(':')[0],
+  );
+  if (id !== '' && words.includes(id))
+    return `is a word that the profile ${profile.name} uses as the start of its own keys`;
+  return undefined;
+}
+
+function profileOf(settings: Settings): Profile {
+  const base = settings.profile === 'generic' ? generic : ragApi;
+  for (const template of settings['key-template']) parseKeyTemplate(template);
+  return {
+    ...base,
+    keyTemplates: [...new Set([...base.keyTemplates, ...settings['key-template']])],
+    qdrantField: settings['qdrant-field'] ?? base.qdrantField,
+    config: { ...base.config, path: settings['api-path'] },
+  };
+}
+
+function optionsOf(settings: Settings): StageOptions {
+  return {
+    batchSize: settings['batch-size'],
+    merge: settings.merge,
+    continuing: false,
+    onConflict: settings['on-conflict'],
+    verify: settings.verify,
+    seed: settings['sample-seed'],
+    failOnUnclaimed: settings['fail-on-unclaimed'],
+    deleteSourceConfig: settings['delete-source-config'],
+  };
+}
+
+function confirmation(
+  command: string,
+  settings: Settings,
+  ctx: CommandContext,
+): ((plan: RunPlan) => Promise<boolean>) | undefined {
+  const asks = command === 'move' && !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
+  if (!asks) return undefined;
+  return ({ moves }) =>
+    askYes(ctx.terminal, `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`);
+}
+
+async function readPlanFile(path: string): Promise<RunPlan> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw usage(
+      `the plan ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      'make one with tenant-migrate plan <source> <target> --out plan.json',
+    );
+  }
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw usage(
+      `the plan ${path} is not JSON (${errorText(error)})`,
+      'make one with tenant-migrate plan <source> <target> --out plan.json',
+    );
+  }
+  return readRunPlan(document, path);
+}
+
+async function writePlan(path: string, plan: RunPlan | undefined): Promise<void> {
+  try {
+    await writeFile(path, `${JSON.stringify(plan, undefined, 2)}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw usage(
+      `the plan cannot be written to ${path} (${(error as NodeJS.ErrnoException).code})`,
+      'give another --out',
+    );
+  }
+}
+
+/** The value is a file's path, or in the environment the JSON itself. */
+async function readConfigSecrets(value: string | undefined): Promise<ConfigSecrets | undefined> {
+  if (value === undefined) return undefined;
+  if (value.trimStart().startsWith('{')) return parseConfigSecrets(value);
+  try {
+    return parseConfigSecrets(await readFile(value, 'utf8'));
+  } catch (error) {
+    if (error instanceof MigrateError) throw error;
+    throw usage(
+      `the file of --config-secrets cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      'correct the path',
+    );
+  }
+}
+
+/** The command as it was typed, each word quoted where a shell would need it. */
+function repeatCommand(argv: readonly string[]): string {
+  const words = argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
+  return ['tenant-migrate', ...words].join(' ');
+}
+
+async function toolVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function usage(message: string, next: string): MigrateError {
+  return new MigrateError('usage', message, { next });
+}

@@ -1,0 +1,222 @@
+import { readFile } from 'node:fs/promises';
+import { closest } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { MigrateError } from '../model/errors.ts';
+import type { StageName } from '../stages/stage.ts';
+import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, SECRETS, type SecretName } from './flags.ts';
+
+/** Everything that can be set, checked. Secrets are in `secrets` alone. */
+export type Settings = z.infer<typeof schema> & { readonly secrets: Secrets };
+
+export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
+
+/** What yargs read: a value, or a list where a flag was given more than once. */
+export type RawFlags = Readonly<Record<string, unknown>>;
+
+const STAGES = ['config', 'redis', 'qdrant', 'graph'] as const;
+
+const whole = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'is not a whole number')
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `must be between ${least} and ${most}`);
+const seconds = z
+  .string()
+  .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
+  .transform((text) => Number(text) * 1_000);
+const address = (protocols: readonly string[]) =>
+  z.string().refine((text) => isAddress(text, protocols), `is not an address like ${protocols[0]}//host:port`);
+const HTTP = ['http:', 'https:'];
+
+const schema = z.object({
+  'redis-host': z.string().min(1, 'is empty'),
+  'redis-port': whole(1, 65_535),
+  'redis-url': address(['redis:']).optional(),
+  'redis-db': whole(0, 1_000_000),
+  'qdrant-url': address(HTTP),
+  'memgraph-host': z.string().min(1, 'is empty'),
+  'memgraph-port': whole(1, 65_535),
+  'graph-url': address(['bolt:', 'bolt+s:', 'bolt+ssc:', 'neo4j:', 'neo4j+s:', 'neo4j+ssc:']).optional(),
+  'graph-database': z.string().optional(),
+  'api-url': address(HTTP),
+  'api-path': z
+    .string()
+    .refine((text) => text.startsWith('/') && text.includes('{tenant}'), 'must start with / and hold {tenant}'),
+  'api-method': z.enum(['PUT', 'POST', 'PATCH']),
+  'connect-timeout': seconds,
+  'request-timeout': seconds,
+  'skip-config': z.boolean(),
+  'skip-redis': z.boolean(),
+  'skip-qdrant': z.boolean(),
+  'skip-memgraph': z.boolean(),
+  'skip-graph': z.boolean(),
+  only: z.array(z.enum(STAGES, `must be one of ${STAGES.join(', ')}`)),
+  profile: z.enum(['rag-api', 'generic']),
+  'key-template': z.array(z.string()),
+  'qdrant-field': z.string().min(1, 'is empty').optional(),
+  'config-secrets': z.string().optional(),
+  'delete-source-config': z.boolean(),
+  'dry-run': z.boolean(),
+  yes: z.boolean(),
+  merge: z.boolean(),
+  'on-conflict': z.enum(['fail', 'skip']),
+  'fail-on-unclaimed': z.boolean(),
+  verify: z.enum(['counts', 'sample', 'full']),
+  'sample-seed': whole(0, 4_294_967_295),
+  'batch-size': whole(1, 100_000).optional(),
+  'state-dir': z.string().min(1, 'is empty'),
+  out: z.string().optional(),
+  'detailed-exitcode': z.boolean(),
+  'exact-plan': z.boolean(),
+  json: z.boolean(),
+  quiet: z.boolean(),
+  verbose: z.boolean(),
+  color: z.enum(['auto', 'always', 'never']),
+});
+
+interface Sources {
+  readonly command: string;
+  readonly flags: RawFlags;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Flags > environment > default, checked. Throws MigrateError `usage` that names the setting and says what to do. */
+export async function readSettings({ command, flags, env }: Sources): Promise<Settings> {
+  refuseUnknownVariables(env);
+  for (const flag of FLAGS) refusePassword(flag.name, lastOf(flags[flag.name]));
+  const merged: Record<string, unknown> = {};
+  for (const flag of FLAGS) merged[flag.name] = settingOf(flag, flags[flag.name], env[envName(flag.name)]);
+  const parsed = schema.safeParse(merged);
+  if (!parsed.success) throw invalid(parsed.error.issues, flags);
+  refuseForeignFlags(command, flags);
+  if (parsed.data.json && parsed.data.quiet) {
+    throw usage('--json and --quiet', 'say two different things about the output', 'leave one of them out');
+  }
+  return { ...parsed.data, secrets: await readSecrets(env) };
+}
+
+/** The stages that `--skip-…` and `--only` leave out. */
+export function skippedStages(settings: Settings): readonly StageName[] {
+  const skipped = new Set<StageName>();
+  if (settings['skip-config']) skipped.add('config');
+  if (settings['skip-redis']) skipped.add('redis');
+  if (settings['skip-qdrant']) skipped.add('qdrant');
+  if (settings['skip-memgraph'] || settings['skip-graph']) skipped.add('graph');
+  if (settings.only.length > 0) for (const stage of STAGES) if (!settings.only.includes(stage)) skipped.add(stage);
+  if (skipped.size === STAGES.length) {
+    throw usage('--skip-… and --only', 'leave no stage to run', 'leave one of them out');
+  }
+  return [...skipped];
+}
+
+function settingOf(flag: Flag, given: unknown, fromEnv: string | undefined): unknown {
+  if (flag.kind === 'list') {
+    const items = given === undefined ? (fromEnv?.split(',') ?? []) : [given].flat().map(String);
+    return flag.name === 'only' ? items.flatMap((item) => item.split(',')) : items;
+  }
+  const value = lastOf(given) ?? fromEnv;
+  if (flag.kind === 'switch') return asSwitch(flag.name, value);
+  return value === undefined ? flag.fallback : String(value);
+}
+
+/** A flag given twice: the last wins. */
+function lastOf(given: unknown): unknown {
+  return Array.isArray(given) ? given.at(-1) : given;
+}
+
+function asSwitch(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  if (value === undefined || value === '' || value === '0' || value === 'false') return false;
+  if (value === '1' || value === 'true') return true;
+  throw usage(envName(name), 'is neither true nor false', 'set it to true or false');
+}
+
+function isAddress(text: string, protocols: readonly string[]): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocols.includes(protocol) && hostname !== '';
+}
+
+/** A password in a URL would show in the process list and the shell's history. */
+function refusePassword(name: string, given: unknown): void {
+  if (typeof given !== 'string' || !URL.canParse(given)) return;
+  const { username, password } = new URL(given);
+  if (username === '' && password === '') return;
+  const prefix = name.startsWith('redis') ? 'REDIS' : name.startsWith('graph') ? 'GRAPH' : undefined;
+  const variables =
+    prefix === undefined
+      ? name.startsWith('qdrant')
+        ? 'QDRANT_API_KEY'
+        : 'API_TOKEN'
+      : `${prefix}_USERNAME and ${prefix}_PASSWORD`;
+  throw usage(
+    `--${name}`,
+    'holds a user name or password, which others can read in the process list',
+    `set ${variables} in the environment`,
+  );
+}
+
+function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
+  const known = new Set([
+    ...FLAGS.map(({ name }) => envName(name)),
+    ...SECRETS.flatMap((name) => [`${ENV_PREFIX}${name}`, `${ENV_PREFIX}${name}_FILE`]),
+  ]);
+  for (const name of Object.keys(env)) {
+    if (name.startsWith(ENV_PREFIX) && !known.has(name)) {
+      throw usage(`the environment variable ${name}`, 'is not known', `did you mean ${closest(name, [...known])}?`);
+    }
+  }
+}
+
+function refuseForeignFlags(command: string, flags: RawFlags): void {
+  const own = new Set(flagsOf(command).map(({ name }) => name));
+  for (const { name } of FLAGS) {
+    const value = lastOf(flags[name]);
+    if (value !== undefined && value !== false && !own.has(name)) {
+      throw usage(`--${name}`, `does not go with ${command}`, `see tenant-migrate ${command} --help`);
+    }
+  }
+}
+
+function invalid(issues: readonly z.core.$ZodIssue[], flags: RawFlags): MigrateError {
+  const [issue] = issues;
+  const name = String(issue?.path[0] ?? '');
+  const flag = FLAGS.find((candidate) => candidate.name === name);
+  const setting = flags[name] === undefined ? envName(name) : `--${name}`;
+  const reason =
+    flag?.choices === undefined ? (issue?.message ?? 'is not valid') : `must be one of ${flag.choices.join(', ')}`;
+  return usage(setting, reason, `see tenant-migrate --help for --${name}`);
+}
+
+async function readSecrets(env: NodeJS.ProcessEnv): Promise<Secrets> {
+  const secrets: Partial<Record<SecretName, string>> = {};
+  for (const name of SECRETS) {
+    const value = await readSecret(name, env);
+    if (value !== undefined && value !== '') secrets[name] = value;
+  }
+  return secrets;
+}
+
+/** The prefixed name wins over the bare one, the value over the file. */
+async function readSecret(name: SecretName, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  for (const variable of [`${ENV_PREFIX}${name}`, name]) {
+    if (env[variable] !== undefined) return env[variable];
+    const file = env[`${variable}_FILE`];
+    if (file === undefined) continue;
+    try {
+      return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+    } catch (error) {
+      throw usage(
+        `${variable}_FILE`,
+        `names a file that cannot be read (${(error as NodeJS.ErrnoException).code})`,
+        'correct the path',
+      );
+    }
+  }
+  return undefined;
+}
+
+function usage(what: string, problem: string, next: string): MigrateError {
+  return new MigrateError('usage', `${what} ${problem}`, { next });
+}

@@ -1,0 +1,46 @@
+import { createInterface } from 'node:readline/promises';
+import type { Readable, Writable } from 'node:stream';
+import { Chalk, type ChalkInstance } from 'chalk';
+
+/** The process's streams and surroundings, handed in so that nothing else touches them. */
+export interface Terminal {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Colours for one stream: --color, then FORCE_COLOR, NO_COLOR, TERM=dumb, then whether it is a terminal. */
+export function paintFor(
+  stream: { readonly isTTY?: boolean },
+  choice: 'auto' | 'always' | 'never',
+  env: NodeJS.ProcessEnv,
+): ChalkInstance {
+  return new Chalk({ level: wantsColour(stream, choice, env) ? 1 : 0 });
+}
+
+function wantsColour(
+  stream: { readonly isTTY?: boolean },
+  choice: 'auto' | 'always' | 'never',
+  env: NodeJS.ProcessEnv,
+): boolean {
+  if (choice !== 'auto') return choice === 'always';
+  if (env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '') return env.FORCE_COLOR !== '0';
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false;
+  return env.TERM !== 'dumb' && stream.isTTY === true;
+}
+
+/** Whether somebody is there to see a live display and to answer. */
+export function isInteractive({ stdin, stderr, env }: Terminal): boolean {
+  return stdin.isTTY === true && stderr.isTTY === true && (env.CI === undefined || env.CI === '' || env.CI === 'false');
+}
+
+/** Asks on stderr; only the word `yes` agrees. */
+export async function askYes(terminal: Terminal, question: string): Promise<boolean> {
+  const lines = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  try {
+    return (await lines.question(`${question} Type yes to go on: `)).trim() === 'yes';
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { runCli } from './cli/cli.ts';
+import { stopReason } from './model/errors.ts';
+
+const controller = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // A second signal means: now. What is under way is found again by looking.
+    if (controller.signal.aborted) process.exit(signal === 'SIGTERM' ? 143 : signal === 'SIGHUP' ? 129 : 130);
+    controller.abort(stopReason(signal));
+  });
+}
+
+const { stdin, stdout, stderr, env, argv } = process;
+process.exitCode = await runCli({
+  terminal: { stdin, stdout, stderr, env },
+  argv: argv.slice(2),
+  signal: controller.signal,
+});

@@ -1,0 +1,150 @@
+import type { Writable } from 'node:stream';
+import type { ChalkInstance } from 'chalk';
+import type { ListrTaskWrapper } from 'listr2';
+import { moveText } from '../model/move.ts';
+import type { Clock, StageName } from '../stages/stage.ts';
+import type { RunEvent } from './event.ts';
+import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import { planText } from './plan-text.ts';
+import { Rate } from './rate.ts';
+
+interface LiveOptions {
+  readonly stream: Writable & { readonly columns?: number };
+  readonly paint: ChalkInstance;
+  readonly clock: Clock;
+  /** The plan is the command's result and is printed elsewhere. */
+  readonly planIsResult: boolean;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the renderer's types do not matter to a title and a line of output
+type AnyTask = ListrTaskWrapper<any, any, any>;
+
+/** A line on the display: what it waits for and what it shows. */
+interface Item {
+  readonly ended: Promise<void>;
+  end(error?: Error): void;
+  task?: AnyTask;
+}
+
+/**
+ * A live list of the stages for a terminal, made of the same events as the plain lines. It rests while a question
+ * is asked, since it is drawn only from `apply` on.
+ */
+export function liveReporter(options: LiveOptions): (event: RunEvent) => Promise<void> | undefined {
+  const { stream, paint, clock } = options;
+  const items = new Map<string, Item>();
+  const rates = new Map<StageName, Rate>();
+  let moves = '';
+  let drawing: Promise<unknown> | undefined;
+  const write = (line: string) => stream.write(`${line}\n`);
+  const show = (name: string, text: string) => {
+    const task = items.get(name)?.task;
+    if (task !== undefined) task.output = text;
+  };
+  const end = (name: string, title?: string, error?: Error) => {
+    const item = items.get(name);
+    if (title !== undefined && item?.task !== undefined) item.task.title = title;
+    item?.end(error);
+  };
+
+  const draw = async (stages: readonly StageName[]) => {
+    const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
+    for (const name of [...stages, 'verify', 'finalize']) items.set(name, makeItem());
+    const tasks = [...items].map(([name, item]) => ({
+      title: titleOf(name, moves),
+      task: (_: unknown, task: AnyTask) => {
+        item.task = task;
+        return item.ended;
+      },
+      rendererOptions: { persistentOutput: true },
+    }));
+    const output = new ProcessOutput(stream as NodeJS.WriteStream, stream as NodeJS.WriteStream);
+    const list = new Listr(tasks, {
+      concurrent: true,
+      exitOnError: false,
+      collectErrors: false,
+      rendererOptions: { logger: new ListrLogger({ processOutput: output }), collapseErrors: false },
+    });
+    await list.run();
+  };
+
+  return (event) => {
+    switch (event.type) {
+      case 'run-started':
+        moves = event.moves.map((move) => clean(moveText(move))).join(', ');
+        write(paint.bold(`Tenant Data Migration: ${moves}`));
+        if (event.continuing) write(`Continuing run ${event.runId}`);
+        return undefined;
+      case 'planned':
+        if (!options.planIsResult) write(`\n${planText(event.plan, [], paint)}\n`);
+        return undefined;
+      case 'phase':
+        if (event.phase === 'apply') drawing = draw(event.stages);
+        if (event.phase === 'verify') show('verify', 'comparing with the plan');
+        if (event.phase === 'finalize') end('verify');
+        return undefined;
+      case 'total':
+        rates.set(event.stage, new Rate(clock.now()));
+        show(event.stage, `${units(event.total, event.unit)} to move`);
+        return undefined;
+      case 'progress':
+        show(event.stage, progressText(event, rates.get(event.stage), clock.now()));
+        return undefined;
+      case 'note':
+        show(event.stage, clean(event.text));
+        return undefined;
+      case 'retry':
+        show(
+          event.stage,
+          paint.yellow(`try ${event.attempt} failed (${clean(event.reason)}), again in ${duration(event.delayMs)}`),
+        );
+        return undefined;
+      case 'stage-finished':
+        if (event.phase !== 'apply') return undefined;
+        if (event.row.status === 'failed') end(event.stage, undefined, new Error(`${count(event.row.failed)} failed`));
+        else
+          end(
+            event.stage,
+            `${titleOf(event.stage, moves)} ${paint.dim(`${units(event.row.moved, event.row.unit)} in ${duration(event.row.phases.apply ?? 0)}`)}`,
+          );
+        return undefined;
+      case 'stopping':
+        write(paint.yellow(`${event.signal}: finishing what is under way, then stopping`));
+        return undefined;
+      case 'run-finished': {
+        const failed = event.report.exitCode !== 0;
+        for (const [name, item] of items)
+          item.end(failed && name === 'verify' ? new Error(clean(event.report.message)) : undefined);
+        return drawing?.then(() => undefined);
+      }
+      default:
+        return undefined;
+    }
+  };
+}
+
+function titleOf(name: string, moves: string): string {
+  if (name === 'verify') return 'Verify';
+  if (name === 'finalize') return 'Finalize';
+  return `${STAGE_TITLES[name as StageName].short}: ${moves}`;
+}
+
+function progressText({ done, total }: { done: number; total: number }, rate: Rate | undefined, now: number): string {
+  rate?.update(done, now);
+  const percent = total === 0 ? 0 : Math.min(99, Math.floor((done / total) * 100));
+  const eta = rate?.etaMs(total);
+  const pace = rate?.perSecond === undefined ? '' : `  ${count(rate.perSecond)}/s  ETA ${duration(eta ?? 0)}`;
+  return `${count(done)}/${count(total)} (${percent}%)${pace}`;
+}
+
+function makeItem(): Item {
+  let resolve: () => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const ended = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // The list awaits it only once it has started that line; until then nobody does.
+  ended.catch(() => undefined);
+  return { ended, end: (error) => (error === undefined ? resolve() : reject(error)) };
+}

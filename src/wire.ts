@@ -1,0 +1,146 @@
+import type { Settings } from './cli/settings.ts';
+import { RunFolder } from './journal/run-folder.ts';
+import type { Move } from './model/move.ts';
+import { type BoundStage, bindStage } from './orchestrator/bound-stage.ts';
+import type { RunFolders } from './orchestrator/run.ts';
+import type { RunEvent } from './report/event.ts';
+import { configStage } from './stages/config.ts';
+import type { ConfigSecrets } from './stages/config-secrets.ts';
+import { graphStage } from './stages/graph.ts';
+import { qdrantStage } from './stages/qdrant.ts';
+import { redisStage } from './stages/redis.ts';
+import type { StageName } from './stages/stage.ts';
+import { openConfigReader, openConfigWriter } from './stores/config-api/config-api.ts';
+import { openGraphReader, openGraphWriter } from './stores/graph/graph-store.ts';
+import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store.ts';
+import type { RedisSettings } from './stores/redis/redis-connection.ts';
+import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
+
+interface Wiring {
+  readonly settings: Settings;
+  readonly moves: readonly Move[];
+  readonly secrets: ConfigSecrets | undefined;
+  readonly emit: (event: RunEvent) => void;
+}
+
+/** The stages with their stores, in their order, without those that are left out. Nothing is connected yet. */
+export function wireStages(wiring: Wiring, skipped: readonly StageName[]): readonly BoundStage[] {
+  const all = [wireConfig(wiring), wireRedis(wiring), wireQdrant(wiring), wireGraph(wiring)];
+  return all.filter(({ name }) => !skipped.includes(name));
+}
+
+/** The state folder's runs. */
+export function wireFolders(stateDir: string): RunFolders {
+  return {
+    create: (run) => RunFolder.create(stateDir, run),
+    unfinished: () => RunFolder.unfinished(stateDir),
+    all: () => RunFolder.all(stateDir),
+  };
+}
+
+function wireConfig({ settings, secrets, emit }: Wiring): BoundStage {
+  const store = {
+    url: withoutCredentials(settings['api-url']),
+    path: settings['api-path'],
+    method: settings['api-method'],
+    timeoutMs: Math.min(settings['request-timeout'], 60_000),
+    onRetry: retryEvents('config', emit),
+    ...given({ token: settings.secrets.API_TOKEN }),
+  };
+  return bindStage(configStage(secrets), {
+    openReader: () => openConfigReader(store),
+    openWriter: () => openConfigWriter(store),
+  });
+}
+
+function wireRedis({ settings, emit }: Wiring): BoundStage {
+  const store: RedisSettings = {
+    ...redisAddress(settings),
+    connectTimeoutMs: settings['connect-timeout'],
+    replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
+    clientName: 'tenant-migrate',
+    onRetry: retryEvents('redis', emit),
+  };
+  return bindStage(redisStage, {
+    openReader: () => openRedisReader(store),
+    openWriter: () => openRedisWriter(store),
+  });
+}
+
+function redisAddress(settings: Settings): Pick<RedisSettings, 'host' | 'port' | 'db' | 'username' | 'password'> {
+  const login = { username: settings.secrets.REDIS_USERNAME, password: settings.secrets.REDIS_PASSWORD };
+  const url = settings['redis-url'];
+  if (url === undefined)
+    return { host: settings['redis-host'], port: settings['redis-port'], db: settings['redis-db'], ...login };
+  const { hostname, port, pathname, username, password } = new URL(url);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 6379 : Number(port),
+    db: pathname.length > 1 ? Number(pathname.slice(1)) : settings['redis-db'],
+    username: login.username ?? (username === '' ? undefined : decodeURIComponent(username)),
+    password: login.password ?? (password === '' ? undefined : decodeURIComponent(password)),
+  };
+}
+
+function wireQdrant({ settings, emit }: Wiring): BoundStage {
+  const store = {
+    url: withoutCredentials(settings['qdrant-url']),
+    timeoutMs: settings['request-timeout'],
+    onRetry: retryEvents('qdrant', emit),
+    ...given({ apiKey: settings.secrets.QDRANT_API_KEY }),
+  };
+  return bindStage(qdrantStage, {
+    openReader: () => openQdrantReader(store),
+    openWriter: () => openQdrantWriter(store),
+  });
+}
+
+function wireGraph({ settings, emit }: Wiring): BoundStage {
+  const url = settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
+  const { username, password } = urlLogin(url);
+  const store = {
+    url: withoutCredentials(url),
+    connectTimeoutMs: settings['connect-timeout'],
+    onRetry: retryEvents('graph', emit),
+    ...given({
+      username: settings.secrets.GRAPH_USERNAME ?? username,
+      password: settings.secrets.GRAPH_PASSWORD ?? password,
+      database: settings['graph-database'],
+    }),
+  };
+  return bindStage(graphStage(), {
+    openReader: () => openGraphReader(store),
+    openWriter: () => openGraphWriter(store),
+  });
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}
+
+function urlLogin(url: string): { username: string | undefined; password: string | undefined } {
+  const { username, password } = new URL(url);
+  return {
+    username: username === '' ? undefined : decodeURIComponent(username),
+    password: password === '' ? undefined : decodeURIComponent(password),
+  };
+}
+
+function withoutCredentials(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.username === '' && parsed.password === '') return url;
+  parsed.username = '';
+  parsed.password = '';
+  return parsed.toString();
+}
+
+/** Leaves out what is undefined: an optional setting is absent, not undefined. */
+function given<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: string;
+  };
+}
+
+function retryEvents(stage: StageName, emit: (event: RunEvent) => void) {
+  return (retry: { attempt: number; delayMs: number; reason: string }) => emit({ type: 'retry', stage, ...retry });
+}
