@@ -90,9 +90,6 @@ export async function readSettings({ command, flags, env }: Sources): Promise<Se
   const parsed = schema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error.issues, flags);
   refuseForeignFlags(command, flags);
-  if (parsed.data.json && parsed.data.quiet) {
-    throw usage('--json and --quiet', 'say two different things about the output', 'leave one of them out');
-  }
   return { ...parsed.data, secrets: await readSecrets(env) };
 }
 

@@ -20,8 +20,8 @@ interface Mask {
 }
 
 /**
- * rag-api masks a secret of up to eight characters as `***`, a longer one as its first three characters, `***` and its
- * last four (`mask_api_key` in its `api/tenant_config.py`).
+ * rag-api's `mask_api_key`: a secret of up to eight characters becomes `***`, a longer one its first three characters,
+ * `***` and its last four.
  */
 const LONGEST_BARE = 8;
 const BARE = /^\*{3,}$/u;

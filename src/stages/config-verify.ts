@@ -12,7 +12,7 @@ export async function verifyConfigs(
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const planned of plan.configs) {
-    if (planned.action === 'conflict') continue;
+    if (planned.action === 'conflict' && ctx.options.onConflict === 'skip') continue;
     const source = await readSections(ctx, planned.source);
     const where = ctx.store.pathOf(planned.target);
     if (planned.action === 'none') {

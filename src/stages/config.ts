@@ -85,6 +85,7 @@ async function planConfigs(
       to: ctx.store.pathOf(target),
       count: 1,
     })),
+    settled: found.every(({ action }) => action === 'leave' && !ctx.options.deleteSourceConfig),
     conflicts: configs.filter(({ action }) => action === 'conflict').length,
     notices: decided.flatMap(({ notices }) => notices),
     problems: [...(stray.length > 0 ? [strayProblem(stray)] : []), ...decided.flatMap(({ problems }) => problems)],

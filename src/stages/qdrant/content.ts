@@ -1,4 +1,4 @@
-import { type CommutativeSum, digest } from '../../model/fingerprint.ts';
+import { CommutativeSum, digest } from '../../model/fingerprint.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
@@ -27,7 +27,6 @@ export function sampledPoint(point: PointContent, field: string): SampledPoint {
 
 /** What one pass over a tenant's ids in a collection saw. */
 export interface Enumerated {
-  readonly points: number;
   /** Points whose field is not exactly the id, but an array that holds it. */
   readonly arrays: readonly string[];
   readonly sampleIds: readonly string[];
@@ -40,16 +39,14 @@ export async function enumerateTenant(
 ): Promise<Enumerated> {
   const sample = new Reservoir<string>(SAMPLE_SIZE, ctx.options.seed);
   const arrays: string[] = [];
-  let points = 0;
   for await (const page of ctx.store.scrollField({ ...request, field: request.match.field })) {
     ctx.signal.throwIfAborted();
-    points += page.length;
     for (const { id, value } of page) {
       if (value === request.match.value) sample.offer(id);
       else arrays.push(id);
     }
   }
-  return { points, arrays, sampleIds: sample.items };
+  return { arrays, sampleIds: sample.items };
 }
 
 /** Reads points by id: the first few with their vectors, the rest without. Points that are gone are left out. */
@@ -78,15 +75,22 @@ export function splitSample(ids: readonly string[]): {
   return { withVectors: ids.slice(0, SAMPLE_WITH_VECTORS), without: ids.slice(SAMPLE_WITH_VECTORS) };
 }
 
-/** Adds the whole content of the points that match, all but the tenant field. */
-export async function addContent(
-  sum: CommutativeSum,
+/** The sum over the whole content of the points that match, all but the tenant field. */
+export async function contentSum(
   ctx: PlanContext<QdrantReader>,
   { collection, match, maxPage }: { readonly collection: string; readonly match: FieldMatch; readonly maxPage: number },
-): Promise<void> {
+): Promise<CommutativeSum> {
+  const sum = new CommutativeSum();
   const pageSize = Math.min(CONTENT_PAGE, maxPage);
   for await (const page of ctx.store.scrollPoints({ collection, match, pageSize })) {
     ctx.signal.throwIfAborted();
     for (const point of page) sum.add(point.id, payloadText(point, match.field), point.vectors ?? '');
   }
+  return sum;
+}
+
+/** The sum over the records of several sums, all in hex as {@link CommutativeSum} gives them. */
+export function addedSums(sums: readonly string[]): string {
+  const total = sums.reduce((sum, hex) => sum + BigInt(`0x${hex}`), 0n);
+  return BigInt.asUintN(128, total).toString(16).padStart(32, '0');
 }

@@ -1,8 +1,7 @@
-import { CommutativeSum } from '../../model/fingerprint.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, Problem } from '../stage.ts';
-import { addContent, enumerateTenant, readPoints, sampledPoint, splitSample } from './content.ts';
+import { contentSum, enumerateTenant, readPoints, sampledPoint, splitSample } from './content.ts';
 import { derivingScheme } from './derived-ids.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan } from './qdrant-plan.ts';
@@ -31,7 +30,7 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
   if (ends.source === 0) return { plan: undefined, notices, problems: [] };
   const { points, arrays } = await readSource(ends, ctx);
   notices.push(...derivedNotice(ends, points, 'source', ctx), ...settingNotices(ends, field));
-  const sum = ctx.options.verify === 'full' ? await contentSum(ends, ctx) : undefined;
+  const sums = ctx.options.verify === 'full' ? await contentSums(ends, ctx) : undefined;
   const sample = ctx.options.verify === 'counts' ? [] : points.map((point) => sampledPoint(point, field));
   return {
     plan: {
@@ -40,7 +39,7 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
       source: ends.source,
       target: ends.target,
       sample,
-      ...(sum === undefined ? {} : { sum }),
+      ...(sums === undefined ? {} : { sums }),
     },
     notices,
     problems: arrays.count === 0 ? [] : [arrayProblem(ends, field, arrays)],
@@ -84,13 +83,15 @@ async function firstPoints(
   return [];
 }
 
-async function contentSum({ facts, move, target }: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<string> {
-  const sum = new CommutativeSum();
-  for (const value of target > 0 ? [move.source, move.target] : [move.source]) {
+async function contentSums(
+  { facts, move }: CollectionEnds,
+  ctx: PlanContext<QdrantReader>,
+): Promise<{ readonly source: string; readonly target: string }> {
+  const sumOf = async (value: string): Promise<string> => {
     const match = { field: ctx.profile.qdrantField, value };
-    await addContent(sum, ctx, { collection: facts.name, match, maxPage: idPageSize(facts.limits) });
-  }
-  return sum.hex();
+    return (await contentSum(ctx, { collection: facts.name, match, maxPage: idPageSize(facts.limits) })).hex();
+  };
+  return { source: await sumOf(move.source), target: await sumOf(move.target) };
 }
 
 function derivedNotice(

@@ -3,7 +3,7 @@ import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext } from '../stage.ts';
-import { COLLECTIONS_AT_ONCE } from './survey.ts';
+import { COLLECTIONS_AT_ONCE, ifThere } from './survey.ts';
 
 /** Values that are looked through in a collection, the largest first. */
 const MOST_VALUES = 1_000;
@@ -45,8 +45,10 @@ async function tenantCounts(
   const indexed = collections.filter(({ indexes }) => indexes.get(field)?.type === 'keyword');
   const facets = await pMap(
     indexed,
-    ({ name, limits }) =>
-      ctx.store.facet({ collection: name, field, limit: Math.min(MOST_VALUES, limits.maxQueryLimit ?? MOST_VALUES) }),
+    ({ name, limits }) => {
+      const limit = Math.min(MOST_VALUES, limits.maxQueryLimit ?? MOST_VALUES);
+      return ifThere(() => ctx.store.facet({ collection: name, field, limit }));
+    },
     { concurrency: COLLECTIONS_AT_ONCE },
   );
   const counts = new Map<string, number>();

@@ -19,8 +19,8 @@ export interface CollectionPlan {
   readonly target: number;
   /** A seeded sample of the points to move; empty where only counts are compared. */
   readonly sample: readonly SampledPoint[];
-  /** Sum over the content of all points of source and target; only with the deepest verify. */
-  readonly sum?: string;
+  /** Sums over the content of all points at either end, in hex; only with the deepest verify. */
+  readonly sums?: { readonly source: string; readonly target: string };
 }
 
 /** Digests of one point, without the tenant field. No content. */

@@ -37,9 +37,16 @@ async function surveyOne(
   ctx: PlanContext<QdrantReader>,
 ): Promise<Surveyed | undefined> {
   ctx.signal.throwIfAborted();
-  try {
+  return ifThere(async () => {
     const facts = await ctx.store.collection(name);
     return { facts, counts: await countEnds(facts, moves, ctx) };
+  });
+}
+
+/** The result, or undefined where the collection was deleted meanwhile. */
+export async function ifThere<T>(look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
   } catch (error) {
     if (error instanceof MigrateError && error.code === 'missing') return undefined;
     throw error;
@@ -55,9 +62,11 @@ async function countEnds(
   if (facts.limits.readNeedsIndex && !facts.indexes.has(field)) return countByReading(facts, moves, ctx);
   const count = (value: string): Promise<number> =>
     ctx.store.count({ collection: facts.name, match: { field, value }, allReplicas: facts.replicas > 1 });
-  return pMap(moves, async (move) => ({ move, source: await count(move.source), target: await count(move.target) }), {
-    concurrency: 2,
-  });
+  const countMove = async (move: Move): Promise<EndCounts> => {
+    const [source, target] = await Promise.all([count(move.source), count(move.target)]);
+    return { move, source, target };
+  };
+  return pMap(moves, countMove, { concurrency: 2 });
 }
 
 /**

@@ -24,14 +24,14 @@ export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Che
     for (const entry of entries.map(undoEntry)) {
       const { collection, field } = entry;
       if (entry.kind === 'index') memory.indexes.set(collection, { field, batch });
-      else if (await unlessGone(memory, collection, () => giveBack(entry, batch, memory, ctx)))
-        moved += entry.ids.length;
+      else moved += (await unlessGone(memory, collection, () => giveBack(entry, batch, memory, ctx))) ?? 0;
     }
-    if (moved > 0) yield { batch, moved };
+    yield { batch, moved };
   }
   for (const [collection, { field, batch }] of memory.indexes) {
     await ctx.permit(0);
-    if (await unlessGone(memory, collection, () => ctx.store.deleteIndex(collection, field))) yield { batch, moved: 0 };
+    await unlessGone(memory, collection, () => ctx.store.deleteIndex(collection, field));
+    yield { batch, moved: 0 };
   }
   // What could be given back has been; only now tell of what could not.
   if (memory.gone.size > 0) {
@@ -39,34 +39,38 @@ export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Che
   }
 }
 
+/** Gives back those of the points that still are the target's, and says how many. */
 async function giveBack(
   { collection, field, ids, move }: PointsEntry,
   batch: number,
   memory: Memory,
   ctx: ApplyContext<QdrantWriter>,
-): Promise<void> {
+): Promise<number> {
   await ctx.permit(ids.length);
   if (!memory.seen.has(collection)) {
     memory.seen.add(collection);
     const { limits, indexes } = await ctx.store.collection(collection);
-    if (limits.writeNeedsIndex && !indexes.has(field)) {
-      // An earlier undo has removed our index already and was stopped after it: without one no write is let in.
+    if ((limits.writeNeedsIndex || limits.readNeedsIndex) && !indexes.has(field)) {
+      // An earlier undo has removed our index already and was stopped after it: without one no filter is let in.
       await ctx.store.createTenantIndex(collection, field);
       memory.indexes.set(collection, { field, batch });
     }
   }
-  await ctx.store.setField({ collection, ids, match: { field, value: move.target }, to: move.source });
+  const match = { field, value: move.target };
+  const count = await ctx.store.count({ collection, ids, match });
+  // Counted or not: a write of ours that is still queued would not be seen yet.
+  await ctx.store.setField({ collection, ids, match, to: move.source });
+  return count;
 }
 
-/** Runs the work and says whether the collection was there for it. */
-async function unlessGone({ gone }: Memory, collection: string, work: () => Promise<void>): Promise<boolean> {
-  if (gone.has(collection)) return false;
+/** The work's result, or undefined where the collection is no more. */
+async function unlessGone<T>({ gone }: Memory, collection: string, work: () => Promise<T>): Promise<T | undefined> {
+  if (gone.has(collection)) return undefined;
   try {
-    await work();
-    return true;
+    return await work();
   } catch (error) {
     if (!(error instanceof MigrateError) || error.code !== 'missing') throw error;
     gone.set(collection, error);
-    return false;
+    return undefined;
   }
 }

@@ -1,8 +1,7 @@
 import pMap from 'p-map';
-import { CommutativeSum } from '../../model/fingerprint.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext } from '../stage.ts';
-import { addContent, readPoints, sampledPoint } from './content.ts';
+import { addedSums, contentSum, readPoints, sampledPoint } from './content.ts';
 import { indexDrift } from './index-drift.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan, SampledPoint } from './qdrant-plan.ts';
@@ -23,7 +22,7 @@ export async function verify(plan: QdrantPlan, ctx: PlanContext<QdrantReader>): 
     plan.collections,
     async (part) => {
       const now = byName.get(part.collection);
-      return now === undefined ? [gone(part)] : verifyPart(part, now, ctx);
+      return now === undefined ? [gone(part)] : verifyPart(arrival(part, plan), now, ctx);
     },
     { concurrency: VERIFIED_AT_ONCE },
   );
@@ -35,35 +34,58 @@ export async function verify(plan: QdrantPlan, ctx: PlanContext<QdrantReader>): 
   return [...planned.flat(), ...drift.flat(), ...surveyed.flatMap((now) => unplanned(now, plan))];
 }
 
+/** A part with what all moves into the same target and collection bring. */
+interface Arrival {
+  readonly part: CollectionPlan;
+  readonly points: number;
+  /** Sum of the content that should stand under the target now, in hex. */
+  readonly sum: string | undefined;
+}
+
+function arrival(part: CollectionPlan, plan: QdrantPlan): Arrival {
+  const sharing = plan.collections.filter(
+    ({ collection, move }) => collection === part.collection && move.target === part.move.target,
+  );
+  const sums = sharing.flatMap(({ sums }) => sums ?? []);
+  return {
+    part,
+    points: sharing.reduce((sum, { source }) => sum + source, 0),
+    sum: sums[0] && addedSums([sums[0].target, ...sums.map(({ source }) => source)]),
+  };
+}
+
 async function verifyPart(
-  part: CollectionPlan,
+  { part, points, sum }: Arrival,
   { facts, counts }: Surveyed,
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly Finding[]> {
   const ends = counts?.find(({ move }) => move.source === part.move.source);
   if (ends === undefined)
     return [difference(part, 'count', 'its points can no longer be counted: an index is missing')];
-  const findings = countFindings(part, ends.source, ends.target);
+  const expected = part.target + points;
+  const findings = countFindings(part, { ...ends, expected });
   findings.push(...(await sampleFindings(part, ctx)));
-  if (part.sum !== undefined && ctx.options.verify === 'full') {
-    const sum = new CommutativeSum();
+  if (sum !== undefined && ctx.options.verify === 'full') {
     const match = { field: ctx.profile.qdrantField, value: part.move.target };
-    await addContent(sum, ctx, { collection: part.collection, match, maxPage: idPageSize(facts.limits) });
-    if (sum.hex() !== part.sum) findings.push(sumFinding(part, sum.count));
+    const now = await contentSum(ctx, { collection: part.collection, match, maxPage: idPageSize(facts.limits) });
+    if (now.hex() !== sum) findings.push(sumFinding(part, { count: now.count, expected }));
   }
   return findings;
 }
 
-function countFindings(part: CollectionPlan, source: number, target: number): Finding[] {
+function countFindings(
+  part: CollectionPlan,
+  { source, target, expected }: { readonly source: number; readonly target: number; readonly expected: number },
+): Finding[] {
   const findings: Finding[] = [];
   const { move } = part;
-  const expected = part.target + part.source;
   if (source > 0) {
     const text = `${source} points are still under "${move.source}"`;
     findings.push({ ...difference(part, 'left-behind', text), count: source, drainable: true });
   }
   if (target + source < expected) {
-    const text = `${target} points under "${move.target}", ${expected} expected (${part.target} before and ${part.source} moved)`;
+    const parts = `${part.target} before and ${expected - part.target} moved`;
+    const text = `${target} points under "${move.target}", ${expected} expected (${parts})`;
     findings.push({ ...difference(part, 'count', text), count: expected - target - source });
   }
   if (target > expected) {
@@ -105,12 +127,15 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   ];
 }
 
-function sumFinding(part: CollectionPlan, count: number): Finding {
-  const grown = count - part.source - part.target;
-  const why = grown === 0 ? '' : ` (${count} points now, ${part.source + part.target} before: they cannot be compared)`;
+function sumFinding(
+  part: CollectionPlan,
+  { count, expected }: { readonly count: number; readonly expected: number },
+): Finding {
+  const why = count === expected ? '' : ` (${count} points now, ${expected} expected: they cannot be compared)`;
   return {
     ...difference(part, 'content', `the content of all points under "${part.move.target}" differs from before${why}`),
-    fix: 'stop the writers and look at what changed: the points of the plan were equal in count only',
+    count,
+    fix: 'stop the writers and look at what changed: the sum tells that it did, not where',
   };
 }
 

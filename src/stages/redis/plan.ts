@@ -206,19 +206,20 @@ class Census {
           fix: `--key-template '${template}'`,
         }),
       );
-    const lookAlikes = this.#lookAlikes
-      .entries()
-      .slice(0, MOST_LISTED)
-      .map(
-        ([shape, count]): Finding => ({
-          stage: 'redis',
-          kind: 'look-alike',
-          severity: 'notice',
-          message: `${count} keys '${shape}' only contain the id: another tenant's, not touched`,
-          where: shape,
-          count,
-        }),
-      );
+    const shapes = this.#lookAlikes.entries();
+    const lookAlikes: readonly Finding[] =
+      shapes.length === 0
+        ? []
+        : [
+            {
+              stage: 'redis',
+              kind: 'look-alike',
+              severity: 'notice',
+              message: `${this.#lookAlikes.total} keys of ${shapes.length} shapes only contain the id in a longer name: not this tenant's, not touched`,
+              count: this.#lookAlikes.total,
+              samples: shapes.slice(0, MOST_LISTED).map(([shape, count]) => `${shape} ${count}`),
+            },
+          ];
     const config = this.#configKeys.map(
       (key): Finding => ({
         stage: 'redis',

@@ -31,7 +31,7 @@ export async function openHttp(settings: ConfigApiSettings): Promise<ConfigHttp>
     accept: 'application/json',
     ...(settings.token === undefined ? {} : { authorization: `Bearer ${settings.token}` }),
   };
-  const path = (tenant: string) => settings.path.replaceAll('{tenant}', () => encodeURIComponent(tenant));
+  const path = (tenant: string) => settings.path.replaceAll('{tenant}', encodeURIComponent(tenant));
   return {
     address: (tenant) => `${origin}${prefix}${path(tenant)}`,
     path,

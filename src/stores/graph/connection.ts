@@ -207,13 +207,12 @@ export class GraphConnection {
 const withDatabase = (database: string | undefined): { database?: string } =>
   database === undefined ? {} : { database };
 
+const SCHEMES = /^(bolt|neo4j)(\+s|\+ssc)?:$/;
+
 /** The URL with its credentials taken out, as it may be shown. */
 function addressOf(url: string): string {
-  try {
-    const parsed = new URL(url);
-    return `${parsed.protocol}//${parsed.host}`;
-  } catch {
-    const next = 'write it as bolt://host:port, without user name and password';
-    throw new MigrateError('settings', 'the graph URL is not a URL', { stage: 'graph', next });
-  }
+  const { protocol, host } = URL.canParse(url) ? new URL(url) : { protocol: '', host: '' };
+  if (SCHEMES.test(protocol) && host !== '') return `${protocol}//${host}`;
+  const next = 'write it as bolt://host:port (or bolt+s://, neo4j://), without user name and password';
+  throw new MigrateError('settings', 'the graph URL is not one of a Bolt server', { stage: 'graph', next });
 }

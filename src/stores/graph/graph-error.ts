@@ -56,7 +56,7 @@ export function graphError(error: unknown, address: string): unknown {
     const text = `no connection to the graph store at ${address} (${networkReason(message)})`;
     return new MigrateError('unreachable', text, { ...details, retryable: true, next: ADDRESS_FLAGS, cause: error });
   }
-  if (code === 'ProtocolError') {
+  if (code === 'ProtocolError' || message.startsWith('Server responded HTTP')) {
     const text = `what answers at ${address} does not speak the graph protocol (Bolt)`;
     return new MigrateError('unsupported', text, { ...details, next: ADDRESS_FLAGS, cause: error });
   }
@@ -68,6 +68,14 @@ export function graphError(error: unknown, address: string): unknown {
     const text = `the graph store at ${address} does not let this user write there (${code})`;
     const next = 'use a user that may change labels and a server that takes writes, or --skip-graph';
     return new MigrateError('denied', text, { ...details, next, cause: error });
+  }
+  if (/DatabaseNotFound/.test(code)) {
+    const text = `the graph store at ${address} has no database of that name`;
+    return new MigrateError('missing', text, {
+      ...details,
+      next: 'check the name of the graph database',
+      cause: error,
+    });
   }
   return storeError(error, details);
 }

@@ -110,7 +110,8 @@ export async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undef
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof MigrateError && (error.code === 'store' || error.code === 'denied')) return undefined;
+    const refused = error instanceof MigrateError && (error.code === 'store' || error.code === 'denied');
+    if (refused && !error.retryable) return undefined;
     throw error;
   }
 }

@@ -1,11 +1,13 @@
 import pMap from 'p-map';
+import { MigrateError } from '../../model/errors.ts';
 import { collectionFacts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
-import { exactText, type PointId, type PointJson, pointId } from './point-json.ts';
+import { exactText, type PointJson, pointId } from './point-json.ts';
 import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader } from './qdrant-reader.ts';
 import type { RawCall, RawCalls } from './raw-calls.ts';
 import { collectionPath, filterText, objectText } from './request-body.ts';
+import { type RawPoint, resultOf, scroll } from './scroll.ts';
 
 /** What reader and writer work with. */
 export interface Connection {
@@ -15,45 +17,10 @@ export interface Connection {
   readonly json: PointJson;
 }
 
-/** Aim for the text of one page with vectors. */
-const PAGE_BYTES = 4 << 20;
-const FIRST_CONTENT_PAGE = 32;
 const COLLECTIONS_AT_ONCE = 8;
 
 /** The reading calls over an open connection. */
 export function readingCalls({ url, raw, control, json }: Connection): QdrantReader {
-  async function result(call: RawCall, parse: (text: string) => unknown): Promise<unknown> {
-    const text = await raw.send(call);
-    try {
-      const { result } = parse(text) as { readonly result?: unknown };
-      if (result !== undefined && result !== null) return result;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-    }
-    throw notQdrant(raw.purpose(call), 200);
-  }
-
-  async function* pages(collection: string, request: PageRequest): AsyncGenerator<readonly RawPoint[]> {
-    const path = `${collectionPath(collection)}/points/scroll`;
-    const task = `read points of ${collection}`;
-    let limit = request.byBytes ? Math.min(FIRST_CONTENT_PAGE, request.pageSize) : request.pageSize;
-    for (let offset: string | undefined; ; ) {
-      const body = objectText({ ...request.members, limit: String(limit), offset });
-      let bytes = 0;
-      const page = (await result({ method: 'POST', path, body, task, collection }, (text) => {
-        bytes = text.length;
-        return request.byBytes ? json.parseExact(text) : json.parse(text);
-      })) as { readonly points: readonly RawPoint[]; readonly next_page_offset?: unknown };
-      if (page.points.length > 0) yield page.points;
-      if (page.next_page_offset === undefined || page.next_page_offset === null) return;
-      offset = pointId(page.next_page_offset);
-      if (request.byBytes) {
-        const fitting = Math.floor((PAGE_BYTES * page.points.length) / bytes);
-        limit = Math.max(1, Math.min(fitting, limit * 4, request.pageSize));
-      }
-    }
-  }
-
   const reader: QdrantReader = {
     url,
     async version() {
@@ -72,7 +39,8 @@ export function readingCalls({ url, raw, control, json }: Connection): QdrantRea
       return collectionFacts(name, await control(purpose, (client) => client.getCollection(name)));
     },
     async count({ collection, match, ids, severalValues, allReplicas }) {
-      const { count } = (await result(
+      const { count } = (await resultOf(
+        raw,
         {
           method: 'POST',
           path: `${collectionPath(collection)}/points/count${allReplicas ? '?consistency=all' : ''}`,
@@ -96,22 +64,24 @@ export function readingCalls({ url, raw, control, json }: Connection): QdrantRea
     },
     async *scrollIds({ collection, match, pageSize }) {
       const members = { with_payload: 'false', with_vector: 'false', filter: filterText({ match }) };
-      for await (const points of pages(collection, { members, pageSize })) yield points.map(({ id }) => pointId(id));
+      for await (const points of scroll({ raw, json, collection, members, pageSize }))
+        yield points.map(({ id }) => pointId(id));
     },
     async *scrollField({ collection, match, field, pageSize }) {
       const members = { with_payload: JSON.stringify([field]), with_vector: 'false', filter: filterText({ match }) };
-      for await (const points of pages(collection, { members, pageSize })) {
+      for await (const points of scroll({ raw, json, collection, members, pageSize })) {
         yield points.map(({ id, payload }): FieldPoint => ({ id: pointId(id), value: payload?.[field] }));
       }
     },
     async *scrollPoints({ collection, match, pageSize }) {
       const members = { with_payload: 'true', with_vector: 'true', filter: filterText({ match }) };
-      for await (const points of pages(collection, { members, pageSize, byBytes: true })) {
+      for await (const points of scroll({ raw, json, collection, members, pageSize, byBytes: true })) {
         yield points.map((point) => content(point, true));
       }
     },
     async retrieve({ collection, ids, vectors }) {
-      const points = (await result(
+      const points = (await resultOf(
+        raw,
         {
           method: 'POST',
           path: `${collectionPath(collection)}/points`,
@@ -126,17 +96,9 @@ export function readingCalls({ url, raw, control, json }: Connection): QdrantRea
     async tenants(field, limit) {
       const sums = new Map<string, number>();
       const names = await reader.collections();
-      const facets = await pMap(
-        names,
-        async (collection) => {
-          const { indexes, limits } = await reader.collection(collection);
-          if (!indexes.has(field)) return [];
-          return (
-            (await reader.facet({ collection, field, limit: Math.min(limit, limits.maxQueryLimit ?? limit) })) ?? []
-          );
-        },
-        { concurrency: COLLECTIONS_AT_ONCE },
-      );
+      const facets = await pMap(names, (collection) => tenantsOf(reader, { collection, field, limit }), {
+        concurrency: COLLECTIONS_AT_ONCE,
+      });
       for (const { value, count } of facets.flat()) sums.set(value, (sums.get(value) ?? 0) + count);
       return [...sums].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
     },
@@ -145,23 +107,22 @@ export function readingCalls({ url, raw, control, json }: Connection): QdrantRea
   return reader;
 }
 
-interface PageRequest {
-  /** Members of the body as JSON text. */
-  readonly members: Readonly<Record<string, string | undefined>>;
-  readonly pageSize: number;
-  /** Fit the pages to their bytes and keep every number as it is written. */
-  readonly byBytes?: boolean;
-}
-
-interface RawPoint {
-  readonly id: unknown;
-  readonly payload?: Readonly<Record<string, unknown>> | null;
-  readonly vector?: unknown;
+/** None where the field has no index, or the collection was deleted meanwhile. */
+async function tenantsOf(reader: QdrantReader, request: FacetRequest): Promise<readonly FacetHit[]> {
+  try {
+    const { indexes, limits } = await reader.collection(request.collection);
+    if (!indexes.has(request.field)) return [];
+    const limit = Math.min(request.limit, limits.maxQueryLimit ?? request.limit);
+    return (await reader.facet({ ...request, limit })) ?? [];
+  } catch (error) {
+    if (error instanceof MigrateError && error.code === 'missing') return [];
+    throw error;
+  }
 }
 
 function content({ id, payload, vector }: RawPoint, vectors: boolean): PointContent {
   return {
-    id: pointId(id) satisfies PointId,
+    id: pointId(id),
     payload: new Map(Object.entries(payload ?? {}).map(([field, value]) => [field, exactText(value)])),
     vectors: vectors ? exactText(vector ?? null) : undefined,
   };

@@ -1,0 +1,171 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
+import { UndoFile } from '../../src/journal/undo-file.ts';
+import type { Move } from '../../src/model/move.ts';
+import { configStage } from '../../src/stages/config.ts';
+import type { ConfigPlan } from '../../src/stages/config-plan.ts';
+import type { ConfigSecrets } from '../../src/stages/config-secrets.ts';
+import type { Checkpoint, Finding, Problem, StageEvent, StageOptions } from '../../src/stages/stage.ts';
+import {
+  type ConfigApiSettings,
+  type ConfigReader,
+  type ConfigWriter,
+  openConfigReader,
+  openConfigWriter,
+} from '../../src/stores/config-api/config-api.ts';
+import { type ConfigApiStandIn, type Sections, startConfigApiStandIn } from './config-api-stand-in.ts';
+import type { RequestRecord } from './fault-http.ts';
+import { applyContext, drain, planContext } from './stage-context.ts';
+
+export const TOKEN = 'bearer-token-of-the-test';
+export const LLM_KEY = 'sk-live-0123456789abcdef';
+export const SHORT_KEY = 'tiny-pw';
+const MINERU_TOKEN = 'mineru-9876543210-wxyz';
+export const SECRETS = [TOKEN, LLM_KEY, SHORT_KEY, MINERU_TOKEN];
+export const MOVE: Move = { source: 'siraya', target: 'tenant_76920508' };
+
+export const CONFIG: Sections = {
+  llm_config: { model: 'gpt-4o', api_key: LLM_KEY, temperature: 0.7, max_tokens: 4096 },
+  embedding_config: { model: 'bge', api_key: SHORT_KEY },
+  mineru_config: { api_token: MINERU_TOKEN, pages: [1, 2, 3] },
+  custom_prompts: { summary: 'Separate with *** and answer in 繁體中文 🦊' },
+};
+export const GIVEN: ConfigSecrets = {
+  llm_config: { api_key: LLM_KEY },
+  embedding_config: { api_key: SHORT_KEY },
+  mineru_config: { api_token: MINERU_TOKEN },
+};
+/** Other secrets, one of them a mask that was copied, which the API shows just as the real ones. */
+export const LOOKS_EQUAL: Sections = {
+  ...CONFIG,
+  llm_config: { ...CONFIG.llm_config, api_key: 'sk-replaced-0000-cdef' },
+  embedding_config: { ...CONFIG.embedding_config, api_key: '***' },
+  mineru_config: { ...CONFIG.mineru_config, api_token: 'min-replaced-0000-wxyz' },
+};
+export const OPEN_CONFIG: Sections = { llm_config: { model: 'gpt-4o' }, custom_prompts: { summary: 'Be brief' } };
+
+export interface StartOptions {
+  readonly moves?: readonly Move[];
+  readonly given?: ConfigSecrets;
+  readonly options?: Partial<StageOptions>;
+  readonly settings?: Partial<ConfigApiSettings>;
+}
+
+export interface Run {
+  readonly plan: ConfigPlan;
+  readonly events: StageEvent[];
+  readonly undoPath: string;
+  apply(hooks?: { permit?: () => Promise<void>; onUndo?: () => void }): Promise<readonly Checkpoint[]>;
+  verify(phase?: 'applied' | 'finalized'): Promise<readonly Finding[]>;
+  finalize(): Promise<readonly Checkpoint[]>;
+  undo(again?: { given: ConfigSecrets | undefined }): Promise<readonly Checkpoint[]>;
+  notes(): readonly string[];
+}
+
+/** A fresh simulated API for each test, and the config stage against it. */
+export interface ConfigWorld {
+  readonly api: ConfigApiStandIn;
+  /** Plans; the rest of the run is at the caller's hands. */
+  start(options?: StartOptions): Promise<Run>;
+  preflight(settings?: Partial<ConfigApiSettings>): Promise<readonly Problem[]>;
+  reader(settings?: Partial<ConfigApiSettings>): Promise<ConfigReader>;
+  settingsOf(settings?: Partial<ConfigApiSettings>): ConfigApiSettings;
+  /** What the API keeps for a tenant, unmasked. */
+  stored(id: string): Sections | undefined;
+  /** The requests that ask for a change. */
+  writes(): readonly RequestRecord[];
+}
+
+/** To be called once in a test file. */
+export function configWorld(): ConfigWorld {
+  let api: ConfigApiStandIn;
+  let opened: { close(): Promise<void> }[];
+
+  beforeEach(async () => {
+    api = await startConfigApiStandIn({ token: TOKEN });
+    opened = [];
+  });
+
+  afterEach(async () => {
+    await Promise.all(opened.map((store) => store.close()));
+    await api.close();
+  });
+
+  return {
+    get api() {
+      return api;
+    },
+    start,
+    preflight,
+    reader,
+    settingsOf,
+    stored: (id) => api.stored(id)?.sections,
+    writes: () => api.requests.filter(({ write }) => write),
+  };
+
+  /** Plans with a reader; the plan goes through JSON, as between `plan` and `apply`. */
+  async function start({ moves = [MOVE], given, options = {}, settings = {} }: StartOptions = {}): Promise<Run> {
+    const events: StageEvent[] = [];
+    const stage = configStage(given);
+    const reading = planContext(await reader(settings), { options, events });
+    const plan = JSON.parse(JSON.stringify(await stage.plan(moves, reading))) as ConfigPlan;
+    const undoPath = join(await mkdtemp(join(tmpdir(), 'tenant-migrate-config-')), 'undo.ndjson');
+    const undo = await UndoFile.open(undoPath);
+    opened.push(undo);
+    const store = await writer(settings);
+    const writing = await applyContext(store, { options, events, undo });
+    return {
+      plan,
+      events,
+      undoPath,
+      apply: ({ permit, onUndo } = {}) =>
+        drain(
+          stage.apply(plan, {
+            ...writing,
+            ...(permit === undefined ? {} : { permit }),
+            undo: {
+              read: () => undo.read(),
+              append: async (entries) => {
+                const batch = await undo.append(entries);
+                onUndo?.();
+                return batch;
+              },
+            },
+          }),
+        ),
+      verify: (phase = 'applied') => stage.verify(plan, phase, reading),
+      finalize: () => drain(stage.finalize(plan, writing)),
+      undo: (again) => drain((again === undefined ? stage : configStage(again.given)).undo(plan, writing)),
+      notes: () => events.flatMap((event) => (event.type === 'note' ? [event.text] : [])),
+    };
+  }
+
+  async function preflight(settings: Partial<ConfigApiSettings> = {}): Promise<readonly Problem[]> {
+    return configStage(undefined).preflight([MOVE], planContext(await reader(settings)));
+  }
+
+  async function reader(settings: Partial<ConfigApiSettings> = {}): Promise<ConfigReader> {
+    const store = await openConfigReader(settingsOf(settings));
+    opened.push(store);
+    return store;
+  }
+
+  async function writer(settings: Partial<ConfigApiSettings> = {}): Promise<ConfigWriter> {
+    const store = await openConfigWriter(settingsOf(settings));
+    opened.push(store);
+    return store;
+  }
+
+  function settingsOf(settings: Partial<ConfigApiSettings> = {}): ConfigApiSettings {
+    return {
+      url: api.url,
+      token: TOKEN,
+      path: '/tenants/{tenant}/config',
+      method: 'PUT',
+      timeoutMs: 5000,
+      ...settings,
+    };
+  }
+}

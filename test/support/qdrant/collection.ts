@@ -1,0 +1,180 @@
+import { changedConfig, collectionConfig } from './collection-config.ts';
+import type { Json, JsonObject } from './exact-json.ts';
+import { FieldIndex, type Scalar } from './field-index.ts';
+import type { Filter, Test } from './filter.ts';
+import { OrderedPoints } from './ordered-points.ts';
+import type { Point, ShardKey } from './point.ts';
+import type { PointId } from './point-id.ts';
+import { wrongInput } from './qdrant-error.ts';
+import { StrictMode } from './strict-mode.ts';
+import { type VectorSchema, type Vectors, vectorSchema } from './vectors.ts';
+
+/** The shard keys that a request is about; every shard where absent. */
+export type Scope = ReadonlySet<ShardKey> | undefined;
+
+export interface StoredContent {
+  readonly id: PointId;
+  readonly vectors: Vectors;
+  readonly payload: JsonObject;
+  readonly exact: boolean;
+}
+
+export interface ScrollRequest {
+  readonly filter: Filter | undefined;
+  readonly offset: PointId | undefined;
+  readonly limit: number;
+  readonly scope: Scope;
+}
+
+/** One collection in memory: its points by id, in order, and by the values of its payload indexes. */
+export class Collection {
+  readonly schema: VectorSchema;
+  readonly indexes = new Map<string, FieldIndex>();
+  /** Where the collection is sharded by keys that the user names. */
+  readonly shardKeys: Set<ShardKey> | undefined;
+  config: JsonObject;
+  strict: StrictMode;
+  private readonly byId = new Map<PointId, Point>();
+  private readonly all = new OrderedPoints();
+  private operations = 0;
+
+  constructor(given: JsonObject) {
+    this.schema = vectorSchema(given.vectors, given.sparse_vectors);
+    this.config = collectionConfig(given);
+    this.strict = new StrictMode(given.strict_mode_config);
+    this.shardKeys = given.sharding_method === 'custom' ? new Set() : undefined;
+  }
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  nextOperation(): number {
+    this.operations += 1;
+    return this.operations;
+  }
+
+  change(given: JsonObject): void {
+    this.config = changedConfig(this.config, given);
+    this.strict = new StrictMode(this.config.strict_mode_config);
+  }
+
+  addIndex(field: string, schema: Json | undefined): void {
+    const index = new FieldIndex(field, schema);
+    for (const point of this.byId.values()) index.add(point);
+    this.indexes.set(field, index);
+  }
+
+  /** The points with these ids, in the order of the ids. */
+  retrieve(ids: readonly PointId[], scope: Scope): readonly Point[] {
+    const inScope = scopeTest(scope);
+    return [...new Set(ids)].flatMap((id) => {
+      const point = this.byId.get(id);
+      return point !== undefined && inScope(point) ? [point] : [];
+    });
+  }
+
+  /** Every point that matches, in no particular order. */
+  matching(filter: Filter | undefined, scope: Scope): readonly Point[] {
+    const inScope = scopeTest(scope);
+    if (filter?.ids !== undefined) {
+      const { ids, testOfNamed = filter.test } = filter;
+      return this.retrieve(ids, scope).filter(testOfNamed);
+    }
+    const test = testOf(filter);
+    const found: Point[] = [];
+    for (const point of filter?.candidates ?? this.all) if (test(point) && inScope(point)) found.push(point);
+    return found;
+  }
+
+  count(filter: Filter | undefined, scope: Scope): number {
+    if (scope === undefined && filter === undefined) return this.size;
+    if (scope === undefined && filter?.settled === true && filter.candidates !== undefined)
+      return filter.candidates.size;
+    return this.matching(filter, scope).length;
+  }
+
+  /** A page by ascending id, and the id with which the next one starts. */
+  scroll({ filter, offset, limit, scope }: ScrollRequest): { readonly points: readonly Point[]; next?: PointId } {
+    const inScope = scopeTest(scope);
+    const source = filter?.ids === undefined ? (filter?.candidates ?? this.all) : this.gathered(filter, scope);
+    const test = testOf(filter);
+    const points: Point[] = [];
+    for (const point of source.from(offset)) {
+      if (!test(point) || !inScope(point)) continue;
+      if (points.length === limit) return { points, next: point.id };
+      points.push(point);
+    }
+    return { points };
+  }
+
+  /** How many points hold each value of an indexed field; without a filter also the values that none holds any more. */
+  facet(key: string, filter: Filter | undefined, scope: Scope): readonly (readonly [Scalar, number])[] {
+    const index = this.indexes.get(key);
+    if (index === undefined || !index.matches) {
+      throw wrongInput(
+        `No appropriate index for faceting: \`${key}\`. Please create one to facet on this field. Check https://qdrant.tech/documentation/concepts/indexing/#payload-index to see which payload schemas support Match conditions`,
+      );
+    }
+    if (filter === undefined && scope === undefined)
+      return [...index.values].map(([value, held]) => [value, held.size]);
+    const matching = this.matching(filter, scope);
+    return [...index.values]
+      .map(([value, held]) => [value, matching.filter((point) => held.has(point)).length] as const)
+      .filter(([, count]) => count > 0);
+  }
+
+  has(id: PointId): boolean {
+    return this.byId.has(id);
+  }
+
+  /** Stores a point, over the one of the same id where there is one. */
+  put({ id, vectors, payload, exact }: StoredContent, shard: ShardKey | undefined): void {
+    const old = this.byId.get(id);
+    if (old !== undefined && old.shard === shard) {
+      old.vectors = vectors;
+      this.setPayload(old, payload, exact);
+      return;
+    }
+    if (old !== undefined) this.delete(old);
+    const point: Point = { id, vectors, payload, exact, shard };
+    this.byId.set(id, point);
+    this.all.add(point);
+    for (const index of this.indexes.values()) index.add(point);
+  }
+
+  delete(point: Point): void {
+    this.byId.delete(point.id);
+    this.all.delete(point);
+    for (const index of this.indexes.values()) index.remove(point);
+  }
+
+  /** Gives a point another payload. `heads` names the top-level keys that differ, where that is known. */
+  setPayload(point: Point, payload: JsonObject, exact: boolean, heads?: ReadonlySet<string>): void {
+    const touched: FieldIndex[] = [];
+    for (const index of this.indexes.values()) {
+      if (heads === undefined || heads.has(String(index.path[0]))) touched.push(index);
+    }
+    for (const index of touched) index.remove(point);
+    point.payload = payload;
+    point.exact = exact;
+    for (const index of touched) index.add(point);
+  }
+
+  private gathered(filter: Filter, scope: Scope): OrderedPoints {
+    const gathered = new OrderedPoints();
+    for (const point of this.matching(filter, scope)) gathered.add(point);
+    return gathered;
+  }
+}
+
+const every: Test = () => true;
+
+/** What a filter has to ask of a point that comes from its own candidates. */
+function testOf(filter: Filter | undefined): Test {
+  return filter === undefined || filter.settled === true ? every : filter.test;
+}
+
+function scopeTest(scope: Scope): Test {
+  return scope === undefined ? every : ({ shard }) => shard !== undefined && scope.has(shard);
+}

@@ -1,0 +1,93 @@
+import { parse } from 'lossless-json';
+import { doubleText } from './float-text.ts';
+import { badFormat } from './qdrant-error.ts';
+
+/** A number written as a float whose value is whole: `1.0`, `1e21`. It prints as a float again. */
+export class WholeFloat {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+export type JsonObject = { readonly [key: string]: Json };
+/** JSON in which integers above 2^53 are bigints and whole floats are told apart from integers. */
+export type Json = null | boolean | number | bigint | string | WholeFloat | readonly Json[] | JsonObject;
+
+const LONG_INTEGER = /[:,[\s]-?\d{16}/;
+const WHOLE_FLOAT = /\.0+[\s,\]}]/;
+const EXPONENT = /\d[eE][+-]?\d+[\s,\]}]/;
+const U64_MAX = 18446744073709551615n;
+const I64_MIN = -9223372036854775808n;
+
+export interface ParsedJson {
+  readonly value: Json;
+  /** Whether the text may hold numbers that `JSON.parse` and `JSON.stringify` would alter. */
+  readonly exact: boolean;
+}
+
+/** Reads a request's body. Takes the fast way where a look at the text shows no number that needs care. */
+export function parseJson(text: string): ParsedJson {
+  if (!LONG_INTEGER.test(text) && !WHOLE_FLOAT.test(text) && !EXPONENT.test(text)) {
+    return { value: parsePlainly(text), exact: false };
+  }
+  try {
+    const options = { parseNumber: exactNumber, onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue };
+    return { value: parse(text, undefined, options) as Json, exact: true };
+  } catch {
+    return { value: parsePlainly(text), exact: true };
+  }
+}
+
+/** JSON text as Qdrant prints it. */
+export function jsonText(value: Json, exact: boolean): string {
+  return exact ? exactText(value) : JSON.stringify(value);
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WholeFloat);
+}
+
+/** The value as a double, where it is a number at all. */
+export function asDouble(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof WholeFloat ? value.value : undefined;
+}
+
+function exactNumber(text: string): number | bigint | WholeFloat {
+  const value = Number(text);
+  if (/[.eE]/.test(text)) return Number.isInteger(value) ? new WholeFloat(value) : value;
+  if (Number.isSafeInteger(value)) return value;
+  const integer = BigInt(text);
+  return integer > U64_MAX || integer < I64_MIN ? new WholeFloat(value) : integer;
+}
+
+function exactText(value: Json): string {
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof WholeFloat) return doubleText(value.value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(exactText).join(',')}]`;
+  return `{${Object.entries(value)
+    .map(([key, member]) => `${JSON.stringify(key)}:${exactText(member)}`)
+    .join(',')}}`;
+}
+
+function parsePlainly(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    const message = (error as Error).message;
+    const position = /position (\d+)/.exec(message);
+    if (position === null) throw badFormat(`EOF while parsing a value at ${placeOf(text, text.length)}`);
+    throw badFormat(`expected value at ${placeOf(text, Number(position[1]) + 1)}`);
+  }
+}
+
+/** Where a reader stands after `length` characters, as serde_json words it. */
+export function placeOf(text: string, length: number): string {
+  const read = text.slice(0, length);
+  const lineStart = read.lastIndexOf('\n') + 1;
+  return `line ${read.split('\n').length} column ${read.length - lineStart}`;
+}

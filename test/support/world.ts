@@ -1,0 +1,227 @@
+import { Redis } from 'ioredis';
+import neo4j from 'neo4j-driver';
+import { request } from 'undici';
+
+/** Where a world's stores are. A store without a URL is left out. */
+export interface WorldUrls {
+  readonly redisUrl?: string | undefined;
+  readonly qdrantUrl?: string | undefined;
+  readonly graphUrl?: string | undefined;
+  readonly apiUrl?: string | undefined;
+  /** Tenants whose configs are read. */
+  readonly tenants?: readonly string[] | undefined;
+}
+
+/** Every record of every store as text: `redis <key>`, `qdrant <collection> <id>`, `node <id>`, … → everything it holds. */
+export type World = ReadonlyMap<string, string>;
+
+/** Reads all there is, with code of its own: nothing here is shared with what it judges. */
+export async function readWorld(urls: WorldUrls): Promise<World> {
+  const world = new Map<string, string>();
+  const parts = await Promise.all([
+    urls.redisUrl ? readRedis(urls.redisUrl) : [],
+    urls.qdrantUrl ? readQdrant(urls.qdrantUrl) : [],
+    urls.graphUrl ? readGraph(urls.graphUrl) : [],
+    urls.apiUrl ? readConfigs(urls.apiUrl, urls.tenants ?? []) : [],
+  ]);
+  for (const [name, text] of parts.flat()) world.set(name, text);
+  return world;
+}
+
+/** What differs between two worlds, a line each, at most `most` of them. */
+export function worldDifferences(before: World, after: World, most = 20): readonly string[] {
+  const lines: string[] = [];
+  for (const [name, text] of before) {
+    if (!after.has(name)) lines.push(`gone: ${name}`);
+    else if (after.get(name) !== text) lines.push(`changed: ${name}: ${clip(text)} → ${clip(after.get(name) ?? '')}`);
+  }
+  for (const name of after.keys()) if (!before.has(name)) lines.push(`new: ${name}`);
+  return lines.length > most ? [...lines.slice(0, most), `and ${lines.length - most} more`] : lines;
+}
+
+/**
+ * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, nothing else.
+ * Indexes and the config record keep their names, since this version does not move them.
+ */
+export function movedWorld(world: World, source: string, target: string): World {
+  const own = new RegExp(
+    `^(redis (?:task:|batch:)?)${source}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
+    's',
+  );
+  const moved = new Map<string, string>();
+  for (const [name, text] of world) {
+    if (name.startsWith('redis ')) moved.set(name.replace(own, `$1${target}$2`), text);
+    else if (name.startsWith('qdrant '))
+      moved.set(name, text.replace(`"workspace_id":"${source}"`, `"workspace_id":"${target}"`));
+    else if (name.startsWith('node ')) moved.set(name, relabelled(text, source, target));
+    else moved.set(name, text);
+  }
+  return moved;
+}
+
+function relabelled(text: string, source: string, target: string): string {
+  const node = JSON.parse(text) as { labels: string[]; properties: unknown };
+  const labels = node.labels.map((label) => (label === source ? target : label)).sort();
+  return JSON.stringify({ ...node, labels });
+}
+
+function clip(text: string): string {
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+}
+
+type Entries = [string, string][];
+
+async function readRedis(url: string): Promise<Entries> {
+  const redis = new Redis(url, { protocol: 2 });
+  try {
+    const keys = new Map<string, Buffer>();
+    let cursor = '0';
+    do {
+      const [next, page] = await redis.scanBuffer(cursor, 'COUNT', 5_000);
+      cursor = String(next);
+      for (const key of page) keys.set(key.toString('latin1'), key);
+    } while (cursor !== '0');
+    const entries: Entries = [];
+    const all = [...keys];
+    for (let start = 0; start < all.length; start += 2_000)
+      entries.push(...(await readKeys(redis, all.slice(start, start + 2_000))));
+    return entries;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const CONTENT: Readonly<Record<string, readonly string[]>> = {
+  string: ['GET'],
+  list: ['LRANGE', '0', '-1'],
+  hash: ['HGETALL'],
+  set: ['SMEMBERS'],
+  zset: ['ZRANGE', '0', '-1', 'WITHSCORES'],
+  stream: ['XRANGE', '-', '+'],
+};
+
+async function readKeys(redis: Redis, keys: readonly [string, Buffer][]): Promise<Entries> {
+  const heads = redis.pipeline();
+  for (const [, key] of keys) heads.call('TYPE', key).call('PEXPIRETIME', key);
+  const described = (await heads.exec()) ?? [];
+  const bodies = redis.pipeline();
+  for (const [index, [, key]] of keys.entries()) {
+    const type = String(described[2 * index]?.[1]);
+    const [command = 'DUMP', ...rest] = CONTENT[type] ?? [];
+    bodies.callBuffer(command, key, ...rest);
+    if (type === 'stream') bodies.callBuffer('XINFO', 'GROUPS', key);
+  }
+  const contents = ((await bodies.exec()) ?? []).map(([error, value]) => (error ? `error ${error.message}` : value));
+  let at = 0;
+  return keys.map(([name], index) => {
+    const type = String(described[2 * index]?.[1]);
+    const taken = contents.slice(at, at + (type === 'stream' ? 2 : 1));
+    at += taken.length;
+    return [
+      `redis ${name}`,
+      JSON.stringify({ type, expiresAt: described[2 * index + 1]?.[1], content: canonical(type, taken) }),
+    ];
+  });
+}
+
+function canonical(type: string, values: readonly unknown[]): unknown {
+  const texts = values.map(latin1);
+  if (type === 'set') return (texts[0] as string[]).sort();
+  if (type !== 'hash') return texts;
+  const flat = texts[0] as string[];
+  return flat.flatMap((field, index) => (index % 2 === 0 ? [[field, flat[index + 1]]] : [])).sort();
+}
+
+function latin1(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return value.toString('latin1');
+  return Array.isArray(value) ? value.map(latin1) : value;
+}
+
+async function readQdrant(url: string): Promise<Entries> {
+  const entries: Entries = [];
+  const { collections } = (await call(`${url}/collections`)) as { collections: { name: string }[] };
+  for (const { name } of collections) {
+    const info = (await call(`${url}/collections/${encodeURIComponent(name)}`)) as {
+      config: unknown;
+      payload_schema: Record<string, { params?: unknown; data_type: string }>;
+    };
+    const schema = Object.entries(info.payload_schema).map(([field, { data_type, params }]) => ({
+      field,
+      data_type,
+      params,
+    }));
+    entries.push([`collection ${name}`, JSON.stringify({ config: info.config, schema })]);
+    let offset: unknown = null;
+    do {
+      const page = (await call(`${url}/collections/${encodeURIComponent(name)}/points/scroll`, {
+        limit: 2_000,
+        with_payload: true,
+        with_vector: true,
+        offset,
+      })) as {
+        points: { id: unknown; payload: Record<string, unknown>; vector: unknown }[];
+        next_page_offset: unknown;
+      };
+      for (const { id, payload, vector } of page.points) {
+        entries.push([
+          `qdrant ${name} ${String(id)}`,
+          JSON.stringify({ payload: Object.fromEntries(Object.entries(payload).sort()), vector }),
+        ]);
+      }
+      offset = page.next_page_offset;
+    } while (offset !== null);
+  }
+  return entries;
+}
+
+async function call(url: string, body?: object): Promise<unknown> {
+  const reply = await request(url, {
+    method: body === undefined ? 'GET' : 'POST',
+    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  const text = await reply.body.text();
+  if (reply.statusCode !== 200) throw new Error(`${url}: ${reply.statusCode} ${text}`);
+  return (JSON.parse(text) as { result: unknown }).result;
+}
+
+async function readGraph(url: string): Promise<Entries> {
+  const driver = neo4j.driver(url, undefined, { disableLosslessIntegers: true });
+  const session = driver.session({ defaultAccessMode: neo4j.session.READ });
+  const rows = async (cypher: string) => (await session.run(cypher)).records.map((record) => record.toObject());
+  try {
+    const nodes = await rows('MATCH (n) RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties');
+    const relationships = await rows(
+      'MATCH (a)-[r]->(b) RETURN elementId(r) AS id, type(r) AS type, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties',
+    );
+    const schema = await rows(
+      'SHOW INDEXES YIELD name, type, labelsOrTypes, properties, options RETURN name, type, labelsOrTypes, properties, options',
+    );
+    return [
+      ...nodes.map(({ id, labels, properties }): [string, string] => [
+        `node ${id}`,
+        JSON.stringify({ labels: [...labels].sort(), properties: sorted(properties) }),
+      ]),
+      ...relationships.map(({ id, ...rest }): [string, string] => [
+        `relationship ${id}`,
+        JSON.stringify({ ...rest, properties: sorted(rest.properties) }),
+      ]),
+      ...schema.map((index): [string, string] => [`index ${index.name}`, JSON.stringify(index)]),
+    ];
+  } finally {
+    await session.close();
+    await driver.close();
+  }
+}
+
+function sorted(properties: object): object {
+  return Object.fromEntries(Object.entries(properties).sort());
+}
+
+async function readConfigs(url: string, tenants: readonly string[]): Promise<Entries> {
+  const entries: Entries = [];
+  for (const tenant of tenants) {
+    const reply = await request(`${url}/tenants/${encodeURIComponent(tenant)}/config`);
+    entries.push([`config ${tenant}`, `${reply.statusCode} ${await reply.body.text()}`]);
+  }
+  return entries;
+}

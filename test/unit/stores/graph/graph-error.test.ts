@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { MigrateError } from '../../../../src/model/errors.ts';
+import { graphError, isConnectionLost, isTransient } from '../../../../src/stores/graph/graph-error.ts';
+
+const address = 'bolt://graph.example:7687';
+
+/** Looks like what the driver throws. */
+function driverError(code: string, message: string): Error {
+  const retryable = code.includes('Transient') || code === 'ServiceUnavailable';
+  return Object.assign(new Error(message), { code, retryable });
+}
+
+const cases: readonly (readonly [string, string, string])[] = [
+  ['unreachable', 'ServiceUnavailable', 'Failed to connect to server. Caused by: connect ECONNREFUSED 127.0.0.1:1'],
+  ['unreachable', 'N/A', 'Connection acquisition timed out in 3000 ms. Pool status: Active conn count = 0'],
+  ['unsupported', 'ProtocolError', 'Unknown Bolt protocol version: 1213486160'],
+  [
+    'unauthorised',
+    'Neo.ClientError.Security.Unauthorized',
+    'The client is unauthorized due to authentication failure.',
+  ],
+  ['unauthorised', 'Memgraph.ClientError.Security.Unauthenticated', 'Authentication failure'],
+  ['denied', 'Neo.ClientError.Security.Forbidden', "Set label for label 'x' is not allowed for user 'reader'"],
+  ['denied', 'Neo.ClientError.General.ForbiddenOnReadOnlyDatabase', 'No write operations are allowed'],
+  ['denied', 'Neo.ClientError.Statement.AccessMode', 'Writing in read access mode not allowed.'],
+  ['denied', 'Memgraph.ClientError.MemgraphError.MemgraphError', 'You are not authorized to execute this query!'],
+  ['store', 'Neo.ClientError.Schema.ConstraintValidationFailed', "Node(1) already exists with `k` = 'secret value'"],
+  ['store', 'Neo.TransientError.Transaction.DeadlockDetected', 'ForsetiClient can not acquire secret value'],
+];
+
+describe('what the driver throws', () => {
+  it.each(cases)('becomes %s for %s', (code, driverCode, message) => {
+    const error = graphError(driverError(driverCode, message), address) as MigrateError;
+    expect(error).toBeInstanceOf(MigrateError);
+    expect(error).toMatchObject({ code, store: address, stage: 'graph' });
+    expect(error.message).toContain(address);
+    expect(error.next).toBeTruthy();
+    expect(`${error.message} ${error.next}`).not.toContain('secret');
+  });
+
+  it('names the address flags where nothing answers', () => {
+    const { message, next } = graphError(
+      driverError('ServiceUnavailable', 'connect ECONNREFUSED ::1'),
+      address,
+    ) as MigrateError;
+    expect(message).toContain('ECONNREFUSED');
+    expect(next).toMatch(/--memgraph-host\/--memgraph-port or --graph-url.*--skip-graph/);
+  });
+
+  it('keeps the text of a violated constraint out of the cause too: it quotes the value', () => {
+    const error = graphError(
+      driverError('Neo.ClientError.Schema.ConstraintValidationFailed', 'secret'),
+      address,
+    ) as Error;
+    expect(error.cause).toBeUndefined();
+  });
+
+  it('is handed back unchanged where it is not the driver’s', () => {
+    const stop = new MigrateError('stopped', 'stop');
+    expect(graphError(stop, address)).toBe(stop);
+  });
+
+  it('is tried again only where that can help', () => {
+    expect(isTransient(driverError('Neo.TransientError.Transaction.DeadlockDetected', ''))).toBe(true);
+    expect(isTransient(driverError('Neo.TransientError.General.MemoryPoolOutOfMemoryError', ''))).toBe(false);
+    expect(isTransient(driverError('Neo.ClientError.Statement.SyntaxError', ''))).toBe(false);
+    expect(isConnectionLost(driverError('ServiceUnavailable', ''))).toBe(true);
+    expect(isConnectionLost(driverError('Neo.TransientError.Transaction.DeadlockDetected', ''))).toBe(false);
+  });
+});
