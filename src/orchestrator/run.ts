@@ -78,6 +78,8 @@ class Run {
   #folder: RunFolder | undefined;
   #continuing = false;
   #plan: RunPlan | undefined;
+  /** What `verify` alone compares with, for people. */
+  #evidence = 'counts and leftovers: no plan of this move was recorded in the last 24 hours';
 
   constructor(input: RunInput) {
     this.#input = input;
@@ -218,7 +220,11 @@ class Run {
       if (canonicalJson(record.moves) !== canonicalJson(moves) || record.state === 'refused') continue;
       if (!this.#continuing && clock.now() - Date.parse(record.updatedAt) > PLAN_EVIDENCE_MS) return undefined;
       const plan = await folder.readPlan();
-      return plan === undefined ? undefined : readRunPlan(plan, `${folder.path}/plan.json`);
+      if (plan === undefined) return undefined;
+      const recorded = readRunPlan(plan, `${folder.path}/plan.json`);
+      if (recorded.stages.every((stage) => foundIn(stage) === 0)) continue;
+      this.#evidence = `against the plan of run ${record.id}, depth ${recorded.options.verify}`;
+      return recorded;
     }
     return undefined;
   }
@@ -243,7 +249,7 @@ class Run {
     const stages = this.#plan?.stages ?? [];
     if (this.#problems.length > 0 || this.#continuing) return;
     if (stages.some((plan) => foundIn(plan) > 0 && !isDone(plan))) return;
-    const held = stages.map((plan) => `${targetIn(plan)} ${plan.unit}`).join(', ');
+    const held = stages.map((plan) => `${targetIn(plan).toLocaleString('en')} ${plan.unit}`).join(', ');
     for (const { stage } of stages) this.#rows.status(stage, 'done');
     throw new Ending('nothing-to-do', `nothing to do; target has ${held}`);
   }
@@ -287,7 +293,7 @@ class Run {
     this.#refuseOn(mistakes);
     this.#failOnDifferences(await this.#verifyAll('finalized'), 'differences');
     for (const { name } of this.#input.stages) this.#rows.status(name, 'done');
-    return 'no difference found';
+    return `no difference found (${this.#evidence})`;
   }
 
   async #verifyAll(phase: 'applied' | 'finalized'): Promise<readonly Finding[]> {

@@ -41,7 +41,8 @@ function shapeText({ from, to }: { from: string; to: string }): string {
 /** A finding in one or two lines. */
 export function findingLines(finding: Finding, paint: ChalkInstance): readonly string[] {
   const mark = finding.severity === 'difference' ? paint.red('✗') : paint.yellow('!');
-  const samples = (finding.samples ?? []).slice(0, 5).map(clean).join(', ');
+  const unsaid = (finding.samples ?? []).filter((sample) => !finding.message.includes(sample));
+  const samples = unsaid.slice(0, 5).map(clean).join(', ');
   return [
     `  ${mark} ${clean(`${STAGE_TITLES[finding.stage].short}: ${finding.message}`)}${samples === '' ? '' : paint.dim(` (${samples})`)}`,
     ...(finding.fix === undefined ? [] : [`      ${paint.cyan(clean(finding.fix))}`]),

@@ -220,21 +220,26 @@ describe.skipIf(access.url === '')('the graph stage', () => {
     expect([await raw.count(move.source), await raw.count(other.source)]).toEqual([70, 90]);
   });
 
-  it('counts nodes that were deleted on the way as vanished', async () => {
+  it('counts nodes that were deleted on the way as vanished, and leaves alone those that left the tenant', async () => {
+    const elsewhere = freshLabel('elsewhere');
+    planted.push(elsewhere);
     await plant(move.source, 30);
     const planned = await plan({ verify: 'counts' });
     const ctx = await context();
-    const deleting = {
+    const meddling = {
       ...ctx,
       undo: {
         append: async (entries: Parameters<UndoFile['append']>[0]) => {
-          await raw.run(`MATCH (n:${escapeLabel(move.source)}) WHERE n.rank <= 4 DETACH DELETE n`);
+          const source = escapeLabel(move.source);
+          await raw.run(`MATCH (n:${source}) WHERE n.rank <= 4 DETACH DELETE n`);
+          await raw.run(`MATCH (n:${source}) WHERE n.rank > 28 SET n:${escapeLabel(elsewhere)} REMOVE n:${source}`);
           return ctx.undo.append(entries);
         },
         read: () => ctx.undo.read(),
       },
     };
-    expect(await drain(stage.apply(planned, deleting))).toEqual([{ batch: 1, moved: 26, vanished: 4 }]);
+    expect(await drain(stage.apply(planned, meddling))).toEqual([{ batch: 1, moved: 24, vanished: 6 }]);
+    expect(await store.combinations({ label: elsewhere })).toEqual([{ labels: [elsewhere], count: 2 }]);
   });
 
   describe('verify', () => {

@@ -8,7 +8,7 @@ export interface WorldUrls {
   readonly qdrantUrl?: string | undefined;
   readonly graphUrl?: string | undefined;
   readonly apiUrl?: string | undefined;
-  /** Tenants whose configs are read. */
+  /** Tenants whose configs and nodes are read; without them all nodes, and no config. */
   readonly tenants?: readonly string[] | undefined;
 }
 
@@ -21,7 +21,7 @@ export async function readWorld(urls: WorldUrls): Promise<World> {
   const parts = await Promise.all([
     urls.redisUrl ? readRedis(urls.redisUrl) : [],
     urls.qdrantUrl ? readQdrant(urls.qdrantUrl) : [],
-    urls.graphUrl ? readGraph(urls.graphUrl) : [],
+    urls.graphUrl ? readGraph(urls.graphUrl, urls.tenants) : [],
     urls.apiUrl ? readConfigs(urls.apiUrl, urls.tenants ?? []) : [],
   ]);
   for (const [name, text] of parts.flat()) world.set(name, text);
@@ -184,17 +184,24 @@ async function call(url: string, body?: object): Promise<unknown> {
   return (JSON.parse(text) as { result: unknown }).result;
 }
 
-async function readGraph(url: string): Promise<Entries> {
+async function readGraph(url: string, tenants: readonly string[] | undefined): Promise<Entries> {
   const driver = neo4j.driver(url, undefined, { disableLosslessIntegers: true });
   const session = driver.session({ defaultAccessMode: neo4j.session.READ });
-  const rows = async (cypher: string) => (await session.run(cypher)).records.map((record) => record.toObject());
+  const rows = async (cypher: string) =>
+    (await session.run(cypher, { tenants: tenants ?? null })).records.map((record) => record.toObject());
+  const ours = (node: string) => `($tenants IS NULL OR any(label IN labels(${node}) WHERE label IN $tenants))`;
   try {
-    const nodes = await rows('MATCH (n) RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties');
+    const nodes = await rows(
+      `MATCH (n) WHERE ${ours('n')} RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties`,
+    );
     const relationships = await rows(
-      'MATCH (a)-[r]->(b) RETURN elementId(r) AS id, type(r) AS type, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties',
+      `MATCH (a)-[r]->(b) WHERE ${ours('a')} OR ${ours('b')} RETURN elementId(r) AS id, type(r) AS type, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties`,
     );
     const schema = await rows(
       'SHOW INDEXES YIELD name, type, labelsOrTypes, properties, options RETURN name, type, labelsOrTypes, properties, options',
+    );
+    const owned = schema.filter(
+      ({ labelsOrTypes }) => tenants === undefined || labelsOrTypes?.some((label: string) => tenants.includes(label)),
     );
     return [
       ...nodes.map(({ id, labels, properties }): [string, string] => [
@@ -205,7 +212,7 @@ async function readGraph(url: string): Promise<Entries> {
         `relationship ${id}`,
         JSON.stringify({ ...rest, properties: sorted(rest.properties) }),
       ]),
-      ...schema.map((index): [string, string] => [`index ${index.name}`, JSON.stringify(index)]),
+      ...owned.map((index): [string, string] => [`index ${index.name}`, JSON.stringify(index)]),
     ];
   } finally {
     await session.close();

@@ -18,8 +18,10 @@ export type RedisUndoEntry =
       readonly expiresAt: number;
     };
 
-const DEFAULT_BATCH = 1_000;
-const BATCHES_IN_FLIGHT = 4;
+/** Keys in one pipeline. */
+export const DEFAULT_BATCH = 1_000;
+/** Pipelines under way at once. */
+export const BATCHES_IN_FLIGHT = 4;
 
 interface Batch {
   readonly move: number;
