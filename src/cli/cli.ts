@@ -101,7 +101,9 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
     .showHelpOnFail(false)
     // Must throw: otherwise the command's handler runs with invalid arguments.
     .fail((message, error) => {
-      throw error ?? usageError(message);
+      // The parser's own complaints come as errors of a name of their own.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw usageError(message ?? error?.message ?? 'the command line cannot be read');
     });
   let help = '';
   await parser.parseAsync([...ctx.argv], {}, (_error, _args, output) => {

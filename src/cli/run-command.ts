@@ -13,7 +13,7 @@ import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
 import { summaryText } from '../report/summary-text.ts';
-import { type ConfigSecrets, parseConfigSecrets } from '../stages/config-secrets.ts';
+import { type ConfigSecrets, parseConfigSecrets } from '../stages/config/config-secrets.ts';
 import type { StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
 import type { CommandContext } from './cli.ts';

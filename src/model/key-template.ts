@@ -61,8 +61,10 @@ export function renameKey(key: ByteString, template: KeyTemplate, from: ByteStri
  */
 export class KeyClaims {
   readonly #templates: readonly { readonly template: KeyTemplate; readonly rivals: readonly KeyTemplate[] }[];
-  readonly #tenants: ReadonlySet<ByteString>;
-  readonly #longest: number;
+  readonly #prefixes: readonly ByteString[];
+  readonly #tenants: ReadonlyMap<ByteString, ByteString>;
+  /** Lengths that the tenants have, shortest first. */
+  readonly #lengths: readonly number[];
 
   constructor(templates: readonly KeyTemplate[], tenants: Iterable<ByteString>) {
     const ordered = bySpecificity(templates);
@@ -70,53 +72,82 @@ export class KeyClaims {
       template,
       rivals: ordered.slice(0, index).filter((strict) => canTakeFrom(strict, template)),
     }));
-    this.#tenants = new Set(tenants);
-    this.#longest = Math.max(0, ...[...this.#tenants].map((tenant) => tenant.length));
+    this.#prefixes = [...new Set(ordered.map(({ prefix }) => prefix))];
+    this.#tenants = new Map([...tenants].map((tenant) => [tenant, tenant]));
+    this.#lengths = [...new Set([...this.#tenants.keys()].map((tenant) => tenant.length))].sort((a, b) => a - b);
   }
 
   /** The claim on a key, or undefined where it belongs to none of the known tenants. */
   of(key: ByteString): Claim | undefined {
+    const standing = this.#tenantsIn(key);
+    if (standing.length === 0) return undefined;
     for (const { template, rivals } of this.#templates) {
-      const tenant = this.#parse(key, template);
-      if (tenant === undefined) continue;
-      return rivals.some((rival) => namesSomeTenant(rival, key)) ? undefined : { template, tenant };
+      const known = standing.find((one) => isClaimed(key, template, one));
+      if (known === undefined) continue;
+      const { tenant } = known;
+      return rivals.some((rival) => namesAnotherTenant(rival, key, known)) ? undefined : { template, tenant };
     }
     return undefined;
   }
 
-  #parse(key: ByteString, { prefix, suffix, open }: KeyTemplate): ByteString | undefined {
-    if (prefix !== '' && !key.startsWith(prefix)) return undefined;
-    const start = prefix.length;
-    if (!open) {
-      const end = key.length - suffix.length;
-      return end > start && key.endsWith(suffix) ? this.#known(key.slice(start, end)) : undefined;
+  /** The known tenants that stand in the key behind some template's prefix: of most keys none, or one. */
+  #tenantsIn(key: ByteString): readonly Standing[] {
+    const standing: Standing[] = [];
+    for (const prefix of this.#prefixes) {
+      if (!key.startsWith(prefix)) continue;
+      for (const length of this.#lengths) {
+        const end = prefix.length + length;
+        if (end > key.length) break;
+        const tenant = this.#tenants.get(key.slice(prefix.length, end));
+        if (tenant !== undefined) standing.push({ prefix, tenant, start: prefix.length, end });
+      }
     }
-    let end = key.indexOf(suffix, start + 1);
-    while (end > 0 && end - start <= this.#longest) {
-      const tenant = this.#known(key.slice(start, end));
-      if (tenant !== undefined) return tenant;
-      end = key.indexOf(suffix, end + 1);
-    }
-    return undefined;
+    return standing;
   }
+}
 
-  #known(candidate: ByteString): ByteString | undefined {
-    return this.#tenants.has(candidate) ? candidate : undefined;
-  }
+interface Standing {
+  readonly prefix: ByteString;
+  readonly tenant: ByteString;
+  readonly start: number;
+  /** Where the key goes on behind the tenant. */
+  readonly end: number;
+}
+
+function isClaimed(key: ByteString, { prefix, suffix, open }: KeyTemplate, standing: Standing): boolean {
+  if (prefix !== standing.prefix || !key.startsWith(suffix, standing.end)) return false;
+  return open || key.length === standing.end + suffix.length;
 }
 
 /**
- * Whether a stricter template could give a key of `loose` to an unknown tenant. Not where the looser suffix already
- * holds a `:`, since no unknown id is believed to hold one, and the rest of the key lies behind it.
+ * Whether a stricter template could give a key of `loose` to an unknown tenant. No unknown id is believed to hold a `:`,
+ * so where the looser template holds one beside the tenant, the unknown id must end before it: mostly it cannot.
  */
 function canTakeFrom(strict: KeyTemplate, loose: KeyTemplate): boolean {
-  return !(loose.suffix.includes(':') && strict.prefix.length <= loose.prefix.length);
+  if (strict.prefix.length > loose.prefix.length) return strict.prefix.startsWith(loose.prefix);
+  if (!loose.prefix.startsWith(strict.prefix)) return false;
+  if (loose.prefix.includes(':', strict.prefix.length)) return false;
+  const colon = loose.suffix.indexOf(':');
+  if (colon < 0) return true;
+  for (let at = 0; at <= colon; at += 1) if (overlapStart(strict.suffix, loose.suffix.slice(at))) return true;
+  return false;
 }
 
-function namesSomeTenant({ prefix, suffix, open }: KeyTemplate, key: ByteString): boolean {
+/**
+ * Whether a template reads an id other than the known one that stands at `known`. What surrounds the known id decides,
+ * not its own characters: so a key and its renamed twin are judged alike.
+ */
+function namesAnotherTenant(
+  { prefix, suffix, open }: KeyTemplate,
+  key: ByteString,
+  known: { readonly start: number; readonly end: number },
+): boolean {
   if (!key.startsWith(prefix)) return false;
-  const end = open ? key.indexOf(suffix, prefix.length + 1) : key.length - suffix.length;
-  return end > prefix.length && key.startsWith(suffix, end) && !key.slice(prefix.length, end).includes(':');
+  const start = prefix.length;
+  const end = open ? key.indexOf(suffix, start + 1) : key.length - suffix.length;
+  if (end <= start || !key.startsWith(suffix, end)) return false;
+  const around = key.slice(start, Math.min(end, known.start)) + key.slice(Math.max(start, known.end), end);
+  return !around.includes(':');
 }
 
 /**
@@ -138,11 +169,33 @@ export function templateProblem(templates: readonly KeyTemplate[], move: Move): 
   return ambiguity(templates, move.source) ?? ambiguity(templates, move.target);
 }
 
+/**
+ * Why moves cannot be made in one run under these templates, or undefined where they can: two of their ids lay claim
+ * to the same key (`siraya` and `siraya_eu` under `{tenant}_*`), so a key of one move would be read as the other's.
+ */
+export function crossingProblem(templates: readonly KeyTemplate[], moves: readonly Move[]): string | undefined {
+  const ids = [...new Set(moves.flatMap(({ source, target }) => [source, target]))];
+  const claims = ids
+    .flatMap((id) => templates.map((template) => ({ id, template, ...claimedBy(template, fromText(id)) })))
+    .sort((a, b) => (a.start < b.start ? -1 : Number(a.start > b.start)));
+  // In this order all claims whose start begins the current one's are a stack.
+  const above: typeof claims = [];
+  for (const claim of claims) {
+    while (above.length > 0 && !claim.start.startsWith(above.at(-1)?.start ?? '')) above.pop();
+    const other = above.find(({ id, start, open }) => id !== claim.id && (open || start === claim.start));
+    if (other !== undefined) {
+      return `the key ${printable(claim.start)}… could be ${other.id}'s under '${other.template.text}' and ${claim.id}'s under '${claim.template.text}'`;
+    }
+    above.push(claim);
+  }
+  return undefined;
+}
+
 function ambiguity(templates: readonly KeyTemplate[], tenant: string): string | undefined {
   const id = fromText(tenant);
   for (const [index, loose] of bySpecificity(templates).entries()) {
     for (const strict of bySpecificity(templates).slice(0, index)) {
-      if (readsAnotherTenant(strict, claimedPrefix(loose, id), id, loose)) {
+      if (readsAnotherTenant(strict, loose, id)) {
         return `keys of ${tenant} under '${loose.text}' read as another tenant's under '${strict.text}'`;
       }
     }
@@ -150,13 +203,17 @@ function ambiguity(templates: readonly KeyTemplate[], tenant: string): string | 
   return undefined;
 }
 
-/** Whether `strict` can parse a tenant other than `id` out of a key that starts with `start`, a claim of `loose`. */
-function readsAnotherTenant(strict: KeyTemplate, start: ByteString, id: ByteString, loose: KeyTemplate): boolean {
+/** Whether the letters of `id` let `strict` read a tenant other than `id` in a key that `loose` gives to `id`. */
+function readsAnotherTenant(strict: KeyTemplate, loose: KeyTemplate, id: ByteString): boolean {
   if (strict.prefix !== loose.prefix && overlap(claimedBy(strict, id), claimedBy(loose, id))) return true;
+  const start = claimedPrefix(loose, id);
   if (strict.prefix.length > loose.prefix.length) return overlapStart(strict.prefix, start);
   if (!start.startsWith(strict.prefix)) return false;
-  const end = start.indexOf(strict.suffix, strict.prefix.length + 1);
-  return strict.suffix !== '' && end > 0 && start.slice(strict.prefix.length, end) !== id;
+  const idEnd = loose.prefix.length + id.length;
+  for (let end = strict.prefix.length + 1; end < idEnd; end += 1) {
+    if (overlap({ start: strict.suffix, open: strict.open }, { start: start.slice(end), open: loose.open })) return true;
+  }
+  return false;
 }
 
 interface Pattern {
@@ -180,7 +237,14 @@ function overlapStart(a: ByteString, b: ByteString): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
 
-function bySpecificity(templates: readonly KeyTemplate[]): readonly KeyTemplate[] {
+/**
+ * The most specific first: the one with more literal bytes; of equals the one whose suffix begins with `:`, since no
+ * unknown id is believed to hold one (`siraya_eu:1` is siraya_eu's, whatever `{tenant}_*` says); then the closed one.
+ */
+export function bySpecificity(templates: readonly KeyTemplate[]): readonly KeyTemplate[] {
   const literal = (template: KeyTemplate) => template.prefix.length + template.suffix.length;
-  return [...templates].sort((a, b) => literal(b) - literal(a) || Number(a.open) - Number(b.open));
+  const colon = (template: KeyTemplate) => Number(template.suffix.startsWith(':'));
+  return [...templates].sort(
+    (a, b) => literal(b) - literal(a) || colon(b) - colon(a) || Number(a.open) - Number(b.open),
+  );
 }

@@ -2,12 +2,12 @@ import pMap from 'p-map';
 import { MigrateError } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { ConfigReader, ConfigWriter } from '../stores/config-api/config-api.ts';
-import { applyConfigs, finalizeConfigs } from './config-apply.ts';
-import { type ConfigPair, type ConfigPlan, planConfig } from './config-plan.ts';
-import { note, readSections } from './config-record.ts';
-import { type ConfigSecrets, type GivenFields, givenFields, strayNames } from './config-secrets.ts';
-import { undoConfigs } from './config-undo.ts';
-import { verifyConfigs } from './config-verify.ts';
+import { applyConfigs, finalizeConfigs } from './config/apply.ts';
+import { type ConfigPair, type ConfigPlan, planConfig } from './config/config-plan.ts';
+import { type ConfigSecrets, type GivenFields, givenFields, strayNames } from './config/config-secrets.ts';
+import { note, readSections } from './config/record.ts';
+import { undoConfigs } from './config/undo.ts';
+import { verifyConfigs } from './config/verify.ts';
 import type { PlanContext, Problem, Stage } from './stage.ts';
 
 /**

@@ -2,8 +2,8 @@ import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import { type Move, tenantIdProblem } from '../model/move.ts';
 import type { GraphReader, GraphWriter, MovableNode, NodeId } from '../stores/graph/graph-store.ts';
-import { type GraphPlan, planGraph } from './graph-plan.ts';
-import { verifyGraph } from './graph-verify.ts';
+import { type GraphPlan, planGraph } from './graph/graph-plan.ts';
+import { verifyGraph } from './graph/verify.ts';
 import { inFlight } from './in-flight.ts';
 import type { ApplyContext, Checkpoint, PlanContext, Problem, Stage } from './stage.ts';
 
@@ -35,6 +35,7 @@ export function graphStage(settings: GraphStageSettings = {}): Stage<GraphReader
     verify: (plan, _phase, ctx) => verifyGraph(plan, ctx),
     finalize: nothing,
     undo,
+    tenants: async (ctx) => (await ctx.store.labels()) ?? [],
   };
 }
 

@@ -3,6 +3,7 @@ import { applyRedis, finalizeRedis } from './redis/apply.ts';
 import { planRedis } from './redis/plan.ts';
 import { preflightRedis } from './redis/preflight.ts';
 import type { RedisPlan } from './redis/redis-plan.ts';
+import { redisTenants } from './redis/tenants.ts';
 import { undoRedis } from './redis/undo.ts';
 import { verifyRedis } from './redis/verify.ts';
 import type { Stage } from './stage.ts';
@@ -16,4 +17,5 @@ export const redisStage: Stage<RedisReader, RedisWriter, RedisPlan> = {
   verify: verifyRedis,
   finalize: finalizeRedis,
   undo: undoRedis,
+  tenants: redisTenants,
 };

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { UndoFile } from '../../src/journal/undo-file.ts';
 import { canonicalJson } from '../../src/model/json.ts';
 import type { Move } from '../../src/model/move.ts';
+import type { GraphPlan } from '../../src/stages/graph/graph-plan.ts';
 import { graphStage } from '../../src/stages/graph.ts';
-import type { GraphPlan } from '../../src/stages/graph-plan.ts';
 import type { StageEvent, StageOptions } from '../../src/stages/stage.ts';
 import { type GraphWriter, openGraphReader, openGraphWriter } from '../../src/stores/graph/graph-store.ts';
 import { escapeLabel } from '../../src/stores/graph/label.ts';

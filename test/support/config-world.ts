@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { UndoFile } from '../../src/journal/undo-file.ts';
 import type { Move } from '../../src/model/move.ts';
+import type { ConfigPlan } from '../../src/stages/config/config-plan.ts';
+import type { ConfigSecrets } from '../../src/stages/config/config-secrets.ts';
 import { configStage } from '../../src/stages/config.ts';
-import type { ConfigPlan } from '../../src/stages/config-plan.ts';
-import type { ConfigSecrets } from '../../src/stages/config-secrets.ts';
 import type { Checkpoint, Finding, Problem, StageEvent, StageOptions } from '../../src/stages/stage.ts';
 import {
   type ConfigApiSettings,

@@ -8,7 +8,7 @@ import {
   givenFields,
   parseConfigSecrets,
   strayNames,
-} from '../../src/stages/config-secrets.ts';
+} from '../../src/stages/config/config-secrets.ts';
 
 const MASKED_MEMBERS = ['api_key', 'api_token'];
 const SECTIONS = ['llm_config', 'embedding_config'];

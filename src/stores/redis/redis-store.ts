@@ -110,7 +110,8 @@ class RedisStore implements RedisWriter {
   }
 
   async #askForAbsoluteExpiry(): Promise<void> {
-    const [reply] = await this.#connection.read((pipeline) => {
+    // Asked once: a server that is loading or has lost its slots is judged by the preflight, with its INFO.
+    const [reply] = await this.#connection.pipeline((pipeline) => {
       pipeline.call('PEXPIRETIME', `tenant-migrate-absent-${Math.random()}`);
     });
     // PEXPIRETIME came with Redis 7.0.

@@ -13,7 +13,10 @@ describe('the layout of src', () => {
     const source = mkdtempSync(join(tmpdir(), 'tenant-migrate-shape-'));
     mkdirSync(join(source, 'stages'));
     mkdirSync(join(source, 'model'));
-    writeFileSync(join(source, 'stages/a.ts'), "import { x } from '../journal/y.ts';\nimport type { Z } from '../stores/z.ts';\n");
+    writeFileSync(
+      join(source, 'stages/a.ts'),
+      "import { x } from '../journal/y.ts';\nimport type { Z } from '../stores/z.ts';\n",
+    );
     writeFileSync(join(source, 'stages/b.ts'), "const { Redis } = await import('ioredis');\n");
     writeFileSync(join(source, 'model/c.ts'), "import { z } from 'zod';\n");
     expect(brokenImports(source)).toEqual([

@@ -1,9 +1,9 @@
-import { MigrateError } from '../model/errors.ts';
-import type { Sections } from '../model/secret-mask.ts';
-import type { Profile } from '../profiles/profile.ts';
-import type { ConfigBody, ConfigReader, ConfigWriter } from '../stores/config-api/config-api.ts';
+import { MigrateError } from '../../model/errors.ts';
+import type { Sections } from '../../model/secret-mask.ts';
+import type { Profile } from '../../profiles/profile.ts';
+import type { ConfigBody, ConfigReader, ConfigWriter } from '../../stores/config-api/config-api.ts';
+import type { PlanContext } from '../stage.ts';
 import { isAsPlanned, type PlannedConfig } from './config-plan.ts';
-import type { PlanContext } from './stage.ts';
 
 /** The tenant's sections, or undefined where it has no config. Throws where the reply is no config. */
 export async function readSections(

@@ -1,6 +1,6 @@
-import { MigrateError } from '../model/errors.ts';
-import type { Json } from '../model/json.ts';
-import { fieldName, fitsMask, replaceSecrets, type Sections, secretFields } from '../model/secret-mask.ts';
+import { MigrateError } from '../../model/errors.ts';
+import type { Json } from '../../model/json.ts';
+import { fieldName, fitsMask, replaceSecrets, type Sections, secretFields } from '../../model/secret-mask.ts';
 
 /** The operator's real values, as the config has them: by section, or by source tenant and section. */
 export type ConfigSecrets = Readonly<Record<string, Json>>;

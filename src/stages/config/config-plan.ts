@@ -1,9 +1,9 @@
-import { digest } from '../model/fingerprint.ts';
-import { canonicalJson } from '../model/json.ts';
-import { type Move, moveText } from '../model/move.ts';
-import { fieldName, type Sections, secretFields } from '../model/secret-mask.ts';
+import { digest } from '../../model/fingerprint.ts';
+import { canonicalJson } from '../../model/json.ts';
+import { type Move, moveText } from '../../model/move.ts';
+import { fieldName, type Sections, secretFields } from '../../model/secret-mask.ts';
+import type { Finding, Problem, StageOptions, StagePlan } from '../stage.ts';
 import { checkSecrets, type GivenFields } from './config-secrets.ts';
-import type { Finding, Problem, StageOptions, StagePlan } from './stage.ts';
 
 /** What is to be done with each move's config. Holds names and digests, never a config's content. */
 export interface ConfigPlan extends StagePlan {

@@ -1,6 +1,7 @@
-import { MigrateError } from '../model/errors.ts';
-import { maskOf, replaceSecrets, type Sections } from '../model/secret-mask.ts';
-import type { ConfigWriter } from '../stores/config-api/config-api.ts';
+import { MigrateError } from '../../model/errors.ts';
+import { maskOf, replaceSecrets, type Sections } from '../../model/secret-mask.ts';
+import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
+import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import {
   type ConfigPlan,
   differingSections,
@@ -9,10 +10,9 @@ import {
   provable,
   unrestorable,
 } from './config-plan.ts';
-import { deleteAsPlanned, note, pickSections, readSections } from './config-record.ts';
 import { fillSecrets, type GivenFields } from './config-secrets.ts';
-import { createdBatches, logEntry, moveKey, type UndoEntry } from './config-undo-log.ts';
-import type { ApplyContext, BatchId, Checkpoint } from './stage.ts';
+import { deleteAsPlanned, note, pickSections, readSections } from './record.ts';
+import { createdBatches, logEntry, moveKey, type UndoEntry } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
 type Given = (source: string) => GivenFields;

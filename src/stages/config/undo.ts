@@ -1,10 +1,10 @@
-import type { Sections } from '../model/secret-mask.ts';
-import type { ConfigWriter } from '../stores/config-api/config-api.ts';
+import type { Sections } from '../../model/secret-mask.ts';
+import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
+import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { type ConfigPlan, isAsPlanned, type PlannedConfig } from './config-plan.ts';
-import { deleteAsPlanned, note, pickSections, readSections } from './config-record.ts';
 import { fillSecrets, type GivenFields } from './config-secrets.ts';
-import { entriesOf, moveKey, unreadable } from './config-undo-log.ts';
-import type { ApplyContext, BatchId, Checkpoint } from './stage.ts';
+import { deleteAsPlanned, note, pickSections, readSections } from './record.ts';
+import { entriesOf, moveKey, unreadable } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
 

@@ -1,7 +1,7 @@
-import { moveText } from '../model/move.ts';
-import type { GraphReader, LabelCount, RelationshipCount } from '../stores/graph/graph-store.ts';
+import { moveText } from '../../model/move.ts';
+import type { GraphReader, LabelCount, RelationshipCount } from '../../stores/graph/graph-store.ts';
+import type { Finding, PlanContext } from '../stage.ts';
 import { type GraphExpectation, type GraphPlan, labelsText } from './graph-plan.ts';
-import type { Finding, PlanContext } from './stage.ts';
 
 /** Nodes named in a finding. */
 const NAMED = 5;

@@ -1,7 +1,7 @@
-import { type Move, moveText } from '../model/move.ts';
-import type { GraphReader } from '../stores/graph/graph-store.ts';
-import type { SchemaItem } from '../stores/graph/server-facts.ts';
-import type { Finding } from './stage.ts';
+import { type Move, moveText } from '../../model/move.ts';
+import type { GraphReader } from '../../stores/graph/graph-store.ts';
+import type { SchemaItem } from '../../stores/graph/server-facts.ts';
+import type { Finding } from '../stage.ts';
 
 /** Look-alikes that are counted; of more, only the number is told. */
 const COUNTED = 20;

@@ -1,9 +1,15 @@
-import { labelsAfter } from '../model/labels-after.ts';
-import { type Move, moveText } from '../model/move.ts';
-import type { ContentSum, GraphNode, GraphReader, LabelCount, RelationshipCount } from '../stores/graph/graph-store.ts';
-import type { SchemaItem } from '../stores/graph/server-facts.ts';
-import { lookAlikes, schemaNotices } from './graph-notices.ts';
-import type { Finding, PlanContext, Problem, ShapeCount, StagePlan } from './stage.ts';
+import { labelsAfter } from '../../model/labels-after.ts';
+import { type Move, moveText } from '../../model/move.ts';
+import type {
+  ContentSum,
+  GraphNode,
+  GraphReader,
+  LabelCount,
+  RelationshipCount,
+} from '../../stores/graph/graph-store.ts';
+import type { SchemaItem } from '../../stores/graph/server-facts.ts';
+import type { Finding, PlanContext, Problem, ShapeCount, StagePlan } from '../stage.ts';
+import { lookAlikes, schemaNotices } from './notices.ts';
 
 /** What the graph stage would do, and what must stand afterwards. */
 export interface GraphPlan extends StagePlan {
@@ -63,7 +69,6 @@ export async function planGraph(moves: readonly Move[], ctx: PlanContext<GraphRe
       dialect: dialect.name,
       version: version.split('.').slice(0, 2).join('.'),
       schema: schemaNames(schema, moves),
-      shapes: shapes.map(({ from, to }) => `${from} → ${to}`).sort(),
     },
     server: { dialect: dialect.name, version },
     expected: plans.map((plan) => plan.expected),

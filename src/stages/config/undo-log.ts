@@ -1,8 +1,8 @@
-import { MigrateError } from '../model/errors.ts';
-import type { Json } from '../model/json.ts';
-import type { Move } from '../model/move.ts';
-import type { Sections } from '../model/secret-mask.ts';
-import type { BatchId, UndoBatch, UndoPort } from './stage.ts';
+import { MigrateError } from '../../model/errors.ts';
+import type { Json } from '../../model/json.ts';
+import type { Move } from '../../model/move.ts';
+import type { Sections } from '../../model/secret-mask.ts';
+import type { BatchId, UndoBatch, UndoPort } from '../stage.ts';
 
 /** What the undo log holds. Secrets are never in it: where the API shows one, its mask stands here. */
 export type UndoEntry =

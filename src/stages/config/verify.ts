@@ -1,8 +1,8 @@
-import type { Move } from '../model/move.ts';
-import type { ConfigReader } from '../stores/config-api/config-api.ts';
+import type { Move } from '../../model/move.ts';
+import type { ConfigReader } from '../../stores/config-api/config-api.ts';
+import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { type ConfigPlan, describeSections, differingSections } from './config-plan.ts';
-import { readSections } from './config-record.ts';
-import type { Finding, PlanContext, VerifyPhase } from './stage.ts';
+import { readSections } from './record.ts';
 
 /** Reads both ends of every planned move anew and names what is not as promised. Secrets are compared as masks. */
 export async function verifyConfigs(

@@ -1,0 +1,78 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { projectFolder } from '../services/cache-folder.ts';
+import { benchGraph } from './bench-graph.ts';
+import { benchMemory } from './bench-memory.ts';
+import { benchQdrant } from './bench-qdrant.ts';
+import { benchRedis } from './bench-redis.ts';
+import { benchWhole } from './bench-whole.ts';
+import { printTable } from './print-table.ts';
+import type { Row } from './row.ts';
+
+const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,graph,whole,memory] [--repeat 3]
+
+--keys    sizes of the redis part (default 38491,200000)
+--full    the same with one million keys
+--only    these parts alone (default: all; memory only with --full)
+--repeat  measured rounds; the median counts (default 3)`;
+
+const PARTS = ['redis', 'qdrant', 'graph', 'whole', 'memory'] as const;
+const log = (line: string) => console.error(line);
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      keys: { type: 'string' },
+      full: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      repeat: { type: 'string', default: '3' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return console.log(usage);
+  const parts = values.only?.split(',') ?? PARTS.filter((part) => part !== 'memory' || values.full);
+  const unknown = parts.find((part) => !PARTS.some((known) => known === part));
+  const repeat = Number(values.repeat);
+  const sizes = (values.keys ?? `38491,200000${values.full ? ',1000000' : ''}`).split(',').map(Number);
+  if (unknown !== undefined || !(repeat >= 1) || sizes.some((size) => !(size >= 100))) throw new Error(usage);
+  const rows: Row[] = [];
+  for (const part of parts) rows.push(...(await run(part as (typeof PARTS)[number], { sizes, repeat })));
+  console.log(printTable(rows));
+  await store(rows, repeat);
+}
+
+async function run(
+  part: (typeof PARTS)[number],
+  { sizes, repeat }: { readonly sizes: readonly number[]; readonly repeat: number },
+): Promise<readonly Row[]> {
+  switch (part) {
+    case 'redis': {
+      const rows: Row[] = [];
+      for (const keys of sizes) rows.push(...(await benchRedis({ keys, repeat, log })));
+      return rows;
+    }
+    case 'qdrant':
+      return benchQdrant({ repeat, log });
+    case 'graph':
+      return benchGraph({ repeat, log });
+    case 'whole':
+      return benchWhole({ repeat, log });
+    case 'memory':
+      return benchMemory({ log });
+  }
+}
+
+async function store(rows: readonly Row[], repeat: number): Promise<void> {
+  const folder = join(projectFolder, 'bench-results');
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown', memoryBytes: totalmem() };
+  const document = { measuredAt: new Date().toISOString(), node: process.version, machine, repeat, rows };
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'bench.json'), `${JSON.stringify(document, undefined, 2)}\n`);
+}
+
+main().catch((error: unknown) => {
+  log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+});
