@@ -1,0 +1,184 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { type CliResult, runCli } from '../support/cli.ts';
+import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
+import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
+
+describe('a move that does not come to its end', () => {
+  let stores: Stores;
+  let source: string;
+  let target: string;
+  let neighbour: string;
+  let before: World;
+  let cwd: string;
+  const world = () => readWorld({ ...stores.urls, tenants: [source, target, neighbour] });
+  const move = (args: readonly string[] = [], options: Parameters<typeof runCli>[1] = {}): Promise<CliResult> =>
+    runCli([source, target, '--json', ...stores.flags, ...args], {
+      cwd,
+      env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
+      ...options,
+    });
+  const stopWhen = (text: string, signal: NodeJS.Signals): Parameters<typeof runCli>[1] => {
+    let sent = false;
+    return {
+      onStderr: (stderr, kill) => {
+        if (sent || !stderr.includes(text)) return;
+        sent = true;
+        kill(signal);
+      },
+    };
+  };
+  const expectComplete = async (): Promise<void> => {
+    const after = await world();
+    const expected = new Map(movedWorld(before, source, target));
+    expected.set(`config ${target}`, after.get(`config ${target}`) ?? 'missing');
+    expect(worldDifferences(expected, after)).toEqual([]);
+    expect(stores.api.stored(target)?.sections).toEqual(stores.api.stored(source)?.sections);
+  };
+
+  beforeEach(async () => {
+    await stores?.stop();
+    stores = await startStores();
+    [source, target, neighbour] = [freshId('acme'), freshId('tenant'), freshId('neighbour')];
+    cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-continue-'));
+    await stores.seedSmall(source);
+    await stores.seedSmall(neighbour);
+    before = await world();
+  });
+  afterAll(() => stores.stop());
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    it(`${signal} finishes the batch and exits ${code}; the same command finishes the move`, async () => {
+      stores.qdrant.setLatency(60);
+      const stopped = await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', signal));
+      expect(stopped.code).toBe(code);
+      expect(stopped.json()).toMatchObject({ outcome: 'stopped', exitCode: code });
+      expect(stopped.json().next).toContain(`tenant-migrate ${source} ${target}`);
+      const stages = stopped.json().stages as { name: string; status: string; moved: number }[];
+      expect(stages.find(({ name }) => name === 'redis')?.moved).toBe(120);
+      expect(stages.find(({ name }) => name === 'graph')?.status).toBe('not-run');
+      stores.qdrant.setLatency(0);
+      const again = await move();
+      expect(again.stderr).toContain(`Continuing run ${String(stopped.json().runId)}`);
+      expect(again.code).toBe(0);
+      await expectComplete();
+    });
+  }
+
+  it('a run that is killed is finished by the same command', async () => {
+    stores.qdrant.setLatency(60);
+    const killed = await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', 'SIGKILL'));
+    expect(killed.code).not.toBe(0);
+    stores.qdrant.setLatency(0);
+    expect((await move()).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('a store that fails midway leaves the rest where it was, says so, and is finished by the same command', async () => {
+    stores.qdrant.fail({ path: /payload/, kind: 'status', status: 500, skip: 2, times: Number.POSITIVE_INFINITY });
+    const failed = await runCli([source, target, ...stores.flags, '--batch-size', '20'], {
+      cwd,
+      env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
+    });
+    expect(failed.code).toBe(4);
+    expect(failed.stdout).toMatch(/HTTP 500/);
+    expect(failed.stdout).toMatch(
+      /moved so far: .*Redis 120\/120 keys.*Nothing was lost; the same command finishes the move/,
+    );
+    expect(failed.stdout).toContain(`next: tenant-migrate ${source} ${target}`);
+    stores.qdrant.clearFailures();
+    expect((await move()).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('a collection that vanishes midway is named, with exit 4', async () => {
+    const gone = {
+      status: 404,
+      body: '{"status":{"error":"Not found: Collection `lightrag_vdb_entities` doesn\'t exist!"},"time":0}',
+    };
+    stores.qdrant.fail({
+      path: /lightrag_vdb_entities\/points\/payload/,
+      kind: 'status',
+      times: Number.POSITIVE_INFINITY,
+      skip: 1,
+      ...gone,
+    });
+    const failed = await move(['--batch-size', '10']);
+    expect(failed.code).toBe(4);
+    expect(failed.json().error).toMatch(/lightrag_vdb_entities/);
+    stores.qdrant.clearFailures();
+    expect((await move()).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('a cut connection in each HTTP store is survived within the run', async () => {
+    stores.qdrant.fail({ path: /payload/, kind: 'cut-after', times: 1, skip: 1 });
+    stores.qdrant.fail({ path: /scroll/, kind: 'cut-before', times: 1, skip: 1 });
+    stores.api.fail({ method: 'PUT', path: /config/, kind: 'cut-after', times: 1 });
+    const result = await move(['--batch-size', '10']);
+    expect(result.code).toBe(0);
+    await expectComplete();
+  });
+
+  it('an API that writes and then answers 500 is looked at, not written to blindly', async () => {
+    stores.api.clearRequests();
+    stores.api.fail({ method: 'PUT', path: /config/, kind: 'cut-after', times: 1 });
+    expect((await move(['--only', 'config'])).code).toBe(0);
+    expect(stores.api.requests.filter(({ write }) => write)).toHaveLength(1);
+  });
+
+  it('what is left is moved by --skip-…, as the guide’s selective retry does', async () => {
+    expect((await move(['--skip-qdrant', '--skip-memgraph'])).code).toBe(0);
+    expect((await move(['--skip-redis', '--skip-config'])).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('an unfinished move blocks a mistyped target and other key templates', async () => {
+    stores.qdrant.fail({ path: /payload/, kind: 'status', status: 500, skip: 2, times: Number.POSITIVE_INFINITY });
+    const failed = await move(['--batch-size', '20']);
+    expect(failed.code).toBe(4);
+    stores.qdrant.clearFailures();
+    const run = String(failed.json().runId);
+    const mistyped = await runCli([source, `${target}x`, ...stores.flags], { cwd });
+    expect(mistyped.code).toBe(5);
+    expect(mistyped.stdout).toContain(`run ${run} has moved a part of ${source} → ${target}`);
+    const other = await move(['--key-template', 'cache:{tenant}:*']);
+    expect(other.code).toBe(5);
+    expect(other.stdout).toContain('began under another profile or other key templates');
+    expect((await move()).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('a failure before anything was written leaves no unfinished run', async () => {
+    stores.api.fail({ path: /config/, kind: 'status', status: 500, times: Number.POSITIVE_INFINITY });
+    expect((await move()).code).toBe(5);
+    const [name = ''] = readdirSync(join(cwd, '.tenant-migrate/runs'));
+    expect(JSON.parse(readFileSync(join(cwd, '.tenant-migrate/runs', name, 'run.json'), 'utf8'))).toMatchObject({
+      state: 'refused',
+    });
+  });
+
+  it('a dry run and verify leave no run folder', async () => {
+    await move(['--dry-run']);
+    await runCli(['verify', source, target, ...stores.flags], { cwd });
+    expect(existsSync(join(cwd, '.tenant-migrate'))).toBe(false);
+  });
+
+  it('verify before the move exits 2 and lists what stands at the source', async () => {
+    const result = await runCli(['verify', source, target, '--json', ...stores.flags], { cwd });
+    expect(result.code).toBe(2);
+    const kinds = (result.json().findings as { stage: string; kind: string; severity: string }[])
+      .filter(({ severity }) => severity === 'difference')
+      .map(({ stage, kind }) => `${stage} ${kind}`);
+    expect(kinds).toContain('redis left-behind');
+    expect(kinds).toContain('qdrant left-behind');
+    expect(kinds).toContain('graph left-behind');
+    expect(kinds).toContain('config missing');
+  });
+});
