@@ -16,4 +16,5 @@ process.exitCode = await runCli({
   terminal: { stdin, stdout, stderr, env },
   argv: argv.slice(2),
   signal: controller.signal,
+  interrupt: () => controller.abort(stopReason('SIGINT')),
 });

@@ -10,6 +10,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
   readonly argv: readonly string[];
   readonly signal: AbortSignal;
+  /** Stops the run as Ctrl-C does. */
+  readonly interrupt: () => void;
 }
 
 interface Invocation {

@@ -112,10 +112,10 @@ function printResult(result: {
   const paint = paintFor(stdout, settings.color, env);
   const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
   if (showPlan) stdout.write(`${planText(plan, [], paint)}\n\n`);
-  // The plan has shown its notices already.
-  const shown = showPlan
-    ? { ...report, findings: report.findings.filter(({ severity }) => severity !== 'notice') }
-    : report;
+  // The plan has shown its notices already, on the same terminal or here.
+  const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
+  const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];
+  const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
   stdout.write(`${summaryText(shown, paint)}\n`);
 }
 
@@ -178,7 +178,11 @@ function confirmation(
   const asks = command === 'move' && !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   if (!asks) return undefined;
   return ({ moves }) =>
-    askYes(ctx.terminal, `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`);
+    askYes(
+      ctx.terminal,
+      `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`,
+      ctx.interrupt,
+    );
 }
 
 async function readPlanFile(path: string): Promise<RunPlan> {

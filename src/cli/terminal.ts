@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { Chalk, type ChalkInstance } from 'chalk';
@@ -35,11 +36,17 @@ export function isInteractive({ stdin, stderr, env }: Terminal): boolean {
   return stdin.isTTY === true && stderr.isTTY === true && (env.CI === undefined || env.CI === '' || env.CI === 'false');
 }
 
-/** Asks on stderr; only the word `yes` agrees. */
-export async function askYes(terminal: Terminal, question: string): Promise<boolean> {
+/** Asks on stderr; only the word `yes` agrees. The end of the input and Ctrl-C do not; the latter also stops the run. */
+export async function askYes(terminal: Terminal, question: string, interrupt: () => void): Promise<boolean> {
   const lines = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  // While it reads, the terminal's Ctrl-C comes here and not to the process.
+  lines.on('SIGINT', () => {
+    interrupt();
+    lines.close();
+  });
+  const closed = once(lines, 'close').then(() => '');
   try {
-    return (await lines.question(`${question} Type yes to go on: `)).trim() === 'yes';
+    return (await Promise.race([lines.question(`${question} Type yes to go on: `), closed])).trim() === 'yes';
   } finally {
     lines.close();
   }

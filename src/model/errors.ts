@@ -52,7 +52,7 @@ export class MigrateError extends Error {
 /** The text of anything that was thrown, without its stack. */
 export function errorText(error: unknown): string {
   if (error instanceof AggregateError) {
-    return [error.message, ...error.errors.map(errorText)].filter((text) => text !== '').join('; ');
+    return [...new Set([error.message, ...error.errors.map(errorText)])].filter((text) => text !== '').join('; ');
   }
   if (error instanceof Error) return error.message === '' ? error.name : error.message;
   return String(error);

@@ -62,6 +62,7 @@ export function renameKey(key: ByteString, template: KeyTemplate, from: ByteStri
 export class KeyClaims {
   readonly #templates: readonly { readonly template: KeyTemplate; readonly rivals: readonly KeyTemplate[] }[];
   readonly #prefixes: readonly ByteString[];
+  /** Each by itself: a claim names this one, since a slice of a key would keep the whole page in memory. */
   readonly #tenants: ReadonlyMap<ByteString, ByteString>;
   /** Lengths that the tenants have, shortest first. */
   readonly #lengths: readonly number[];
@@ -82,7 +83,7 @@ export class KeyClaims {
     const standing = this.#tenantsIn(key);
     if (standing.length === 0) return undefined;
     for (const { template, rivals } of this.#templates) {
-      const known = standing.find((one) => isClaimed(key, template, one));
+      const known = longestClaimed(key, template, standing);
       if (known === undefined) continue;
       const { tenant } = known;
       return rivals.some((rival) => namesAnotherTenant(rival, key, known)) ? undefined : { template, tenant };
@@ -112,6 +113,15 @@ interface Standing {
   readonly start: number;
   /** Where the key goes on behind the tenant. */
   readonly end: number;
+}
+
+/** Of several the longest: beside a known `siraya_eu` no `siraya_eu_1` is siraya's. A loop, since it runs for every key. */
+function longestClaimed(key: ByteString, template: KeyTemplate, standing: readonly Standing[]): Standing | undefined {
+  for (let index = standing.length - 1; index >= 0; index -= 1) {
+    const one = standing[index];
+    if (one !== undefined && isClaimed(key, template, one)) return one;
+  }
+  return undefined;
 }
 
 function isClaimed(key: ByteString, { prefix, suffix, open }: KeyTemplate, standing: Standing): boolean {
@@ -170,11 +180,14 @@ export function templateProblem(templates: readonly KeyTemplate[], move: Move): 
 }
 
 /**
- * Why moves cannot be made in one run under these templates, or undefined where they can: two of their ids lay claim
- * to the same key (`siraya` and `siraya_eu` under `{tenant}_*`), so a key of one move would be read as the other's.
+ * Why moves cannot be made by one scan under these templates, or undefined where they can: an id stands in two moves
+ * (A → B, B → C: the scan would see renamed keys again), or two ids lay claim to the same key (`siraya` and `siraya_eu`
+ * under `{tenant}_*`), so a key of one move would be read as the other's.
  */
 export function crossingProblem(templates: readonly KeyTemplate[], moves: readonly Move[]): string | undefined {
-  const ids = [...new Set(moves.flatMap(({ source, target }) => [source, target]))];
+  const ids = moves.flatMap(({ source, target }) => [source, target]);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) return `${twice} stands in two moves of one pass`;
   const claims = ids
     .flatMap((id) => templates.map((template) => ({ id, template, ...claimedBy(template, fromText(id)) })))
     .sort((a, b) => (a.start < b.start ? -1 : Number(a.start > b.start)));
@@ -211,7 +224,8 @@ function readsAnotherTenant(strict: KeyTemplate, loose: KeyTemplate, id: ByteStr
   if (!start.startsWith(strict.prefix)) return false;
   const idEnd = loose.prefix.length + id.length;
   for (let end = strict.prefix.length + 1; end < idEnd; end += 1) {
-    if (overlap({ start: strict.suffix, open: strict.open }, { start: start.slice(end), open: loose.open })) return true;
+    if (overlap({ start: strict.suffix, open: strict.open }, { start: start.slice(end), open: loose.open }))
+      return true;
   }
   return false;
 }

@@ -257,8 +257,9 @@ class Run {
   async #confirm(): Promise<void> {
     const { confirm } = this.#input;
     if (confirm === undefined || this.#plan === undefined) return;
-    if (!(await confirm(this.#plan))) throw new Ending('refused', 'not confirmed: nothing was written');
+    const agreed = await confirm(this.#plan);
     this.#throwIfStopped();
+    if (!agreed) throw new Ending('refused', 'not confirmed: nothing was written');
   }
 
   async #applyAll(): Promise<void> {

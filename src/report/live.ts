@@ -56,7 +56,6 @@ export function liveReporter(options: LiveOptions): (event: RunEvent) => Promise
         item.task = task;
         return item.ended;
       },
-      rendererOptions: { persistentOutput: true },
     }));
     const output = new ProcessOutput(stream as NodeJS.WriteStream, stream as NodeJS.WriteStream);
     const list = new Listr(tasks, {

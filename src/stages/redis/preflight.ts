@@ -1,8 +1,8 @@
 import { fromText } from '../../model/byte-string.ts';
-import { claimedPrefix, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
+import { claimedPrefix, crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
-import type { RedisReader, RedisWriter } from '../../stores/redis/redis-store.ts';
+import type { RedisReader, RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { PlanContext, Problem } from '../stage.ts';
 
 /** Least free memory for a rename between Dragonfly's shards, which serialises the value on both sides. */
@@ -59,26 +59,24 @@ function mebibytes(bytes: number): string {
 
 function templateProblems(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly Problem[] {
   const templates = [...ctx.profile.keyTemplates, ...ctx.profile.configKeyTemplates].map(parseKeyTemplate);
-  return moves.flatMap((move): Problem[] => {
-    const message = templateProblem(templates, move);
-    return message === undefined
-      ? []
-      : [
-          {
-            stage: 'redis',
-            code: 'template',
-            message: `${moveText(move)}: ${message}`,
-            fix: 'choose another target id or another --key-template',
-          },
-        ];
+  const problem = (message: string): Problem => ({
+    stage: 'redis',
+    code: 'template',
+    message,
+    fix: 'choose another target id or another --key-template',
   });
+  const single = moves.flatMap((move): Problem[] => {
+    const message = templateProblem(templates, move);
+    return message === undefined ? [] : [problem(`${moveText(move)}: ${message}`)];
+  });
+  if (single.length > 0) return single;
+  const crossing = crossingProblem(templates, moves);
+  return crossing === undefined ? [] : [problem(crossing)];
 }
 
 async function deniedByAcl(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
-  for (const [from, to] of probePairs(moves, ctx)) {
-    if ((await ctx.store.mayRename(from, to)) === 'no') return denied(ctx.store.address, 'the server says no');
-  }
-  return undefined;
+  const refusal = await ctx.store.refusedRename(probePairs(moves, ctx));
+  return refusal === undefined ? undefined : denied(ctx.store.address, refusal);
 }
 
 async function deniedByProbe(
@@ -86,25 +84,25 @@ async function deniedByProbe(
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter,
 ): Promise<Problem | undefined> {
-  const outcomes = await probe.rename(probePairs(moves, ctx).map(([from, to]) => ({ from, to })));
+  const outcomes = await probe.rename(probePairs(moves, ctx));
   const refusal = outcomes.find((outcome) => typeof outcome === 'object');
   return typeof refusal === 'object' ? denied(ctx.store.address, refusal.failed) : undefined;
 }
 
 /** A key that does not exist for each template, and what it would become. */
-function probePairs(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly (readonly [string, string])[] {
+function probePairs(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly RenamePair[] {
   const random = `tenant-migrate-absent-${ctx.clock.now().toString(36)}-${ctx.options.seed}`;
   return moves.flatMap(({ source, target }) =>
     ctx.profile.keyTemplates
       .map(parseKeyTemplate)
       .map((template) => {
         const rest = template.open ? random : '';
-        return [
-          claimedPrefix(template, fromText(source)) + rest,
-          claimedPrefix(template, fromText(target)) + rest,
-        ] as const;
+        return {
+          from: claimedPrefix(template, fromText(source)) + rest,
+          to: claimedPrefix(template, fromText(target)) + rest,
+        };
       })
-      .filter(([from]) => from.endsWith(random)),
+      .filter(({ from }) => from.endsWith(random)),
   );
 }
 

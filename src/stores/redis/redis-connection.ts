@@ -26,8 +26,14 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** Whether a request was not answered because the connection was lost or could not be made. */
+export function isLost(error: unknown): error is Error {
+  return error instanceof ConnectionLost || (error instanceof MigrateError && error.retryable);
+}
+
 const TRIES = 4;
 const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
 /** Where CLIENT KILL is forbidden, the time in which a request of a lost connection may still arrive. */
 const SETTLE_MS = 5_000;
 /** Refusals that pass: the server is loading, running a script, or failing over. */
@@ -40,6 +46,7 @@ const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDO
 export class RedisConnection {
   readonly address: string;
   readonly #settings: RedisSettings;
+  #connections = 0;
   #client: Redis | undefined;
   #opening: Promise<Redis> | undefined;
   #clientId: string | undefined;
@@ -47,6 +54,11 @@ export class RedisConnection {
   constructor(settings: RedisSettings) {
     this.#settings = settings;
     this.address = `${settings.host}:${settings.port}`;
+  }
+
+  /** Number of connections made so far: where it has grown, one was lost in between. */
+  get connections(): number {
+    return this.#connections;
   }
 
   /** Connects once. Throws MigrateError `unreachable` or `unauthorised`. */
@@ -93,9 +105,10 @@ export class RedisConnection {
   async recover(attempt: number, reason: string): Promise<void> {
     if (attempt >= TRIES) throw this.#gaveUp(reason);
     const lostId = this.#clientId;
-    await this.pauseBeforeRetry(attempt, reason);
-    const client = await this.#ready();
-    if (lostId === undefined || lostId === this.#clientId) return;
+    const client = await this.#reconnect(attempt, reason);
+    // Unknown where the user may not ask for it: then nothing can be ended.
+    if (lostId === undefined) return sleep(SETTLE_MS);
+    if (lostId === this.#clientId) return;
     try {
       await client.call('CLIENT', 'KILL', 'ID', lostId);
     } catch (error) {
@@ -104,8 +117,22 @@ export class RedisConnection {
     }
   }
 
+  /** Connects anew; a server that is away for a moment, as in a restart, is waited for. */
+  async #reconnect(firstAttempt: number, reason: string): Promise<Redis> {
+    let why = reason;
+    for (let attempt = firstAttempt; ; attempt += 1) {
+      await this.pauseBeforeRetry(attempt, why);
+      try {
+        return await this.#ready();
+      } catch (error) {
+        if (!isLost(error) || attempt + 1 >= TRIES) throw error;
+        why = error.message;
+      }
+    }
+  }
+
   async pauseBeforeRetry(attempt: number, reason: string): Promise<void> {
-    const delayMs = FIRST_DELAY_MS * 4 ** (attempt - 1) * (0.75 + Math.random() / 2);
+    const delayMs = Math.min(FIRST_DELAY_MS * 4 ** (attempt - 1), LONGEST_DELAY_MS) * (0.75 + Math.random() / 2);
     this.#settings.onRetry?.({ attempt, delayMs, reason });
     await sleep(delayMs);
   }
@@ -123,9 +150,7 @@ export class RedisConnection {
       const passing = replies.find((reply) => 'error' in reply && isPassing(reply.error));
       return passing === undefined ? { replies, reason: '' } : { reason: replyError(passing) };
     } catch (error) {
-      if (error instanceof ConnectionLost || (error instanceof MigrateError && error.retryable)) {
-        return { reason: error.message };
-      }
+      if (isLost(error)) return { reason: error.message };
       throw error;
     }
   }
@@ -172,12 +197,13 @@ export class RedisConnection {
       throw this.#connectError(lastError ?? error);
     }
     this.#client = client;
+    this.#connections += 1;
     return client;
   }
 
   #connectError(error: unknown): MigrateError {
     const reason = reasonOf(error);
-    if (/NOAUTH|WRONGPASS|invalid username-password|AUTH/i.test(reason)) {
+    if (/^(NOAUTH|WRONGPASS|ERR (invalid (password|username)|AUTH|Client sent AUTH))/i.test(reason)) {
       return new MigrateError('unauthorised', `Redis at ${this.address} refused the login: ${reason}`, {
         store: this.address,
         next: 'set REDIS_PASSWORD (and REDIS_USERNAME), or --skip-redis',
@@ -201,6 +227,7 @@ export class RedisConnection {
     return new MigrateError('store', `Redis at ${this.address} gave no answer after ${TRIES} tries: ${reason}`, {
       store: this.address,
       retryable: true,
+      next: 'see that the server is up, then type the same command again',
     });
   }
 }

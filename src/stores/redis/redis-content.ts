@@ -24,7 +24,11 @@ const LENGTH_COMMAND: Readonly<Record<string, string>> = {
   hash: 'HLEN',
   set: 'SCARD',
   zset: 'ZCARD',
+  stream: 'XLEN',
 };
+/** Bytes of values, as far as their lengths tell, that are asked for in one pipeline. */
+const MOST_BYTES_AT_ONCE = 16 << 20;
+const SUPPOSED_ELEMENT_BYTES = 512;
 
 interface Described {
   readonly key: ByteString;
@@ -44,10 +48,10 @@ export async function readFingerprints(
   const described = await describe(connection, keys, expiry);
   const lengths = await lengthsOf(connection, described);
   const small = described.map((item, index) => item !== undefined && isSmall(item.type, lengths[index] ?? 0));
-  const digests = await smallDigests(
-    connection,
-    described.filter((item, index): item is Described => item !== undefined && small[index] === true),
-  );
+  const digests = new Map<ByteString, string>();
+  for (const group of byBytes(described.filter((_, index) => small[index]), lengths.filter((_, index) => small[index]))) {
+    for (const [key, content] of await smallDigests(connection, group)) digests.set(key, content);
+  }
   const fingerprints: (KeyFingerprint | undefined)[] = [];
   for (const [index, item] of described.entries()) {
     if (item === undefined) fingerprints.push(undefined);
@@ -96,6 +100,23 @@ async function lengthsOf(
   return lengths;
 }
 
+/** Splits the items so that one pipeline's replies fit into memory. */
+function byBytes(items: readonly (Described | undefined)[], lengths: readonly number[]): readonly Described[][] {
+  const groups: Described[][] = [];
+  let room = 0;
+  for (const [index, item] of items.entries()) {
+    if (item === undefined) continue;
+    const bytes = (lengths[index] ?? 0) * (item.type === 'string' ? 1 : SUPPOSED_ELEMENT_BYTES);
+    if (groups.length === 0 || bytes > room) {
+      groups.push([]);
+      room = MOST_BYTES_AT_ONCE;
+    }
+    groups.at(-1)?.push(item);
+    room -= bytes;
+  }
+  return groups;
+}
+
 function isSmall(type: string, length: number): boolean {
   return length <= (type === 'string' ? SMALL_STRING_BYTES : SMALL_ELEMENTS);
 }
@@ -114,7 +135,9 @@ async function smallDigests(
   });
   for (const [index, { key, type }] of items.entries()) {
     const value = replyValue(replies[index]);
-    if (value !== null && value !== undefined) digests.set(key, digestOf(type, value));
+    // No collection is empty: an empty reply says that the key went in between.
+    const gone = value === null || value === undefined || (Array.isArray(value) && value.length === 0);
+    if (!gone) digests.set(key, digestOf(type, value));
   }
   return digests;
 }
@@ -171,15 +194,21 @@ function listDigest(windows: readonly (readonly Buffer[])[]): string {
 /** Members that say how the server holds a stream, or when a consumer last looked, not what the stream is. */
 const NOT_CONTENT = new Set(['radix-tree-keys', 'radix-tree-nodes', 'seen-time', 'active-time']);
 
-/** XINFO STREAM FULL as nested lists of byte strings without {@link NOT_CONTENT}. */
+/** XINFO STREAM FULL as nested lists of byte strings without {@link NOT_CONTENT}; fields of entries are never left out. */
 function streamContent(value: unknown): unknown {
+  const members: unknown[] = [];
+  for (const [name, member] of pairs(value as Buffer[])) {
+    const key = String(name);
+    if (NOT_CONTENT.has(key)) continue;
+    const nested = key === 'groups' || key === 'consumers';
+    members.push([key, nested ? (member as unknown as unknown[]).map(streamContent) : plain(member)]);
+  }
+  return members;
+}
+
+function plain(value: unknown): unknown {
   if (Buffer.isBuffer(value)) return fromBytes(value);
-  if (!Array.isArray(value)) return String(value);
-  const items = value.map(streamContent);
-  return items.flatMap((item, index) => {
-    const name = index % 2 === 1 ? items[index - 1] : item;
-    return typeof name === 'string' && NOT_CONTENT.has(name) && items.length % 2 === 0 ? [] : [item];
-  });
+  return Array.isArray(value) ? value.map(plain) : String(value);
 }
 
 /** The digest of a value that is too large for one reply: read in windows, in bounded memory. */
@@ -188,8 +217,26 @@ async function largeDigest(
   { key, type }: Described,
   length: number,
 ): Promise<string | undefined> {
+  const content = await largeContent(connection, { key, type }, length);
+  // What went while it was read has no digest: neither half of it nor none.
+  const [there] = await connection.read((pipeline) => {
+    pipeline.call('EXISTS', toArgument(key));
+  });
+  return replyValue(there) === 1 ? content : undefined;
+}
+
+function largeContent(
+  connection: RedisConnection,
+  { key, type }: Pick<Described, 'key' | 'type'>,
+  length: number,
+): Promise<string> {
   if (type === 'string') return largeStringDigest(connection, key, length);
   if (type === 'list') return largeListDigest(connection, key, length);
+  if (type === 'stream') return largeStreamDigest(connection, key);
+  return largeUnorderedDigest(connection, key, type);
+}
+
+async function largeUnorderedDigest(connection: RedisConnection, key: ByteString, type: string): Promise<string> {
   const command = type === 'hash' ? 'HSCAN' : type === 'set' ? 'SSCAN' : 'ZSCAN';
   const sum = new CommutativeSum();
   // A cursor may return an element twice; a name is counted once.
@@ -234,6 +281,40 @@ async function largeListDigest(connection: RedisConnection, key: ByteString, len
     for (const element of (replyValue(reply) ?? []) as Buffer[]) hash.update(`${element.length}:`).update(element);
   }
   return hash.digest('hex');
+}
+
+/** Entries and each group's pending entries in windows; of the rest what XINFO tells without them. */
+async function largeStreamDigest(connection: RedisConnection, key: ByteString): Promise<string> {
+  const hash = createHash('sha256');
+  const [info, groups] = await connection.read((pipeline) => {
+    pipeline.callBuffer('XINFO', 'STREAM', toArgument(key)).callBuffer('XINFO', 'GROUPS', toArgument(key));
+  });
+  const named = ((replyValue(groups) ?? []) as Buffer[][]).map(streamContent);
+  hash.update(JSON.stringify([streamContent(replyValue(info) ?? []), named]));
+  await digestRange(connection, hash, (from) => ['XRANGE', toArgument(key), from, '+', 'COUNT', String(WINDOW)]);
+  for (const group of (replyValue(groups) ?? []) as Buffer[][]) {
+    const name = group[1] ?? Buffer.alloc(0);
+    await digestRange(connection, hash, (from) => ['XPENDING', toArgument(key), name, from, '+', String(WINDOW)]);
+  }
+  return hash.digest('hex');
+}
+
+/** Adds what a command that lists by stream id returns, window for window. The idle time of a pending entry is no content. */
+async function digestRange(
+  connection: RedisConnection,
+  hash: ReturnType<typeof createHash>,
+  command: (from: string) => readonly [string, ...(string | Buffer)[]],
+): Promise<void> {
+  for (let from = '-'; ; ) {
+    const [name, ...args] = command(from);
+    const [reply] = await connection.read((pipeline) => {
+      pipeline.callBuffer(name, ...args);
+    });
+    const rows = (replyValue(reply) ?? []) as unknown[][];
+    for (const row of rows) hash.update(JSON.stringify(plain(name === 'XPENDING' ? row.toSpliced(2, 1) : row)));
+    if (rows.length < WINDOW) return;
+    from = `(${String(rows.at(-1)?.[0])}`;
+  }
 }
 
 /** The reply's value; undefined where the key went or changed its type in between. Throws on any other refusal. */

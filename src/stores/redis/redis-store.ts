@@ -1,8 +1,8 @@
 import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.ts';
 import { MigrateError } from '../../model/errors.ts';
 import {
-  ConnectionLost,
   errorWord,
+  isLost,
   isPassing,
   RedisConnection,
   type RedisSettings,
@@ -28,10 +28,14 @@ export interface RedisReader {
   exist(keys: readonly ByteString[]): Promise<readonly boolean[]>;
   /** Type, expiry and content digest of each key, in order; undefined where it is missing. */
   fingerprints(keys: readonly ByteString[]): Promise<readonly (KeyFingerprint | undefined)[]>;
+  /** False where the server tells only how long a key will last: two readings then differ by the way of the request. */
+  readonly exactExpiry: boolean;
   /** Whether two expiries are the same: exact where the server tells absolute times. */
   sameExpiry(a: number, b: number): boolean;
-  /** Whether the user may rename `from` to `to`; unknown where the server does not tell. */
-  mayRename(from: ByteString, to: ByteString): Promise<'yes' | 'no' | 'unknown'>;
+  /** The server's words where it says that this user may not make one of the renames; undefined where it does not tell. */
+  refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined>;
+  /** The server's clock, ms since the epoch: the one by which keys expire. */
+  now(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -73,6 +77,8 @@ export interface DumpedKey {
 /** Relative expiries are read with the delay of a round trip on either side. */
 const RELATIVE_EXPIRY_TOLERANCE_MS = 5_000;
 const READ_CHUNK = 500;
+/** Of one batch of writes while the server is not ready. */
+const MOST_ATTEMPTS = 8;
 /** Refusals that concern the server, not one key: going on would fail the same way. */
 const FATAL = new Set(['READONLY', 'MISCONF', 'NOAUTH', 'WRONGPASS', 'NOREPLICAS', 'OOM', 'CROSSSLOT', 'MOVED', 'ASK']);
 
@@ -146,10 +152,16 @@ class RedisStore implements RedisWriter {
   }
 
   async *scan(count: number): AsyncIterable<readonly ByteString[]> {
+    const { runId } = await this.server();
+    let connections = this.#connection.connections;
     let cursor = '0';
     let page = this.#scanPage(cursor, count);
     do {
       const { next, keys } = await page;
+      if (connections !== this.#connection.connections) {
+        connections = this.#connection.connections;
+        await this.#refuseOtherServer(runId);
+      }
       cursor = next;
       // The next page is on its way while this one is worked on.
       if (cursor !== '0') {
@@ -159,6 +171,15 @@ class RedisStore implements RedisWriter {
       }
       yield keys;
     } while (cursor !== '0');
+  }
+
+  /** A cursor means nothing to a server that was started anew or took over: keys would be passed over in silence. */
+  async #refuseOtherServer(runId: string): Promise<void> {
+    if ((await this.server()).runId === runId) return;
+    throw new MigrateError('store', `Redis at ${this.address} was started anew while its keys were listed`, {
+      store: this.address,
+      next: 'see what the server has lost, then type the same command again',
+    });
   }
 
   async #scanPage(cursor: string, count: number): Promise<{ next: string; keys: ByteString[] }> {
@@ -186,39 +207,57 @@ class RedisStore implements RedisWriter {
     return fingerprints;
   }
 
+  async now(): Promise<number> {
+    const [reply] = await this.#connection.read((pipeline) => {
+      pipeline.call('TIME');
+    });
+    if (reply === undefined || 'error' in reply) return Date.now();
+    const [seconds, microseconds] = reply.value as [string, string];
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+  }
+
+  get exactExpiry(): boolean {
+    return this.#expiry === 'absolute';
+  }
+
   sameExpiry(a: number, b: number): boolean {
     if (this.#expiry === 'absolute' || a < 0 || b < 0) return a === b;
     return Math.abs(a - b) <= RELATIVE_EXPIRY_TOLERANCE_MS;
   }
 
-  async mayRename(from: ByteString, to: ByteString): Promise<'yes' | 'no' | 'unknown'> {
+  async refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined> {
     const [who] = await this.#connection.read((pipeline) => {
       pipeline.call('ACL', 'WHOAMI');
     });
-    if (who === undefined || 'error' in who) return 'unknown';
-    const [reply] = await this.#connection.read((pipeline) => {
-      pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
+    if (who === undefined || 'error' in who) return undefined;
+    const replies = await this.#connection.read((pipeline) => {
+      for (const { from, to } of pairs) {
+        pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
+      }
     });
-    if (reply === undefined || 'error' in reply) return 'unknown';
-    return String(reply.value) === 'OK' ? 'yes' : 'no';
+    const refusal = replies.find((reply) => 'value' in reply && String(reply.value) !== 'OK');
+    return refusal !== undefined && 'value' in refusal ? String(refusal.value) : undefined;
   }
 
   async rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]> {
     const outcomes: (RenameOutcome | undefined)[] = pairs.map(() => undefined);
     for (let attempt = 1; ; attempt += 1) {
-      const open = pairs.flatMap((pair, index) => (outcomes[index] === undefined ? [{ pair, index }] : []));
+      const open = pairs.map((pair, index) => ({ pair, index })).filter(({ index }) => outcomes[index] === undefined);
       try {
         await this.#renameOpen(open, outcomes);
         if (!outcomes.includes(undefined)) return outcomes as RenameOutcome[];
         await this.#connection.pauseBeforeRetry(attempt, 'the server is not ready');
       } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error;
+        if (!isLost(error)) throw error;
         await this.#connection.recover(attempt, error.message);
         await this.#resolveByLooking(open, outcomes);
       }
-      if (attempt >= 8)
-        throw new MigrateError('store', `Redis at ${this.address} stays not ready`, { store: this.address });
+      if (attempt >= MOST_ATTEMPTS) throw this.#staysNotReady();
     }
+  }
+
+  #staysNotReady(): MigrateError {
+    return new MigrateError('store', `Redis at ${this.address} stays not ready`, { store: this.address });
   }
 
   async #renameOpen(
@@ -227,7 +266,8 @@ class RedisStore implements RedisWriter {
   ): Promise<void> {
     if (open.length === 0) return;
     const replies = await this.#connection.pipeline((pipeline) => {
-      for (const { pair } of open) pipeline.call('RENAMENX', toArgument(pair.from), toArgument(pair.to));
+      // In small letters: the driver looks a command's name up again and again, and would convert it each time.
+      for (const { pair } of open) pipeline.call('renamenx', toArgument(pair.from), toArgument(pair.to));
     });
     const missing: { pair: RenamePair; index: number }[] = [];
     for (const [position, item] of open.entries()) {
@@ -292,8 +332,23 @@ class RedisStore implements RedisWriter {
   }
 
   async copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
-    const replies = await this.#writeOnce(pairs.map(({ from, to }) => ['COPY', toArgument(from), toArgument(to)]));
-    return replies.map((reply) => reply === 1);
+    try {
+      const replies = await this.#writeOnce(pairs.map(({ from, to }) => ['COPY', toArgument(from), toArgument(to)]));
+      return replies.map((reply) => reply === 1);
+    } catch (error) {
+      // COPY came with Redis 6.2.
+      if (!(error instanceof MigrateError) || !/unknown command/i.test(error.message)) throw error;
+      return this.#copyByDump(pairs);
+    }
+  }
+
+  async #copyByDump(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
+    const copied: boolean[] = [];
+    for (const { from, to } of pairs) {
+      const [dumped] = await this.dumps([from]);
+      copied.push(dumped !== undefined && (await this.restore(to, dumped)));
+    }
+    return copied;
   }
 
   async restore(key: ByteString, { payload, expiresAt }: DumpedKey): Promise<boolean> {
@@ -310,11 +365,15 @@ class RedisStore implements RedisWriter {
         const replies = await this.#connection.pipeline((pipeline) => {
           for (const [command, ...args] of commands) pipeline.call(command, ...args);
         });
-        return replies.map((reply) =>
-          'error' in reply && errorWord(reply.error) === 'BUSYKEY' ? 0 : this.#value(reply),
-        );
+        if (!replies.some((reply) => isPassing(replyError(reply)))) {
+          return replies.map((reply) =>
+            'error' in reply && errorWord(reply.error) === 'BUSYKEY' ? 0 : this.#value(reply),
+          );
+        }
+        if (attempt >= MOST_ATTEMPTS) throw this.#staysNotReady();
+        await this.#connection.pauseBeforeRetry(attempt, 'the server is not ready');
       } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error;
+        if (!isLost(error)) throw error;
         await this.#connection.recover(attempt, error.message);
       }
     }
