@@ -32,7 +32,6 @@ interface Batch {
 export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
-  if (total === 0 && !ctx.options.continuing) return;
   let done = 0;
   for await (const checkpoint of inFlight(batches(plan, ctx), BATCHES_IN_FLIGHT, (batch) => rename(plan, batch, ctx))) {
     done += checkpoint.moved;
@@ -146,13 +145,16 @@ export async function* finalizeRedis(plan: RedisPlan, ctx: ApplyContext<RedisWri
 
 async function removeSources(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Promise<Checkpoint> {
   const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
-  const entries = pairs.flatMap(({ from, to }, index): RedisUndoEntry[] => {
+  // A key that went meanwhile is not logged, and so not removed: it may be made anew before that.
+  const logged = pairs.flatMap((pair, index) => {
     const dumped = dumps[index];
-    if (dumped === undefined) return [];
+    return dumped === undefined ? [] : [{ ...pair, dumped }];
+  });
+  const entries = logged.map(({ from, to, dumped }): RedisUndoEntry => {
     const payload = dumped.payload.toString('base64');
-    return [{ kind: 'unlink', key: toJson(from), target: toJson(to), payload, expiresAt: dumped.expiresAt }];
+    return { kind: 'unlink', key: toJson(from), target: toJson(to), payload, expiresAt: dumped.expiresAt };
   });
   const batch = await ctx.undo.append(entries);
-  const removed = await ctx.store.unlink(pairs.map(({ from }) => from));
+  const removed = await ctx.store.unlink(logged.map(({ from }) => from));
   return { batch, moved: 0, skipped: removed };
 }

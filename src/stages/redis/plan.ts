@@ -6,7 +6,7 @@ import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, Problem, ShapeCount } from '../stage.ts';
 import type { KeySample, RedisPlan } from './redis-plan.ts';
-import { ShapeSums } from './shape-sums.ts';
+import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
 import { type KeyRole, TenantKeys } from './tenant-keys.ts';
 
@@ -53,7 +53,9 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     notices: census.notices(),
     problems: census.problems(server),
     estimateMs: Math.round(
-      found === 0 ? 0 : scanMs + (found / PROBE_COMMANDS) * (probe - roundTrip) * RENAME_TO_PROBE + roundTrip * 2,
+      found === 0
+        ? 0
+        : scanMs + (found / PROBE_COMMANDS) * Math.max(0, probe - roundTrip) * RENAME_TO_PROBE + roundTrip * 2,
     ),
     basis: {
       product: server.product,
@@ -135,13 +137,12 @@ class Census {
   }
 
   #notClaimed(key: ByteString): void {
-    for (const source of this.#sources) {
-      if (!key.includes(source)) continue;
+    const inside = this.#sources.filter((source) => key.includes(source));
+    for (const source of inside) {
       const at = wholeSegmentAt(key, source);
-      if (at >= 0) this.#unclaimed.add(claimingTemplate(key, at, source));
-      else this.#lookAlikes.add(lookAlikeShape(key, source));
-      return;
+      if (at >= 0) return this.#unclaimed.add(claimingTemplate(key, at, source));
     }
+    if (inside[0] !== undefined) this.#lookAlikes.add(lookAlikeShape(key, inside[0]));
   }
 
   #needsContent(role: KeyRole): boolean {
@@ -165,7 +166,7 @@ class Census {
       if (role.role === 'source' && other !== undefined) {
         this.occupied[role.move] = (this.occupied[role.move] ?? 0) + 1;
         if (!sameKey(own, other, store)) this.conflicts += 1;
-      } else if (options.verify === 'full') {
+      } else if (options.verify === 'full' && isSummed(own, store)) {
         const target = role.role === 'source' ? role.target : key;
         this.sums.add(claimedShape(role.claim.template, this.#moves[role.move]?.target ?? ''), target, own);
       }

@@ -15,6 +15,11 @@ interface Sums {
   readonly volatile: Map<number, CommutativeSum>;
 }
 
+/** Whether a key can be part of a sum: not where its expiry is known only about, since then no two sums are alike. */
+export function isSummed({ expiresAt }: Fingerprint, { exactExpiry }: { readonly exactExpiry: boolean }): boolean {
+  return exactExpiry || expiresAt < 0;
+}
+
 /** Builds the sums of full verification: constant size for keys without expiry, one sum a minute for those with. */
 export class ShapeSums {
   readonly #shapes = new Map<string, Sums>();

@@ -11,7 +11,8 @@ import { TenantKeys } from './tenant-keys.ts';
  */
 export async function* undoRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
   for await (const logged of ctx.undo.read()) {
-    await ctx.permit(logged.entries.length);
+    const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
+    await ctx.permit(entries.reduce((sum, entry) => sum + (entry.kind === 'rename' ? entry.keys.length : 1), 0));
     yield await undoBatch(plan, logged, ctx);
   }
 }
@@ -24,6 +25,7 @@ async function undoBatch(plan: RedisPlan, logged: UndoBatch, ctx: ApplyContext<R
   for (const entry of entries) {
     if (entry.kind !== 'rename' || entry.keys.length === 0) continue;
     const pairs = backwards(plan, entry, ctx);
+    counts.failed += entry.keys.length - pairs.length;
     for (const [index, outcome] of (await ctx.store.rename(pairs)).entries()) {
       if (outcome === 'moved') counts.moved += 1;
       else if (outcome === 'occupied') counts.conflicts += 1;
@@ -46,7 +48,10 @@ function backwards(
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, [entry]);
   return entry.keys.map(fromJson).flatMap((key): RenamePair[] => {
     const role = keys.roleOf(key);
-    return role?.role === 'source' ? [{ from: role.target, to: key }] : [];
+    if (role?.role === 'source') return [{ from: role.target, to: key }];
+    const reason = 'the templates do not claim it any more, so its name at the target is not known';
+    ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(key), reason });
+    return [];
   });
 }
 

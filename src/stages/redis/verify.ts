@@ -1,11 +1,11 @@
 import { type ByteString, fromJson, fromText, printable } from '../../model/byte-string.ts';
-import { type KeyTemplate, parseKeyTemplate } from '../../model/key-template.ts';
+import { bySpecificity, type KeyTemplate, parseKeyTemplate } from '../../model/key-template.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { sameKey } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
-import { differingShapes, ShapeSums } from './shape-sums.ts';
+import { differingShapes, isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape } from './shapes.ts';
 
 const CHUNK = 500;
@@ -27,7 +27,7 @@ export async function verifyRedis(
   }
   await seen.finish();
   const sampled = ctx.options.verify === 'counts' ? [] : await compareSamples(plan, ctx);
-  return [...seen.leftBehind(), ...(await seen.counts()), ...seen.sums(), ...sampled];
+  return [...seen.leftBehind(), ...(await seen.counts()), ...seen.sums(await ctx.store.now()), ...sampled];
 }
 
 interface Owned {
@@ -43,6 +43,8 @@ class Enumeration {
   readonly #owners: Owners;
   readonly #atTarget: number[];
   readonly #left = new Map<'absent' | 'equal' | 'different', { count: number; names: string[] }>();
+  /** Keys that only the source has, one number for each move. */
+  readonly #absent: number[];
   readonly #sums = new ShapeSums();
   #sources: (Owned & { readonly target: ByteString })[] = [];
   #targets: Owned[] = [];
@@ -53,6 +55,7 @@ class Enumeration {
     this.#ctx = ctx;
     this.#owners = new Owners(plan, ctx.profile);
     this.#atTarget = plan.moves.map(() => 0);
+    this.#absent = plan.moves.map(() => 0);
   }
 
   async take(page: readonly ByteString[]): Promise<void> {
@@ -78,9 +81,10 @@ class Enumeration {
     const { store } = this.#ctx;
     const own = await store.fingerprints(sources.map(({ key }) => key));
     const others = await store.fingerprints(sources.map(({ target }) => target));
-    for (const [index, { key }] of sources.entries()) {
+    for (const [index, { key, move }] of sources.entries()) {
       const [a, b] = [own[index], others[index]];
       if (a === undefined) continue;
+      if (b === undefined) this.#absent[move] = (this.#absent[move] ?? 0) + 1;
       const kind = b === undefined ? 'absent' : sameKey(a, b, store) ? 'equal' : 'different';
       const entry = this.#left.get(kind) ?? { count: 0, names: [] };
       entry.count += 1;
@@ -94,7 +98,8 @@ class Enumeration {
     for (const [index, { key, template, move }] of targets.entries()) {
       const fingerprint = fingerprints[index];
       const target = this.#plan.moves[move]?.target ?? '';
-      if (fingerprint !== undefined) this.#sums.add(claimedShape(template, target), key, fingerprint);
+      if (fingerprint === undefined || !isSummed(fingerprint, this.#ctx.store)) continue;
+      this.#sums.add(claimedShape(template, target), key, fingerprint);
     }
   }
 
@@ -136,10 +141,9 @@ class Enumeration {
     const sameServer = server.runId === this.#plan.server.runId;
     const expired = sameServer ? server.expiredKeys - this.#plan.server.expiredKeys : 0;
     const evicted = sameServer ? server.evictedKeys - this.#plan.server.evictedKeys : 0;
-    const absent = this.#left.get('absent')?.count ?? 0;
     return this.#plan.moves.flatMap(({ target, found, atTarget }, index): Finding[] => {
       const expected = atTarget + found - (this.#plan.occupied[index] ?? 0);
-      const actual = (this.#atTarget[index] ?? 0) + absent;
+      const actual = (this.#atTarget[index] ?? 0) + (this.#absent[index] ?? 0);
       if (actual === expected) return [];
       if (actual > expected) {
         const count = actual - expected;
@@ -183,9 +187,9 @@ class Enumeration {
     });
   }
 
-  sums(): readonly Finding[] {
+  sums(now: number): readonly Finding[] {
     if (this.#ctx.options.verify !== 'full') return [];
-    return differingShapes(this.#plan.sums, this.#sums.toJson(), this.#ctx.clock.now()).map((shape) => ({
+    return differingShapes(this.#plan.sums, this.#sums.toJson(), now).map((shape) => ({
       stage: 'redis',
       kind: 'content',
       severity: 'difference',
@@ -197,10 +201,11 @@ class Enumeration {
 
 async function compareSamples(plan: RedisPlan, ctx: PlanContext<RedisReader>): Promise<readonly Finding[]> {
   const names = plan.samples.map(({ target }) => fromJson(target));
-  const now = await ctx.store.fingerprints(names);
+  const fingerprints = await ctx.store.fingerprints(names);
+  const now = await ctx.store.now();
   const findings: Finding[] = [];
   for (const [index, sample] of plan.samples.entries()) {
-    const difference = sampleDifference(sample, now[index], ctx);
+    const difference = sampleDifference(sample, fingerprints[index], { store: ctx.store, now });
     if (difference === undefined) continue;
     const name = printable(names[index] ?? '');
     findings.push({
@@ -216,14 +221,14 @@ async function compareSamples(plan: RedisPlan, ctx: PlanContext<RedisReader>): P
 
 function sampleDifference(
   sample: RedisPlan['samples'][number],
-  now: Awaited<ReturnType<RedisReader['fingerprints']>>[number],
-  ctx: PlanContext<RedisReader>,
+  found: Awaited<ReturnType<RedisReader['fingerprints']>>[number],
+  { store, now }: { readonly store: RedisReader; readonly now: number },
 ): string | undefined {
-  const expired = sample.expiresAt >= 0 && sample.expiresAt <= ctx.clock.now();
-  if (now === undefined) return expired ? undefined : 'is missing';
-  if (now.type !== sample.type) return `is a ${now.type}, it was a ${sample.type}`;
-  if (!ctx.store.sameExpiry(now.expiresAt, sample.expiresAt)) return 'has another expiry';
-  return now.digest === sample.digest ? undefined : 'has other content';
+  const expired = sample.expiresAt >= 0 && sample.expiresAt <= now;
+  if (found === undefined) return expired ? undefined : 'is missing';
+  if (found.type !== sample.type) return `is a ${found.type}, it was a ${sample.type}`;
+  if (!store.sameExpiry(found.expiresAt, sample.expiresAt)) return 'has another expiry';
+  return found.digest === sample.digest ? undefined : 'has other content';
 }
 
 /**
@@ -243,21 +248,16 @@ class Owners {
     this.#moves = plan.moves.map(({ source, target }) => ({ source: fromText(source), target: fromText(target) }));
     this.#ids = this.#moves.flatMap(({ source, target }) => [source, target]);
     const known = [...this.#ids].sort((a, b) => b.length - a.length).map(escapeExpression);
-    const literal = ({ prefix, suffix }: KeyTemplate) => prefix.length + suffix.length;
-    this.#readers = [
-      ...plan.templates.map((text) => ({ text, config: false })),
-      ...profile.configKeyTemplates.map((text) => ({ text, config: true })),
-    ]
-      .map(({ text, config }) => ({ template: parseKeyTemplate(text), config }))
-      .sort((a, b) => literal(b.template) - literal(a.template))
-      .map(({ template, config }) => ({
-        template,
-        config,
-        expression: new RegExp(
-          `^${escapeExpression(template.prefix)}(${known.join('|')}|[^:]+?)${escapeExpression(template.suffix)}${template.open ? '' : '$'}`,
-          's',
-        ),
-      }));
+    const config = new Set(profile.configKeyTemplates);
+    const anyId = `${known.join('|')}|[^:]*?(?:${known.join('|')})[^:]*?|[^:]+?`;
+    this.#readers = bySpecificity([...plan.templates, ...config].map(parseKeyTemplate)).map((template) => ({
+      template,
+      config: config.has(template.text),
+      expression: new RegExp(
+        `^${escapeExpression(template.prefix)}(${anyId})${escapeExpression(template.suffix)}${template.open ? '' : '$'}`,
+        's',
+      ),
+    }));
   }
 
   of(key: ByteString): (Owned & { readonly target?: ByteString }) | undefined {

@@ -200,8 +200,8 @@ function streamContent(value: unknown): unknown {
   for (const [name, member] of pairs(value as Buffer[])) {
     const key = String(name);
     if (NOT_CONTENT.has(key)) continue;
-    const nested = key === 'groups' || key === 'consumers';
-    members.push([key, nested ? (member as unknown as unknown[]).map(streamContent) : plain(member)]);
+    const nested = (key === 'groups' || key === 'consumers') && Array.isArray(member);
+    members.push([key, nested ? member.map(streamContent) : plain(member)]);
   }
   return members;
 }
@@ -313,8 +313,14 @@ async function digestRange(
     const rows = (replyValue(reply) ?? []) as unknown[][];
     for (const row of rows) hash.update(JSON.stringify(plain(name === 'XPENDING' ? row.toSpliced(2, 1) : row)));
     if (rows.length < WINDOW) return;
-    from = `(${String(rows.at(-1)?.[0])}`;
+    from = nextStreamId(String(rows.at(-1)?.[0]));
   }
+}
+
+/** The least id behind `id`; the form `(id` came with Redis 6.2. */
+function nextStreamId(id: string): string {
+  const [ms, sequence] = id.split('-');
+  return `${ms}-${BigInt(sequence ?? 0) + 1n}`;
 }
 
 /** The reply's value; undefined where the key went or changed its type in between. Throws on any other refusal. */
