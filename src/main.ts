@@ -12,6 +12,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const { stdin, stdout, stderr, env, argv } = process;
+for (const stream of [stdout, stderr]) {
+  // Who reads along may leave (`| head`, a dropped session): that must not end a move in its middle.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
 process.exitCode = await runCli({
   terminal: { stdin, stdout, stderr, env },
   argv: argv.slice(2),

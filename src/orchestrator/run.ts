@@ -222,7 +222,8 @@ class Run {
       const plan = await folder.readPlan();
       if (plan === undefined) return undefined;
       const recorded = readRunPlan(plan, `${folder.path}/plan.json`);
-      if (recorded.stages.every((stage) => foundIn(stage) === 0)) continue;
+      // A run that found nothing to do is no evidence of what was moved.
+      if (recorded.stages.every((stage) => foundIn(stage) === 0 || isDone(stage))) continue;
       this.#evidence = `against the plan of run ${record.id}, depth ${recorded.options.verify}`;
       return recorded;
     }

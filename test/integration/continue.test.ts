@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,8 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
 describe('a move that does not come to its end', () => {
   let stores: Stores;
@@ -162,6 +165,23 @@ describe('a move that does not come to its end', () => {
     expect(JSON.parse(readFileSync(join(cwd, '.tenant-migrate/runs', name, 'run.json'), 'utf8'))).toMatchObject({
       state: 'refused',
     });
+  });
+
+  it('a reader of the output that leaves does not end the move', async () => {
+    const words = [process.execPath, MAIN, source, target, ...stores.flags].join(' ');
+    await new Promise<void>((resolve, reject) => {
+      const child = spawn('/bin/sh', ['-c', `${words} 2>&1 | head -n 1; sleep 4`], {
+        cwd,
+        env: { PATH: process.env.PATH ?? '', TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
+        stdio: 'ignore',
+      });
+      child.on('error', reject);
+      child.on('close', () => resolve());
+    });
+    await expectComplete();
+    const [name = ''] = readdirSync(join(cwd, '.tenant-migrate/runs'));
+    const record = readFileSync(join(cwd, '.tenant-migrate/runs', name, 'run.json'), 'utf8');
+    expect(JSON.parse(record)).toMatchObject({ state: 'done' });
   });
 
   it('a dry run and verify leave no run folder', async () => {
