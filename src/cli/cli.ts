@@ -2,23 +2,8 @@ import { closest } from 'fastest-levenshtein';
 import yargs, { type Argv } from 'yargs';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { FLAGS, type Flag, flagsOf } from './flags.ts';
-import type { RawFlags } from './settings.ts';
-import { paintFor, type Terminal } from './terminal.ts';
-
-/** What the process lends to a command. */
-export interface CommandContext {
-  readonly terminal: Terminal;
-  readonly argv: readonly string[];
-  readonly signal: AbortSignal;
-  /** Stops the run as Ctrl-C does. */
-  readonly interrupt: () => void;
-}
-
-interface Invocation {
-  readonly command: 'move' | 'plan' | 'apply' | 'verify';
-  readonly positionals: Readonly<Record<string, string>>;
-  readonly flags: RawFlags;
-}
+import type { CommandContext, Invocation } from './invocation.ts';
+import { paintFor } from './terminal.ts';
 
 const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexpected error · 2 differences found ·
 4 failed, partial: the same command finishes it · 5 refused before any write · 64 usage · 129/130/143 stopped

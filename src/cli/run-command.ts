@@ -16,17 +16,11 @@ import { summaryText } from '../report/summary-text.ts';
 import { type ConfigSecrets, parseConfigSecrets } from '../stages/config/config-secrets.ts';
 import type { StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
-import type { CommandContext } from './cli.ts';
-import { type RawFlags, readSettings, type Settings, skippedStages } from './settings.ts';
+import type { CommandContext, Invocation } from './invocation.ts';
+import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive, paintFor } from './terminal.ts';
 
 const NARROWEST_LIVE = 40;
-
-interface Invocation {
-  readonly command: 'move' | 'plan' | 'apply' | 'verify';
-  readonly positionals: Readonly<Record<string, string>>;
-  readonly flags: RawFlags;
-}
 
 /** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {

@@ -94,3 +94,8 @@ export function foundIn(plan: StagePlan): number {
 export function targetIn(plan: StagePlan): number {
   return plan.moves.reduce((sum, { atTarget }) => sum + atTarget, 0);
 }
+
+/** Whether apply would change anything. */
+export function hasWork(plan: StagePlan): boolean {
+  return foundIn(plan) > 0 && plan.settled !== true;
+}

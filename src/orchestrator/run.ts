@@ -2,15 +2,17 @@ import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
 import { canonicalJson, type Json } from '../model/json.ts';
-import { type Move, moveText } from '../model/move.ts';
+import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
-import type { RunCommand, RunEvent, RunPhase } from '../report/event.ts';
-import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
+import type { RunEvent, RunPhase } from '../report/event.ts';
+import type { Outcome, RunCommand, RunPlan, RunReport } from '../report/report.ts';
 import type { Checkpoint, Clock, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext, WritePorts } from './bound-stage.ts';
-import { nearestIds } from './nearest-ids.ts';
-import { exitCodeOf, OutcomeRows } from './outcome.ts';
-import { foundIn, makeRunPlan, readRunPlan, stalePlanProblems, targetIn } from './plan.ts';
+import { OutcomeRows } from './outcome.ts';
+import { hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
+import { findRecordedPlan } from './recorded-plan.ts';
+import { problemOf, unfinishedRuns, unknownTenants } from './run-problems.ts';
+import { makeReport } from './run-report.ts';
 
 /** What one run is told. */
 export interface RunInput {
@@ -47,8 +49,6 @@ export interface RunFolders {
 
 /** Passes of apply until a pass of verify finds nothing new at the source. */
 const MOST_PASSES = 5;
-/** A recorded plan is evidence for `verify` this long: later the application has changed its data. */
-const PLAN_EVIDENCE_MS = 24 * 3_600_000;
 
 /** Runs to its end and returns the report; what goes wrong on the way is in the report, not thrown. */
 export async function executeRun(input: RunInput): Promise<RunReport> {
@@ -139,22 +139,7 @@ class Run {
     const runId = this.#folder?.record.id ?? same?.record.id ?? 'none';
     this.#input.emit({ type: 'run-started', command, runId, moves, dryRun, continuing: this.#continuing });
     if (command === 'verify') return;
-    if (same !== undefined && same.record.profileDigest !== profileDigest) {
-      this.#problem(
-        'other-settings',
-        `run ${same.record.id} of this move began under another profile or other key templates`,
-        'type the command with the same --profile, --key-template and --qdrant-field',
-      );
-    }
-    for (const other of unfinished) {
-      if (other !== same && sharesTenant(other.record.moves, moves)) {
-        this.#problem(
-          'unfinished-run',
-          `run ${other.record.id} has moved a part of ${other.record.moves.map(moveText).join(', ')} and is not finished`,
-          `finish that move first: tenant-migrate ${other.record.moves.map(({ source, target }) => `${source} ${target}`).join(' ')} (or check the ids you typed)`,
-        );
-      }
-    }
+    this.#problems.push(...unfinishedRuns(unfinished, { same, moves, profileDigest }));
     if (this.#writes) await this.#folder?.setState('running', startedAt);
   }
 
@@ -193,7 +178,7 @@ class Run {
       this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#continuing }));
     }
     this.#problems.push(...plans.flatMap(({ problems }) => problems));
-    await this.#problemIfUnknown(plans);
+    this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
     this.#plan = await this.#withRecordedEvidence(fresh);
     for (const plan of fresh.stages) this.#rows.plan(plan);
     this.#findings = fresh.stages.flatMap(({ notices }) => notices);
@@ -206,50 +191,20 @@ class Run {
    * A stage that the first plan did not hold keeps its fresh plan.
    */
   async #withRecordedEvidence(fresh: RunPlan): Promise<RunPlan> {
-    const recorded = await this.#recordedPlan();
-    if (recorded === undefined) return fresh;
+    const { command, moves, folders, clock } = this.#input;
+    if (!this.#continuing && command !== 'verify') return fresh;
+    const found = await findRecordedPlan({ folders, moves, clock, anyAge: this.#continuing });
+    if (found === undefined) return fresh;
+    this.#evidence = found.evidence;
+    const { recorded } = found;
     const stages = fresh.stages.map((plan) => recorded.stages.find(({ stage }) => stage === plan.stage) ?? plan);
     return { ...fresh, stages, options: { ...fresh.options, verify: recorded.options.verify } };
-  }
-
-  async #recordedPlan(): Promise<RunPlan | undefined> {
-    const { command, moves, folders, clock } = this.#input;
-    if (!this.#continuing && command !== 'verify') return undefined;
-    for (const folder of await folders.all()) {
-      const { record } = folder;
-      if (canonicalJson(record.moves) !== canonicalJson(moves) || record.state === 'refused') continue;
-      if (!this.#continuing && clock.now() - Date.parse(record.updatedAt) > PLAN_EVIDENCE_MS) return undefined;
-      const plan = await folder.readPlan();
-      if (plan === undefined) return undefined;
-      const recorded = readRunPlan(plan, `${folder.path}/plan.json`);
-      // A run that found nothing to do is no evidence of what was moved.
-      if (recorded.stages.every((stage) => foundIn(stage) === 0 || isDone(stage))) continue;
-      this.#evidence = `against the plan of run ${record.id}, depth ${recorded.options.verify}`;
-      return recorded;
-    }
-    return undefined;
-  }
-
-  async #problemIfUnknown(plans: readonly StagePlan[]): Promise<void> {
-    const { stages, moves } = this.#input;
-    if (plans.length < stages.length || stages.length === 0) return;
-    for (const [index, { source, target }] of moves.entries()) {
-      const counts = plans.map(({ moves: of }) => of[index]);
-      if (counts.some((count) => (count?.found ?? 0) > 0 || (count?.atTarget ?? 0) > 0)) continue;
-      const near = await nearestIds(source, stages, this.#common());
-      const hint = near.length > 0 ? `; near it: ${near.join(', ')}` : '';
-      this.#problem(
-        'unknown-tenant',
-        `neither ${source} nor ${target} has any data in ${stages.map(({ name }) => name).join(', ')}${hint}`,
-        'check the ids and the addresses of the stores',
-      );
-    }
   }
 
   #stopIfNothingToDo(): void {
     const stages = this.#plan?.stages ?? [];
     if (this.#problems.length > 0 || this.#continuing) return;
-    if (stages.some((plan) => foundIn(plan) > 0 && !isDone(plan))) return;
+    if (stages.some(hasWork)) return;
     const held = stages.map((plan) => `${targetIn(plan).toLocaleString('en')} ${plan.unit}`).join(', ');
     for (const { stage } of stages) this.#rows.status(stage, 'done');
     throw new Ending('nothing-to-do', `nothing to do; target has ${held}`);
@@ -281,7 +236,8 @@ class Run {
 
   async #finalizeAll(): Promise<void> {
     this.#phase('finalize');
-    let changed = this.#findings.some(({ kind }) => kind === 'pending-removal');
+    // Sources that equal their targets may be left only where both had data.
+    let changed = this.#continuing || this.#input.options.merge;
     for (const stage of this.#input.stages) changed = (await this.#step(stage, 'finalize')) > 0 || changed;
     // Where nothing was finalized the stores are as they were verified.
     if (changed) this.#failOnDifferences(await this.#verifyAll('finalized'));
@@ -390,10 +346,6 @@ class Run {
     this.#input.emit({ type: 'phase', phase, stages: this.#input.stages.map(({ name }) => name) });
   }
 
-  #problem(code: string, message: string, fix: string): void {
-    this.#problems.push({ stage: 'run', code, message, fix });
-  }
-
   #refuseOn(problems: readonly Problem[]): void {
     if (problems.length === 0) return;
     throw new Ending(
@@ -413,71 +365,29 @@ class Run {
   }
 
   async #finish(outcome: Outcome, message: string, failure: unknown): Promise<RunReport> {
-    const { clock, command, dryRun, moves, toolVersion, emit } = this.#input;
+    const { clock, emit } = this.#input;
     const written = (await this.#folder?.hasWritten()) ?? false;
-    const report: RunReport = {
-      schema: 'tenant-migrate/report@1',
-      toolVersion,
+    const report = makeReport(this.#input, {
       runId: this.#folder?.record.id ?? 'none',
-      command,
-      moves,
-      dryRun,
       outcome,
-      exitCode: this.#exitCode(outcome),
-      startedAt: new Date(this.#startedAt).toISOString(),
-      ms: clock.now() - this.#startedAt,
-      stages: this.#rows.all(),
+      message,
+      failure,
+      startedAt: this.#startedAt,
+      rows: this.#rows.all(),
       problems: this.#problems,
       findings: this.#findings,
-      error: failure === undefined ? null : errorText(failure),
-      message,
-      next: this.#next(outcome, failure),
-    };
+      hasWork: (this.#plan?.stages ?? []).some(hasWork),
+    });
     await this.#folder?.saveReport(report as unknown as Json);
     await this.#folder?.setState(stateOf(outcome, written), new Date(clock.now()).toISOString());
     emit({ type: 'run-finished', report });
     return report;
   }
 
-  #exitCode(outcome: Outcome): number {
-    const { detailedExitCode, signal } = this.#input;
-    const work = (this.#plan?.stages ?? []).some((plan) => foundIn(plan) > 0 && !isDone(plan));
-    if (outcome === 'planned' && detailedExitCode && work) return 2;
-    return exitCodeOf(outcome, /SIG[A-Z]+/.exec(errorText(signal.reason))?.[0]);
-  }
-
-  #next(outcome: Outcome, failure: unknown): string | null {
-    const advice = failure instanceof MigrateError ? failure.next : undefined;
-    switch (outcome) {
-      case 'done':
-      case 'nothing-to-do':
-      case 'verified':
-        return null;
-      case 'planned':
-        return this.#input.again.replace(/ --dry-run\b/, '');
-      case 'refused':
-        return advice ?? this.#problems[0]?.fix ?? this.#input.again;
-      case 'differences':
-      case 'failed':
-      case 'stopped':
-        return advice === undefined ? this.#input.again : `${this.#input.again}   (first: ${advice})`;
-    }
-  }
-
   async close(): Promise<void> {
     await Promise.allSettled(this.#input.stages.map((stage) => stage.close()));
     await this.#folder?.close();
   }
-}
-
-function sharesTenant(a: readonly Move[], b: readonly Move[]): boolean {
-  const ids = new Set(a.flatMap(({ source, target }) => [source, target]));
-  return b.some(({ source, target }) => ids.has(source) || ids.has(target));
-}
-
-/** A plan whose sources equal their targets already. */
-function isDone(plan: StagePlan): boolean {
-  return plan.settled === true;
 }
 
 function failOnConflict(checkpoint: Checkpoint, stage: StageName, options: StageOptions): void {
@@ -490,23 +400,6 @@ function failOnConflict(checkpoint: Checkpoint, stage: StageName, options: Stage
       next: 'look at them, then remove one side or add --on-conflict skip',
     },
   );
-}
-
-function problemOf(stage: StageName, error: unknown): Problem {
-  if (error instanceof MigrateError) {
-    return {
-      stage,
-      code: error.code,
-      message: error.message,
-      fix: error.next ?? `see to it, or leave it out with --skip-${stage}`,
-    };
-  }
-  return {
-    stage,
-    code: 'internal',
-    message: errorText(error),
-    fix: `leave it out with --skip-${stage}, and report this`,
-  };
 }
 
 function isStop(error: unknown): boolean {

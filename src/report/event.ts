@@ -1,6 +1,6 @@
 import type { Move } from '../model/move.ts';
 import type { Finding, Problem, StageEvent, StageName } from '../stages/stage.ts';
-import type { RunPlan, RunReport, StageRow } from './report.ts';
+import type { RunCommand, RunPlan, RunReport, StageRow } from './report.ts';
 
 /** Everything that a run says, in the order in which it happens. Reporters are functions of these alone. */
 export type RunEvent =
@@ -21,7 +21,5 @@ export type RunEvent =
   | { readonly type: 'problem'; readonly problem: Problem }
   | { readonly type: 'stopping'; readonly signal: string }
   | { readonly type: 'run-finished'; readonly report: RunReport };
-
-export type RunCommand = 'move' | 'plan' | 'apply' | 'verify';
 
 export type RunPhase = 'preflight' | 'plan' | 'apply' | 'verify' | 'finalize' | 'undo';

@@ -1,7 +1,8 @@
 import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
-import type { RunCommand } from './event.ts';
+
+export type RunCommand = 'move' | 'plan' | 'apply' | 'verify';
 
 /** The plan of a run as a document: printed, stored, and executed by `apply`. */
 export interface RunPlan {

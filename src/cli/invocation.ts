@@ -1,0 +1,19 @@
+import type { RunCommand } from '../report/report.ts';
+import type { RawFlags } from './settings.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What the process lends to a command. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly argv: readonly string[];
+  readonly signal: AbortSignal;
+  /** Stops the run as Ctrl-C does. */
+  readonly interrupt: () => void;
+}
+
+/** What was typed. */
+export interface Invocation {
+  readonly command: RunCommand;
+  readonly positionals: Readonly<Record<string, string>>;
+  readonly flags: RawFlags;
+}

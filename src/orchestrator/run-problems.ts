@@ -1,0 +1,84 @@
+import type { RunFolder } from '../journal/run-folder.ts';
+import { errorText, MigrateError } from '../model/errors.ts';
+import { type Move, moveText } from '../model/move.ts';
+import type { Problem, StageName, StagePlan } from '../stages/stage.ts';
+import type { BoundStage, CommonContext } from './bound-stage.ts';
+import { nearestIds } from './nearest-ids.ts';
+
+/** A stage that could not even look is a problem like any other. */
+export function problemOf(stage: StageName, error: unknown): Problem {
+  if (error instanceof MigrateError) {
+    const fix = error.next ?? `see to it, or leave it out with --skip-${stage}`;
+    return { stage, code: error.code, message: error.message, fix };
+  }
+  return {
+    stage,
+    code: 'internal',
+    message: errorText(error),
+    fix: `leave it out with --skip-${stage}, and report this`,
+  };
+}
+
+/**
+ * What unfinished runs forbid: continuing one under other templates, and moving its tenants anywhere else. The latter
+ * catches a mistyped target, which would split the tenant.
+ */
+export function unfinishedRuns(
+  unfinished: readonly RunFolder[],
+  run: { readonly same: RunFolder | undefined; readonly moves: readonly Move[]; readonly profileDigest: string },
+): readonly Problem[] {
+  return unfinished.flatMap(({ record }): Problem[] => {
+    if (record === run.same?.record) {
+      if (record.profileDigest === run.profileDigest) return [];
+      return [
+        {
+          stage: 'run',
+          code: 'other-settings',
+          message: `run ${record.id} of this move began under another profile or other key templates`,
+          fix: 'type the command with the same --profile, --key-template and --qdrant-field',
+        },
+      ];
+    }
+    if (!sharesTenant(record.moves, run.moves)) return [];
+    const ids = record.moves.map(({ source, target }) => `${source} ${target}`).join(' ');
+    return [
+      {
+        stage: 'run',
+        code: 'unfinished-run',
+        message: `run ${record.id} has moved a part of ${record.moves.map(moveText).join(', ')} and is not finished`,
+        fix: `finish that move first: tenant-migrate ${ids} (or check the ids you typed)`,
+      },
+    ];
+  });
+}
+
+function sharesTenant(a: readonly Move[], b: readonly Move[]): boolean {
+  const ids = new Set(a.flatMap(({ source, target }) => [source, target]));
+  return b.some(({ source, target }) => ids.has(source) || ids.has(target));
+}
+
+/** Moves of which no store knows either end, with the nearest ids that exist. */
+export async function unknownTenants(run: {
+  readonly moves: readonly Move[];
+  readonly stages: readonly BoundStage[];
+  readonly plans: readonly StagePlan[];
+  readonly common: CommonContext;
+}): Promise<readonly Problem[]> {
+  const { moves, stages, plans, common } = run;
+  // A store that could not be read may be the one that knows them.
+  if (plans.length < stages.length) return [];
+  const problems: Problem[] = [];
+  for (const [index, { source, target }] of moves.entries()) {
+    const counts = plans.map((plan) => plan.moves[index]);
+    if (counts.some((count) => (count?.found ?? 0) > 0 || (count?.atTarget ?? 0) > 0)) continue;
+    const near = await nearestIds(source, stages, common);
+    const hint = near.length > 0 ? `; near it: ${near.join(', ')}` : '';
+    problems.push({
+      stage: 'run',
+      code: 'unknown-tenant',
+      message: `neither ${source} nor ${target} has any data in ${stages.map(({ name }) => name).join(', ')}${hint}`,
+      fix: 'check the ids and the addresses of the stores',
+    });
+  }
+  return problems;
+}
