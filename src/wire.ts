@@ -1,8 +1,8 @@
 import type { Settings } from './cli/settings.ts';
 import { RunFolder } from './journal/run-folder.ts';
-import type { Move } from './model/move.ts';
 import { type BoundStage, bindStage } from './orchestrator/bound-stage.ts';
 import type { RunFolders } from './orchestrator/run.ts';
+import type { Profile } from './profiles/profile.ts';
 import type { RunEvent } from './report/event.ts';
 import type { ConfigSecrets } from './stages/config/config-secrets.ts';
 import { configStage } from './stages/config.ts';
@@ -18,7 +18,7 @@ import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts'
 
 interface Wiring {
   readonly settings: Settings;
-  readonly moves: readonly Move[];
+  readonly profile: Profile;
   readonly secrets: ConfigSecrets | undefined;
   readonly emit: (event: RunEvent) => void;
 }
@@ -38,10 +38,10 @@ export function wireFolders(stateDir: string): RunFolders {
   };
 }
 
-function wireConfig({ settings, secrets, emit }: Wiring): BoundStage {
+function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
   const store = {
     url: withoutCredentials(settings['api-url']),
-    path: settings['api-path'],
+    path: profile.config.path,
     method: settings['api-method'],
     timeoutMs: Math.min(settings['request-timeout'], 60_000),
     onRetry: retryEvents('config', emit),

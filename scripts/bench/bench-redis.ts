@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
-import { applyRedis, BATCHES_IN_FLIGHT, DEFAULT_BATCH } from '../../src/stages/redis/apply.ts';
+import { applyRedis, batchesInFlight, DEFAULT_BATCH } from '../../src/stages/redis/apply.ts';
 import { planRedis, scanCount } from '../../src/stages/redis/plan.ts';
 import { verifyRedis } from '../../src/stages/redis/verify.ts';
 import {
@@ -76,10 +76,11 @@ async function measureOver(port: number, where: 'loopback' | '+50 ms', options: 
   const reader = await openRedisReader(settings);
   const writer = await openRedisWriter(settings);
   try {
+    const roundTrip = await reader.roundTripMs();
     const sizes = {
-      scanCount: scanCount(await reader.roundTripMs()),
+      scanCount: scanCount(roundTrip),
       batch: DEFAULT_BATCH,
-      inFlight: BATCHES_IN_FLIGHT,
+      inFlight: batchesInFlight(roundTrip),
     };
     log(`redis: ${keys} keys, ${where}, COUNT ${sizes.scanCount}, ${sizes.inFlight} pipelines of ${sizes.batch}`);
     const [floor = 0, apply = 0, whole = 0] = await thereAndBack(

@@ -6,7 +6,8 @@ import type { CommandContext, Invocation } from './invocation.ts';
 import { paintFor } from './terminal.ts';
 
 const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexpected error · 2 differences found ·
-4 failed, partial: the same command finishes it · 5 refused before any write · 64 usage · 129/130/143 stopped
+4 failed, partial: the same command finishes it · 5 refused before any write · 64 usage · 78 state folder
+or secrets file wrong · 129/130/143 stopped by SIGHUP/SIGINT/SIGTERM: the same command finishes it
 Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KEY, GRAPH_USERNAME,
 GRAPH_PASSWORD, API_TOKEN (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
 
@@ -77,7 +78,7 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
       ['$0 siraya tenant_76920508', 'move, then verify'],
       ['$0 siraya tenant_76920508 --skip-config --skip-redis', 'only what is left'],
-      ['$0 plan siraya tenant_76920508 --out plan.json', 'look first, then: $0 apply plan.json'],
+      ['$0 plan siraya tenant_76920508 --out plan.json', 'look first, then: tenant-migrate apply plan.json'],
     ])
     .strict()
     .exitProcess(false)
@@ -90,7 +91,7 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
     .fail((message, error) => {
       // The parser's own complaints come as errors of a name of their own.
       if (error !== undefined && error.name !== 'YError') throw error;
-      throw usageError(message ?? error?.message ?? 'the command line cannot be read');
+      throw usageError(message ?? error?.message ?? 'the command line cannot be read', ctx.argv);
     });
   let help = '';
   await parser.parseAsync([...ctx.argv], {}, (_error, _args, output) => {
@@ -129,14 +130,14 @@ function optionOf(flag: Flag, hidden: boolean) {
   };
 }
 
-function usageError(message: string): MigrateError {
-  const unknown = /Unknown arguments?: (.*)/.exec(message)?.[1]?.split(', ')[0];
+function usageError(message: string, argv: readonly string[]): MigrateError {
+  const unknown = /Unknown (?:argument|command)s?: (.*)/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
     const near = closest(
       unknown.replace(/^-+/, ''),
       FLAGS.map(({ name }) => name),
     );
-    const isFlag = !/\s/.test(unknown);
+    const isFlag = argv.some((word) => word.startsWith('-') && word.includes(unknown));
     return new MigrateError('usage', `unknown flag or argument: ${unknown}`, {
       next: isFlag ? `did you mean --${near}?` : 'see tenant-migrate --help',
     });

@@ -12,7 +12,7 @@ export interface Flag {
 }
 
 const MOVES = ['move', 'plan'] as const;
-const WRITES = ['move', 'apply'] as const;
+const READS_TOO = ['move', 'plan', 'verify'] as const;
 
 export const FLAGS: readonly Flag[] = [
   { name: 'redis-host', kind: 'text', group: 'Stores', help: 'Redis or Dragonfly host', fallback: '127.0.0.1' },
@@ -36,6 +36,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'path of a tenant’s config',
     fallback: '/tenants/{tenant}/config',
+    commands: READS_TOO,
   },
   {
     name: 'api-method',
@@ -73,18 +74,21 @@ export const FLAGS: readonly Flag[] = [
     help: 'which application wrote the data',
     choices: ['rag-api', 'generic'],
     fallback: 'rag-api',
+    commands: READS_TOO,
   },
   {
     name: 'key-template',
     kind: 'list',
     group: 'What moves',
     help: "further keys of a tenant, such as 'cache:{tenant}:*' (may be given again)",
+    commands: READS_TOO,
   },
   {
     name: 'qdrant-field',
     kind: 'text',
     group: 'What moves',
     help: 'payload field that holds the tenant, where not the profile’s',
+    commands: READS_TOO,
   },
   {
     name: 'config-secrets',
@@ -107,7 +111,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'show what would be done; writes nothing',
     commands: ['move'],
   },
-  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: WRITES },
+  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: ['move'] },
   {
     name: 'merge',
     kind: 'switch',
@@ -122,7 +126,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'a record that exists at both ends and differs',
     choices: ['fail', 'skip'],
     fallback: 'fail',
-    commands: MOVES,
+    commands: READS_TOO,
   },
   {
     name: 'fail-on-unclaimed',
@@ -138,8 +142,16 @@ export const FLAGS: readonly Flag[] = [
     help: 'how deep to compare afterwards',
     choices: ['counts', 'sample', 'full'],
     fallback: 'sample',
+    commands: READS_TOO,
   },
-  { name: 'sample-seed', kind: 'text', group: 'Safety', help: 'seed of the samples', fallback: '1' },
+  {
+    name: 'sample-seed',
+    kind: 'text',
+    group: 'Safety',
+    help: 'seed of the samples',
+    fallback: '1',
+    commands: READS_TOO,
+  },
   {
     name: 'batch-size',
     kind: 'text',

@@ -33,12 +33,12 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
-  const secrets = await readConfigSecrets(settings['config-secrets']);
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const report = await executeRun({
     command,
     moves,
     dryRun: settings['dry-run'],
-    stages: wireStages({ settings, moves, secrets, emit }, skipped),
+    stages: wireStages({ settings, profile, secrets, emit }, skipped),
     skipped,
     profile,
     options: stored === undefined ? optionsOf(settings) : { ...optionsOf(settings), ...stored.options },
@@ -100,7 +100,7 @@ function printResult(result: {
   const { stdout, env } = ctx.terminal;
   if (settings.json) {
     const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
-    stdout.write(`${JSON.stringify(asPlan ? { ...plan, exitCode: report.exitCode } : report, undefined, 2)}\n`);
+    stdout.write(`${JSON.stringify(asPlan ? plan : report, undefined, 2)}\n`);
     return;
   }
   const paint = paintFor(stdout, settings.color, env);
@@ -213,9 +213,15 @@ async function writePlan(path: string, plan: RunPlan | undefined): Promise<void>
 }
 
 /** The value is a file's path, or in the environment the JSON itself. */
-async function readConfigSecrets(value: string | undefined): Promise<ConfigSecrets | undefined> {
+async function readConfigSecrets(value: string | undefined, typed: boolean): Promise<ConfigSecrets | undefined> {
   if (value === undefined) return undefined;
-  if (value.trimStart().startsWith('{')) return parseConfigSecrets(value);
+  if (value.trimStart().startsWith('{')) {
+    if (!typed) return parseConfigSecrets(value);
+    throw usage(
+      '--config-secrets holds the secrets themselves, which others can read in the process list',
+      'give a file, or set TENANT_MIGRATE_CONFIG_SECRETS',
+    );
+  }
   try {
     return parseConfigSecrets(await readFile(value, 'utf8'));
   } catch (error) {

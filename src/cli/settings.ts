@@ -32,7 +32,9 @@ const HTTP = ['http:', 'https:'];
 const schema = z.object({
   'redis-host': z.string().min(1, 'is empty'),
   'redis-port': whole(1, 65_535),
-  'redis-url': address(['redis:']).optional(),
+  'redis-url': address(['redis:'])
+    .refine((text) => /^(\/\d*)?$/.test(pathOf(text)), 'must end in /<database number> or nothing')
+    .optional(),
   'redis-db': whole(0, 1_000_000),
   'qdrant-url': address(HTTP),
   'memgraph-host': z.string().min(1, 'is empty'),
@@ -86,7 +88,12 @@ export async function readSettings({ command, flags, env }: Sources): Promise<Se
   refuseUnknownVariables(env);
   for (const flag of FLAGS) refusePassword(flag.name, lastOf(flags[flag.name]));
   const merged: Record<string, unknown> = {};
-  for (const flag of FLAGS) merged[flag.name] = settingOf(flag, flags[flag.name], env[envName(flag.name)]);
+  const own = new Set(flagsOf(command));
+  for (const flag of FLAGS) {
+    // What is set for all commands alike concerns those that take it.
+    merged[flag.name] = settingOf(flag, flags[flag.name], own.has(flag) ? env[envName(flag.name)] : undefined);
+  }
+  refuseUrlSecrets(env);
   const parsed = schema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error.issues, flags);
   refuseForeignFlags(command, flags);
@@ -129,6 +136,10 @@ function asSwitch(name: string, value: unknown): boolean {
   throw usage(envName(name), 'is neither true nor false', 'set it to true or false');
 }
 
+function pathOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).pathname : '';
+}
+
 function isAddress(text: string, protocols: readonly string[]): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname } = new URL(text);
@@ -152,6 +163,20 @@ function refusePassword(name: string, given: unknown): void {
     'holds a user name or password, which others can read in the process list',
     `set ${variables} in the environment`,
   );
+}
+
+/** These two stores take their secret from a variable of its own: one in the address would be dropped in silence. */
+function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
+  for (const [name, instead] of [
+    ['qdrant-url', 'QDRANT_API_KEY'],
+    ['api-url', 'API_TOKEN'],
+  ] as const) {
+    const url = env[envName(name)];
+    if (url === undefined || !URL.canParse(url)) continue;
+    const { username, password } = new URL(url);
+    if (username !== '' || password !== '')
+      throw usage(envName(name), 'holds a user name or password', `set ${instead}`);
+  }
 }
 
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {

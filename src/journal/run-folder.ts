@@ -16,6 +16,8 @@ export interface RunRecord {
   readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped';
   /** Over the profile: a run goes on only under the templates with which it began. */
   readonly profileDigest: string;
+  /** Stages whose part has been moved and verified. */
+  readonly settled: readonly StageName[];
   /** ISO 8601. */
   readonly startedAt: string;
   readonly updatedAt: string;
@@ -35,7 +37,7 @@ export class RunFolder {
   /** Makes the folder of a new run (0700). Throws MigrateError `settings` where the state folder cannot be written. */
   static async create(
     stateDir: string,
-    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id'>,
+    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id' | 'settled'>,
   ): Promise<RunFolder> {
     const id = `${run.startedAt.replace(/[-:]|\.\d+Z$/g, '')}-${randomBytes(3).toString('hex')}`;
     const path = join(stateDir, 'runs', id);
@@ -46,6 +48,7 @@ export class RunFolder {
         id,
         ...run,
         state: 'running',
+        settled: [],
         updatedAt: run.startedAt,
       });
       await folder.#save('run.json', folder.#record as unknown as Json);
@@ -76,14 +79,15 @@ export class RunFolder {
   /** All runs, newest first. A folder without a readable record is an error: it may be the one that matters. */
   static async all(stateDir: string): Promise<readonly RunFolder[]> {
     const runs = join(stateDir, 'runs');
-    const names = (await readdirIfThere(runs)).sort().reverse();
     const folders: RunFolder[] = [];
-    for (const name of names) {
+    for (const name of await foldersIn(runs)) {
       const path = join(runs, name);
       const record = await readRecord(path);
       if (record !== undefined) folders.push(new RunFolder(path, record));
     }
-    return folders;
+    // By the time itself: a run's id holds only its second.
+    const key = ({ record }: RunFolder) => `${record.startedAt} ${record.id}`;
+    return folders.sort((a, b) => (key(a) < key(b) ? 1 : -1));
   }
 
   get record(): RunRecord {
@@ -97,6 +101,13 @@ export class RunFolder {
 
   async setState(state: RunRecord['state'], at: string): Promise<void> {
     this.#record = { ...this.#record, state, updatedAt: at };
+    await this.#save('run.json', this.#record as unknown as Json);
+  }
+
+  /** Notes that these stages are moved and verified. */
+  async settle(stages: readonly StageName[], at: string): Promise<void> {
+    const settled = [...new Set([...(this.#record.settled ?? []), ...stages])];
+    this.#record = { ...this.#record, settled, updatedAt: at };
     await this.#save('run.json', this.#record as unknown as Json);
   }
 
@@ -173,6 +184,12 @@ async function readRecord(path: string): Promise<RunRecord | undefined> {
       },
     );
   }
+}
+
+/** Names of the folders in a folder; a file beside them (as file managers leave) is no run. */
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = (await ifThere(readdir(path, { withFileTypes: true }))) ?? [];
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
 async function readdirIfThere(path: string): Promise<string[]> {

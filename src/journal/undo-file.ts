@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Json } from '../model/json.ts';
 import type { BatchId, UndoBatch, UndoPort } from '../stages/stage.ts';
 
@@ -29,6 +30,8 @@ export class UndoFile implements UndoPort {
   #nextId: BatchId;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | undefined;
+  /** Set by the first write that failed: what it left in the file is unknown, so nothing is written behind it. */
+  #broken: unknown;
 
   private constructor(file: FileHandle, lines: Line[], end: number) {
     this.#file = file;
@@ -43,6 +46,7 @@ export class UndoFile implements UndoPort {
     try {
       const { lines, end } = await indexLines(file);
       await file.truncate(end);
+      await syncFolder(dirname(path));
       return new UndoFile(file, lines, end);
     } catch (error) {
       await file.close();
@@ -57,8 +61,8 @@ export class UndoFile implements UndoPort {
 
   append(entries: readonly Json[]): Promise<BatchId> {
     const id = this.#nextId;
-    this.#nextId += 1;
     const text = Buffer.from(`${JSON.stringify([id, entries])}\n`);
+    this.#nextId += 1;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ text, id, resolve, reject });
       this.#flushing ??= this.#flush();
@@ -90,8 +94,10 @@ export class UndoFile implements UndoPort {
       const group = this.#waiting;
       this.#waiting = [];
       try {
+        if (this.#broken !== undefined) throw this.#broken;
         await this.#commit(group);
       } catch (error) {
+        this.#broken = error;
         for (const waiting of group) waiting.reject(error);
       }
     }
@@ -106,6 +112,16 @@ export class UndoFile implements UndoPort {
       this.#end += waiting.text.length;
       waiting.resolve(waiting.id);
     }
+  }
+}
+
+/** Makes the file's name durable; fdatasync makes only its content so. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

@@ -14,10 +14,14 @@ export async function nearestIds(
     // A store that cannot tell leaves the hint shorter; its own problems are reported elsewhere.
     if (found.status === 'fulfilled') for (const tenant of found.value) known.add(tenant);
   }
-  return [...known]
-    .map((tenant) => ({ tenant, steps: distance(tenant.toLowerCase(), id.toLowerCase()) }))
-    .filter(({ tenant, steps }) => steps <= Math.max(2, Math.ceil(id.length / 2)) || tenant.includes(id))
-    .sort((a, b) => a.steps - b.steps || (a.tenant < b.tenant ? -1 : 1))
-    .slice(0, MOST_NAMED)
-    .map(({ tenant }) => tenant);
+  return (
+    [...known]
+      .map((tenant) => ({ tenant, steps: distance(tenant.toLowerCase(), id.toLowerCase()) }))
+      // A graph keeps the names of labels that no node carries any more.
+      .filter(({ tenant }) => tenant !== id)
+      .filter(({ tenant, steps }) => steps <= Math.max(2, Math.ceil(id.length / 2)) || tenant.includes(id))
+      .sort((a, b) => a.steps - b.steps || (a.tenant < b.tenant ? -1 : 1))
+      .slice(0, MOST_NAMED)
+      .map(({ tenant }) => tenant)
+  );
 }

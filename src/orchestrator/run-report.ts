@@ -55,10 +55,14 @@ function nextCommand({ again }: RunInput, { outcome, failure, problems }: Ended)
     case 'verified':
       return null;
     case 'planned':
-      return again.replace(/ --dry-run\b/, '');
+      return again
+        .replace(/ --dry-run\b/, '')
+        .replace(/^tenant-migrate plan /, 'tenant-migrate move ')
+        .replace(/ --(out [^ ]+|detailed-exitcode)\b/g, '');
     case 'refused':
       return advice ?? problems[0]?.fix ?? again;
     case 'differences':
+      return again.replace(/^tenant-migrate verify /, 'tenant-migrate move ');
     case 'failed':
     case 'stopped':
       return advice === undefined ? again : `${again}   (first: ${advice})`;

@@ -6,10 +6,20 @@ import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { RunEvent, RunPhase } from '../report/event.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport } from '../report/report.ts';
-import type { Checkpoint, Clock, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
+import { stageOrder } from '../stages/index.ts';
+import type {
+  Checkpoint,
+  Clock,
+  Finding,
+  Problem,
+  StageEvent,
+  StageName,
+  StageOptions,
+  StagePlan,
+} from '../stages/stage.ts';
 import type { BoundStage, CommonContext, WritePorts } from './bound-stage.ts';
 import { OutcomeRows } from './outcome.ts';
-import { hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
+import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
 import { findRecordedPlan } from './recorded-plan.ts';
 import { problemOf, unfinishedRuns, unknownTenants } from './run-problems.ts';
 import { makeReport } from './run-report.ts';
@@ -78,6 +88,10 @@ class Run {
   #folder: RunFolder | undefined;
   #continuing = false;
   #plan: RunPlan | undefined;
+  /** The plan with which a continued run began: it may hold stages that are left out now. */
+  #recorded: RunPlan | undefined;
+  /** Source records that were there when this attempt began, by stage. */
+  readonly #left = new Map<StageName, number>();
   /** What `verify` alone compares with, for people. */
   #evidence = 'counts and leftovers: no plan of this move was recorded in the last 24 hours';
 
@@ -85,7 +99,7 @@ class Run {
     this.#input = input;
     this.#startedAt = input.clock.now();
     const planned = input.stages.map(({ name }) => name);
-    this.#rows = new OutcomeRows(planned, input.skipped, ['config', 'redis', 'qdrant', 'graph']);
+    this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
   }
 
   async execute(): Promise<RunReport> {
@@ -122,7 +136,7 @@ class Run {
     await this.#applyAll();
     await this.#drainAndVerify();
     await this.#finalizeAll();
-    return 'moved and verified';
+    return this.#settle();
   }
 
   /** Finds or makes the run folder. A dry run and `verify` leave none. */
@@ -151,12 +165,12 @@ class Run {
         this.#timed(stage.name, 'preflight', () => stage.preflight(moves, this.#common(), this.#writes)),
       ),
     );
+    this.#throwIfStopped();
     for (const [index, result] of results.entries()) {
       const name = stages[index]?.name ?? 'config';
       if (result.status === 'fulfilled') this.#problems.push(...result.value);
       else this.#problems.push(problemOf(name, result.reason));
     }
-    this.#throwIfStopped();
     this.#refuseOn(this.#problems);
   }
 
@@ -174,13 +188,17 @@ class Run {
     }
     const createdAt = new Date(clock.now()).toISOString();
     const fresh = makeRunPlan({ toolVersion, createdAt, moves, profile, options, stages: plans });
-    if (stored !== undefined) {
+    this.#problems.push(...plans.flatMap(({ problems }) => problems));
+    // A plan that was applied before fits nothing any more; that there is nothing to do says it better.
+    if (stored !== undefined && fresh.stages.some(hasWork)) {
       this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#continuing }));
     }
-    this.#problems.push(...plans.flatMap(({ problems }) => problems));
     this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
     this.#plan = await this.#withRecordedEvidence(fresh);
-    for (const plan of fresh.stages) this.#rows.plan(plan);
+    for (const plan of fresh.stages) {
+      this.#rows.plan(plan);
+      this.#left.set(plan.stage, foundIn(plan));
+    }
     this.#findings = fresh.stages.flatMap(({ notices }) => notices);
     this.#input.emit({ type: 'planned', plan: fresh });
     if (this.#writes && !this.#continuing) await this.#folder?.savePlan(fresh as unknown as Json);
@@ -196,6 +214,7 @@ class Run {
     const found = await findRecordedPlan({ folders, moves, clock, anyAge: this.#continuing });
     if (found === undefined) return fresh;
     this.#evidence = found.evidence;
+    if (this.#continuing) this.#recorded = found.recorded;
     const { recorded } = found;
     const stages = fresh.stages.map((plan) => recorded.stages.find(({ stage }) => stage === plan.stage) ?? plan);
     return { ...fresh, stages, options: { ...fresh.options, verify: recorded.options.verify } };
@@ -242,6 +261,26 @@ class Run {
     // Where nothing was finalized the stores are as they were verified.
     if (changed) this.#failOnDifferences(await this.#verifyAll('finalized'));
     for (const { name } of this.#input.stages) this.#rows.status(name, 'done');
+  }
+
+  /** Notes what is done. A run that was continued without some of its stages is not finished by that. */
+  async #settle(): Promise<string> {
+    const { stages, clock } = this.#input;
+    const now = new Date(clock.now()).toISOString();
+    await this.#folder?.settle(
+      stages.map(({ name }) => name),
+      now,
+    );
+    const open = this.#openStages();
+    if (open.length === 0) return 'moved and verified';
+    return `moved and verified; this run also began ${open.join(', ')}, left out now and still unfinished`;
+  }
+
+  #openStages(): readonly StageName[] {
+    const settled = this.#folder?.record.settled ?? [];
+    return (this.#recorded?.stages ?? [])
+      .filter((plan) => hasWork(plan) && !settled.includes(plan.stage))
+      .map(({ stage }) => stage);
   }
 
   async #verifyAlone(): Promise<string> {
@@ -330,7 +369,19 @@ class Run {
   #common(): CommonContext {
     const { profile, options, signal, clock, emit } = this.#input;
     const verify = this.#plan?.options.verify ?? options.verify;
-    return { profile, options: { ...options, verify, continuing: this.#continuing }, signal, clock, emit };
+    return {
+      profile,
+      options: { ...options, verify, continuing: this.#continuing },
+      signal,
+      clock,
+      emit: (event) => emit(this.#ofThisAttempt(event)),
+    };
+  }
+
+  /** A continued run's totals are those of its first attempt: what is told is what was left for this one. */
+  #ofThisAttempt(event: StageEvent): StageEvent {
+    if (!this.#continuing || (event.type !== 'total' && event.type !== 'progress')) return event;
+    return { ...event, total: this.#left.get(event.stage) ?? event.total };
   }
 
   async #timed<T>(stage: StageName, phase: RunPhase, work: () => Promise<T>): Promise<T> {
@@ -379,7 +430,8 @@ class Run {
       hasWork: (this.#plan?.stages ?? []).some(hasWork),
     });
     await this.#folder?.saveReport(report as unknown as Json);
-    await this.#folder?.setState(stateOf(outcome, written), new Date(clock.now()).toISOString());
+    const state = this.#openStages().length > 0 && outcome === 'done' ? 'stopped' : stateOf(outcome, written);
+    await this.#folder?.setState(state, new Date(clock.now()).toISOString());
     emit({ type: 'run-finished', report });
     return report;
   }

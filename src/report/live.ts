@@ -24,6 +24,8 @@ interface Item {
   readonly ended: Promise<void>;
   end(error?: Error): void;
   task?: AnyTask;
+  /** Kept here too, since a quick stage may be over before its line is drawn. */
+  title: string;
 }
 
 /**
@@ -43,17 +45,20 @@ export function liveReporter(options: LiveOptions): (event: RunEvent) => Promise
   };
   const end = (name: string, title?: string, error?: Error) => {
     const item = items.get(name);
-    if (title !== undefined && item?.task !== undefined) item.task.title = title;
-    item?.end(error);
+    if (item === undefined) return;
+    item.title = title ?? item.title;
+    if (item.task !== undefined) item.task.title = item.title;
+    item.end(error);
   };
 
   const draw = async (stages: readonly StageName[]) => {
+    for (const name of [...stages, 'verify', 'finalize']) items.set(name, makeItem(titleOf(name, moves)));
     const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
-    for (const name of [...stages, 'verify', 'finalize']) items.set(name, makeItem());
-    const tasks = [...items].map(([name, item]) => ({
-      title: titleOf(name, moves),
+    const tasks = [...items.values()].map((item) => ({
+      title: item.title,
       task: (_: unknown, task: AnyTask) => {
         item.task = task;
+        task.title = item.title;
         return item.ended;
       },
     }));
@@ -136,7 +141,7 @@ function progressText({ done, total }: { done: number; total: number }, rate: Ra
   return `${count(done)}/${count(total)} (${percent}%)${pace}`;
 }
 
-function makeItem(): Item {
+function makeItem(title: string): Item {
   let resolve: () => void = () => undefined;
   let reject: (error: Error) => void = () => undefined;
   const ended = new Promise<void>((yes, no) => {
@@ -145,5 +150,5 @@ function makeItem(): Item {
   });
   // The list awaits it only once it has started that line; until then nobody does.
   ended.catch(() => undefined);
-  return { ended, end: (error) => (error === undefined ? resolve() : reject(error)) };
+  return { title, ended, end: (error) => (error === undefined ? resolve() : reject(error)) };
 }

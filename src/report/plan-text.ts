@@ -10,7 +10,8 @@ const MOST_SHAPES = 25;
 export function planText(plan: RunPlan, problems: readonly Problem[], paint: ChalkInstance): string {
   const lines = [
     paint.bold(`Plan: ${plan.moves.map((move) => clean(moveText(move))).join(', ')}`),
-    '  This moves the tenant: afterwards the source id has no data left (the guide’s script copied it).',
+    '  This moves what is listed here: afterwards it is the target’s alone (the guide’s script copied keys).',
+    '  The config is copied, and stays at the source unless --delete-source-config is given.',
     '  It claims only what belongs to the tenant, not every name that contains the id,',
     '  and it refuses to merge into a target that has data of its own.',
     '',
@@ -51,6 +52,7 @@ export function findingLines(finding: Finding, paint: ChalkInstance): readonly s
 
 /** A problem with what to do about it. */
 export function problemLines(problem: Problem, paint: ChalkInstance): readonly string[] {
-  const where = problem.stage === 'run' ? '' : `${STAGE_TITLES[problem.stage].short}: `;
+  const title = problem.stage === 'run' ? '' : STAGE_TITLES[problem.stage].short;
+  const where = title === '' || problem.message.startsWith(title) ? '' : `${title}: `;
   return [`${paint.red('✗')} ${clean(`${where}${problem.message}`)}`, `    ${paint.cyan(clean(problem.fix))}`];
 }

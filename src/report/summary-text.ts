@@ -94,6 +94,10 @@ function leftState(report: RunReport): string {
   if (report.command === 'verify') return 'nothing was changed';
   const moved = report.stages
     .filter(({ status }) => status !== 'skipped')
-    .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)}/${units(row.found, row.unit)}`);
-  return `moved so far: ${moved.join(', ')}. Nothing was lost; the same command finishes the move (run ${report.runId}).`;
+    .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)} of ${units(row.found, row.unit)}`);
+  const attempt = `in this attempt: ${moved.join(', ')} (run ${report.runId})`;
+  if (report.findings.some(({ severity }) => severity === 'difference')) {
+    return `moved ${attempt}. The stores are not as the plan promised: see the differences above.`;
+  }
+  return `moved ${attempt}. The rest is where it was; the same command finishes the move.`;
 }

@@ -1,8 +1,10 @@
+import { errorText } from '../model/errors.ts';
+
 /**
  * Runs `work` on the items with at most `limit` under way and yields results as they come, in any order.
  * Whenever it ends (exhausted, failed, or left by the caller) everything under way has settled first. No item is
  * started after a failure, and what succeeds beside it is yielded before the failure is thrown.
- * Several failures are joined into one AggregateError.
+ * Several different failures are joined into one AggregateError.
  */
 export async function* inFlight<T, U>(
   items: AsyncIterable<T>,
@@ -12,8 +14,8 @@ export async function* inFlight<T, U>(
   const running = new Map<number, Promise<Settled<U>>>();
   const errors: unknown[] = [];
   const fail = (error: unknown): void => {
-    // Batches that wait for one connection fail with one error.
-    if (!errors.includes(error)) errors.push(error);
+    // Batches that wait for one connection fail alike: one failure, not several.
+    if (!errors.some((known) => known === error || errorText(known) === errorText(error))) errors.push(error);
   };
   let nextKey = 0;
   const start = (item: T): void => {

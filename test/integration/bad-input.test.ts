@@ -272,7 +272,7 @@ describe('the stores', () => {
     const args = [source, other, '--skip-config', ...stores.flags];
     const result = await runCli(args);
     expect(result.code).toBe(5);
-    expect(result.stdout).toMatch(/Redis: [\s\S]*--merge[\s\S]*Qdrant: [\s\S]*--merge[\s\S]*Graph: [\s\S]*--merge/);
+    expect(result.stdout).toMatch(/Redis: [\s\S]*--merge[\s\S]*Qdrant at [\s\S]*--merge[\s\S]*Graph: [\s\S]*--merge/);
     expect((await runCli([...args, '--dry-run'])).code).toBe(5);
     const skipping = await runCli([...args, '--dry-run', '--merge', '--on-conflict', 'skip']);
     expect(skipping.code).toBe(0);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -92,7 +92,7 @@ describe('a move that does not come to its end', () => {
     expect(failed.code).toBe(4);
     expect(failed.stdout).toMatch(/HTTP 500/);
     expect(failed.stdout).toMatch(
-      /moved so far: .*Redis 120\/120 keys.*Nothing was lost; the same command finishes the move/,
+      /moved in this attempt: .*Redis 120 of 120 keys.*The rest is where it was; the same command finishes the move/,
     );
     expect(failed.stdout).toContain(`next: tenant-migrate ${source} ${target}`);
     stores.qdrant.clearFailures();
@@ -140,6 +140,30 @@ describe('a move that does not come to its end', () => {
     expect((await move(['--skip-qdrant', '--skip-memgraph'])).code).toBe(0);
     expect((await move(['--skip-redis', '--skip-config'])).code).toBe(0);
     await expectComplete();
+  });
+
+  it('a run that is continued without one of its stages stays unfinished until that one is done', async () => {
+    stores.qdrant.fail({ path: /payload/, kind: 'status', status: 500, skip: 2, times: Number.POSITIVE_INFINITY });
+    expect((await move(['--batch-size', '20'])).code).toBe(4);
+    stores.qdrant.clearFailures();
+    const without = await move(['--skip-qdrant']);
+    expect(without.code).toBe(0);
+    expect(without.json().message).toMatch(/this run also began qdrant, left out now and still unfinished/);
+    const rest = await move();
+    expect(rest.stderr).toContain('Continuing run');
+    expect(rest.code).toBe(0);
+    await expectComplete();
+    expect((await move(['--skip-config'])).json().outcome).toBe('nothing-to-do');
+  });
+
+  it('a stored plan that was applied already has nothing to do', async () => {
+    const env = { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) };
+    const plan = await runCli(['plan', source, target, '--json', '--skip-config', ...stores.flags], { cwd, env });
+    writeFileSync(join(cwd, 'plan.json'), plan.stdout);
+    expect((await runCli(['apply', 'plan.json', '--skip-config', ...stores.flags], { cwd })).code).toBe(0);
+    const again = await runCli(['apply', 'plan.json', '--skip-config', '--json', ...stores.flags], { cwd });
+    expect(again.json().outcome).toBe('nothing-to-do');
+    expect(again.code).toBe(0);
   });
 
   it('an unfinished move blocks a mistyped target and other key templates', async () => {

@@ -147,6 +147,6 @@ function stalePlan(planned: PlannedConfig, end: 'source' | 'target'): MigrateErr
 function changedMeanwhile(tenant: string): MigrateError {
   return new MigrateError('conflict', `the config of ${tenant} was changed by somebody else during the run`, {
     stage: 'config',
-    next: 'look at it, then roll back or start again',
+    next: 'look at it, then type the same command again',
   });
 }

@@ -38,7 +38,7 @@ async function verifyMove(expected: GraphExpectation, ctx: PlanContext<GraphRead
 function leftBehind(expected: GraphExpectation, left: number): readonly Finding[] {
   if (left === 0) return [];
   const message = `${left} nodes carry the source label`;
-  return [{ ...difference('left-behind', expected, message, left), drainable: true, fix: 'tenant-migrate resume' }];
+  return [{ ...difference('left-behind', expected, message, left), drainable: true }];
 }
 
 function countFindings(expected: GraphExpectation, present: number): readonly Finding[] {

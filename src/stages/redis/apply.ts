@@ -3,7 +3,7 @@ import type { Json } from '../../model/json.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
-import { sameKey, scanCount } from './plan.ts';
+import { isFar, sameKey, scanCount } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { TenantKeys } from './tenant-keys.ts';
 
@@ -20,8 +20,11 @@ export type RedisUndoEntry =
 
 /** Keys in one pipeline. */
 export const DEFAULT_BATCH = 1_000;
-/** Pipelines under way at once. */
-export const BATCHES_IN_FLIGHT = 4;
+
+/** Pipelines under way at once: a slow link holds all that one page of the scan gives, a fast one needs few. */
+export function batchesInFlight(roundTripMs: number): number {
+  return isFar(roundTripMs) ? 12 : 4;
+}
 
 interface Batch {
   readonly move: number;
@@ -33,7 +36,8 @@ export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
-  for await (const checkpoint of inFlight(batches(plan, ctx), BATCHES_IN_FLIGHT, (batch) => rename(plan, batch, ctx))) {
+  const limit = batchesInFlight(await ctx.store.roundTripMs());
+  for await (const checkpoint of inFlight(batches(plan, ctx), limit, (batch) => rename(plan, batch, ctx))) {
     done += checkpoint.moved;
     ctx.emit({ type: 'progress', stage: 'redis', done, total });
     yield checkpoint;

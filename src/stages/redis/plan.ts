@@ -19,24 +19,25 @@ const CHUNK = 500;
 
 type SourceKey = { readonly key: ByteString; readonly role: KeyRole & { role: 'source' } };
 
+/** Whether round trips, not the server's work, decide how long a move takes. */
+export function isFar(roundTripMs: number): boolean {
+  return roundTripMs > 5;
+}
+
 /** Keys of a page of SCAN: few round trips over a slow link, short stalls of the server over a fast one. */
 export function scanCount(roundTripMs: number): number {
-  return roundTripMs > 5 ? 10_000 : 2_000;
+  return isFar(roundTripMs) ? 10_000 : 2_000;
 }
 
 /** See the contract: one scan of the keyspace. */
 export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
-  const server = await ctx.store.server();
-  const roundTrip = await ctx.store.roundTripMs();
-  const probe = await ctx.store.probeMs(PROBE_COMMANDS);
-  const start = performance.now();
+  const [roundTrip, server] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
   const census = new Census(moves, ctx);
-  for await (const page of ctx.store.scan(scanCount(roundTrip))) {
-    ctx.signal.throwIfAborted();
-    await census.take(page);
-  }
-  await census.finish();
-  const scanMs = performance.now() - start;
+  // The probe goes out first and is answered before the scan: together they cost no round trip more.
+  const [probe, scanMs] = await Promise.all([
+    ctx.store.probeMs(PROBE_COMMANDS),
+    readAll(census, scanCount(roundTrip), ctx),
+  ]);
   const found = census.found.reduce((sum, count) => sum + count, 0);
   return {
     stage: 'redis',
@@ -70,6 +71,17 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     sums: census.sums.toJson(),
     server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },
   };
+}
+
+/** Scans the keyspace into the census; resolves to the ms that it took. */
+async function readAll(census: Census, count: number, ctx: PlanContext<RedisReader>): Promise<number> {
+  const start = performance.now();
+  for await (const page of ctx.store.scan(count)) {
+    ctx.signal.throwIfAborted();
+    await census.take(page);
+  }
+  await census.finish();
+  return performance.now() - start;
 }
 
 /** What one scan of the keyspace counts and samples. */

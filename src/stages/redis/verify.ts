@@ -1,9 +1,10 @@
 import { type ByteString, fromJson, fromText, printable } from '../../model/byte-string.ts';
 import { bySpecificity, type KeyTemplate, parseKeyTemplate } from '../../model/key-template.ts';
 import type { Profile } from '../../profiles/profile.ts';
+import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
-import { sameKey } from './plan.ts';
+import { isFar, sameKey } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { differingShapes, isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape } from './shapes.ts';
@@ -19,15 +20,19 @@ export async function verifyRedis(
   phase: VerifyPhase,
   ctx: PlanContext<RedisReader>,
 ): Promise<readonly Finding[]> {
-  const count = (await ctx.store.roundTripMs()) > 5 ? SCAN_COUNT.far : SCAN_COUNT.near;
+  const count = isFar(await ctx.store.roundTripMs()) ? SCAN_COUNT.far : SCAN_COUNT.near;
   const seen = new Enumeration(plan, phase, ctx);
   for await (const page of ctx.store.scan(count)) {
     ctx.signal.throwIfAborted();
     await seen.take(page);
   }
   await seen.finish();
-  const sampled = ctx.options.verify === 'counts' ? [] : await compareSamples(plan, ctx);
-  return [...seen.leftBehind(), ...(await seen.counts()), ...seen.sums(await ctx.store.now()), ...sampled];
+  const [counts, sums, sampled] = await Promise.all([
+    seen.counts(),
+    ctx.options.verify === 'full' ? ctx.store.now().then((now) => seen.sums(now)) : [],
+    ctx.options.verify === 'counts' ? [] : compareSamples(plan, ctx),
+  ]);
+  return [...seen.leftBehind(), ...counts, ...sums, ...sampled];
 }
 
 interface Owned {
@@ -188,7 +193,8 @@ class Enumeration {
   }
 
   sums(now: number): readonly Finding[] {
-    if (this.#ctx.options.verify !== 'full') return [];
+    // While keys are left behind no sum can be what it was.
+    if (this.#ctx.options.verify !== 'full' || this.#left.has('absent')) return [];
     return differingShapes(this.#plan.sums, this.#sums.toJson(), now).map((shape) => ({
       stage: 'redis',
       kind: 'content',
@@ -199,34 +205,47 @@ class Enumeration {
   }
 }
 
+/** One finding for each way in which sampled keys differ. Keys that are left behind have a finding of their own. */
 async function compareSamples(plan: RedisPlan, ctx: PlanContext<RedisReader>): Promise<readonly Finding[]> {
+  const { store } = ctx;
   const names = plan.samples.map(({ target }) => fromJson(target));
-  const fingerprints = await ctx.store.fingerprints(names);
-  const now = await ctx.store.now();
-  const findings: Finding[] = [];
+  const fingerprints = await store.fingerprints(names);
+  const allThere = !fingerprints.includes(undefined);
+  const waiting = allThere ? [] : await store.exist(plan.samples.map(({ key }) => fromJson(key)));
+  const now = allThere ? 0 : await store.now();
+  const differing = new Map<string, string[]>();
   for (const [index, sample] of plan.samples.entries()) {
-    const difference = sampleDifference(sample, fingerprints[index], { store: ctx.store, now });
+    const found = fingerprints[index];
+    if (found === undefined && waiting[index]) continue;
+    const difference = found === undefined ? goneDifference(sample, now) : sampleDifference(sample, found, store);
     if (difference === undefined) continue;
-    const name = printable(names[index] ?? '');
-    findings.push({
+    const named = differing.get(difference) ?? [];
+    differing.set(difference, [...named, printable(names[index] ?? '')]);
+  }
+  return [...differing].map(([difference, named]): Finding => {
+    const others = named.length > 1 ? `, as have ${named.length - 1} more of ${names.length} sampled keys` : '';
+    return {
       stage: 'redis',
       kind: 'content',
       severity: 'difference',
-      message: `'${name}' ${difference}`,
-      where: name,
-    });
-  }
-  return findings;
+      message: `'${named[0]}' ${difference}${others}`,
+      where: named[0],
+      count: named.length,
+      samples: named.slice(0, MOST_NAMED),
+    };
+  });
+}
+
+function goneDifference({ expiresAt }: RedisPlan['samples'][number], now: number): string | undefined {
+  return expiresAt >= 0 && expiresAt <= now ? undefined : 'has gone';
 }
 
 function sampleDifference(
   sample: RedisPlan['samples'][number],
-  found: Awaited<ReturnType<RedisReader['fingerprints']>>[number],
-  { store, now }: { readonly store: RedisReader; readonly now: number },
+  found: KeyFingerprint,
+  store: RedisReader,
 ): string | undefined {
-  const expired = sample.expiresAt >= 0 && sample.expiresAt <= now;
-  if (found === undefined) return expired ? undefined : 'is missing';
-  if (found.type !== sample.type) return `is a ${found.type}, it was a ${sample.type}`;
+  if (found.type !== sample.type) return `has become a ${found.type}, it was a ${sample.type}`;
   if (!store.sameExpiry(found.expiresAt, sample.expiresAt)) return 'has another expiry';
   return found.digest === sample.digest ? undefined : 'has other content';
 }
@@ -238,7 +257,10 @@ function sampleDifference(
 class Owners {
   readonly #readers: readonly {
     readonly template: KeyTemplate;
-    readonly expression: RegExp;
+    /** Matches the keys of this run's tenants. */
+    readonly own: RegExp;
+    /** Matches the keys of any tenant whose id holds no `:`. */
+    readonly anyone: RegExp;
     readonly config: boolean;
   }[];
   readonly #ids: readonly ByteString[];
@@ -249,26 +271,38 @@ class Owners {
     this.#ids = this.#moves.flatMap(({ source, target }) => [source, target]);
     const known = [...this.#ids].sort((a, b) => b.length - a.length).map(escapeExpression);
     const config = new Set(profile.configKeyTemplates);
-    const anyId = `${known.join('|')}|[^:]*?(?:${known.join('|')})[^:]*?|[^:]+?`;
-    this.#readers = bySpecificity([...plan.templates, ...config].map(parseKeyTemplate)).map((template) => ({
-      template,
-      config: config.has(template.text),
-      expression: new RegExp(
-        `^${escapeExpression(template.prefix)}(${anyId})${escapeExpression(template.suffix)}${template.open ? '' : '$'}`,
-        's',
-      ),
-    }));
+    this.#readers = bySpecificity([...plan.templates, ...config].map(parseKeyTemplate)).map((template) => {
+      const [prefix, suffix] = [template.prefix, template.suffix].map(escapeExpression);
+      const expression = (id: string) => new RegExp(`^${prefix}(${id})${suffix}${template.open ? '' : '$'}`, 's');
+      return {
+        template,
+        config: config.has(template.text),
+        own: expression(known.join('|')),
+        anyone: expression('[^:]+?'),
+      };
+    });
   }
 
   of(key: ByteString): (Owned & { readonly target?: ByteString }) | undefined {
     if (!this.#ids.some((id) => key.includes(id))) return undefined;
-    for (const { template, expression, config } of this.#readers) {
-      const tenant = expression.exec(key)?.[1];
+    for (const [index, { template, own, config }] of this.#readers.entries()) {
+      // Most templates are told apart by this alone, which is much quicker than an expression.
+      if (!key.includes(template.suffix)) continue;
+      const tenant = own.exec(key)?.[1];
       if (tenant === undefined) continue;
-      if (config) return undefined;
+      if (config || this.#isOthers(key, tenant, index)) return undefined;
       return this.#owned(key, tenant, template);
     }
     return undefined;
+  }
+
+  /** Whether a stricter template reads a longer id around the tenant, whose own characters do not matter. */
+  #isOthers(key: ByteString, tenant: ByteString, reader: number): boolean {
+    const start = this.#readers[reader]?.template.prefix.length ?? 0;
+    const neutral = `${key.slice(0, start)}\0${key.slice(start + tenant.length)}`;
+    return this.#readers
+      .slice(0, reader)
+      .some(({ template, anyone }) => key.includes(template.suffix) && anyone.test(neutral));
   }
 
   #owned(

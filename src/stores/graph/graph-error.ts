@@ -21,12 +21,13 @@ const MEMGRAPH_DENIED = /not authorized|forbidden on the replica|read.?only/i;
 
 /** True where the connection broke, so that it is unknown whether the statement took effect. */
 export function isConnectionLost(error: unknown): boolean {
-  return isDriverError(error) && CONNECTION_LOST.includes(error.code);
+  return isDriverError(error) && (CONNECTION_LOST.includes(error.code) || isCutHandshake(error));
 }
 
 /** True where the same statement may succeed in a moment: deadlocks, conflicts, elections, lost connections. */
 export function isTransient(error: unknown): boolean {
-  return isDriverError(error) && error.retryable === true && !OUT_OF_MEMORY.test(error.code);
+  if (!isDriverError(error)) return false;
+  return isCutHandshake(error) || (error.retryable === true && !OUT_OF_MEMORY.test(error.code));
 }
 
 /** True where the server refused the statement itself: wrong syntax, unknown command, missing right. */
@@ -34,10 +35,15 @@ export function isRefusal(error: unknown): boolean {
   return isDriverError(error) && error.code.includes('ClientError');
 }
 
+/** A connection that breaks during the handshake is reported as a broken protocol, with the system's reason in its text. */
+function isCutHandshake({ code, message }: DriverError): boolean {
+  return code === 'ProtocolError' && /\b(ECONNRESET|EPIPE|ECONNABORTED)\b/.test(message);
+}
+
 /** What went wrong in a few words: a code or the system's own error name, never content. */
 export function reasonText(error: unknown): string {
   if (!isDriverError(error)) return error instanceof Error ? error.name : 'unknown error';
-  return CONNECTION_LOST.includes(error.code) ? networkReason(error.message) : error.code;
+  return isConnectionLost(error) ? networkReason(error.message) : error.code;
 }
 
 /** The system's own name in the driver's long text, such as ECONNREFUSED. */
@@ -52,7 +58,7 @@ export function graphError(error: unknown, address: string): unknown {
   const { code, message } = error;
   const details = { stage: 'graph', store: address };
   // `N/A` is the driver's own code where no connection came about in the time given.
-  if (CONNECTION_LOST.includes(code) || (code === 'N/A' && /acquisition timed out/.test(message))) {
+  if (isConnectionLost(error) || (code === 'N/A' && /acquisition timed out/.test(message))) {
     const text = `no connection to the graph store at ${address} (${networkReason(message)})`;
     return new MigrateError('unreachable', text, { ...details, retryable: true, next: ADDRESS_FLAGS, cause: error });
   }

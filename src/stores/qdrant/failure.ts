@@ -31,7 +31,7 @@ export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
     const gone = `collection ${purpose.collection} is gone from Qdrant at ${purpose.url}`;
     return fail('missing', `if it was deleted on purpose, run again: it is planned without it; ${SKIP}`, false, gone);
   }
-  return fail('store', `see the server's log, ${SKIP}`, answer.status >= 500);
+  return fail('store', `see the server's log, check --qdrant-url, ${SKIP}`, answer.status >= 500);
 }
 
 function forbidden(

@@ -21,7 +21,7 @@ export function writingCalls(
           stage: 'qdrant',
           store: url,
           retryable: true,
-          next: 'wait until its update queue is empty, then resume; a larger --timeout waits longer',
+          next: 'wait until its update queue is empty, then type the same command again; a larger --request-timeout waits longer',
         });
       }
       await new Promise((resolve) => setTimeout(resolve, waitMs));

@@ -164,7 +164,9 @@ export class RedisConnection {
   }
 
   async #connect(): Promise<Redis> {
+    // Once only: the driver adds a listener to the dead socket each time.
     this.#client?.disconnect();
+    this.#client = undefined;
     const { Redis } = await import('ioredis');
     const { host, port, db, username, password, connectTimeoutMs, replyTimeoutMs, clientName } = this.#settings;
     const client = new Redis({

@@ -27,7 +27,7 @@ const LENGTH_COMMAND: Readonly<Record<string, string>> = {
   stream: 'XLEN',
 };
 /** Bytes of values, as far as their lengths tell, that are asked for in one pipeline. */
-const MOST_BYTES_AT_ONCE = 16 << 20;
+const MOST_BYTES_AT_ONCE = 4 << 20;
 const SUPPOSED_ELEMENT_BYTES = 512;
 
 interface Described {
@@ -49,7 +49,10 @@ export async function readFingerprints(
   const lengths = await lengthsOf(connection, described);
   const small = described.map((item, index) => item !== undefined && isSmall(item.type, lengths[index] ?? 0));
   const digests = new Map<ByteString, string>();
-  for (const group of byBytes(described.filter((_, index) => small[index]), lengths.filter((_, index) => small[index]))) {
+  for (const group of byBytes(
+    described.filter((_, index) => small[index]),
+    lengths.filter((_, index) => small[index]),
+  )) {
     for (const [key, content] of await smallDigests(connection, group)) digests.set(key, content);
   }
   const fingerprints: (KeyFingerprint | undefined)[] = [];

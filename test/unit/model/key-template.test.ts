@@ -13,7 +13,7 @@ import {
 import { ragApi } from '../../../src/profiles/rag-api.ts';
 
 const RAG_API = [...ragApi.keyTemplates, ...ragApi.configKeyTemplates];
-const RUNS = { numRuns: 1_000 };
+const RUNS = { numRuns: 600 };
 
 describe('a template', () => {
   test.each(['cache:*', '{tenant}*', 'cache:{tenant}*', 'a{tenant}b{tenant}', '*{tenant}:*', '{tenant}:*:x', ''])(

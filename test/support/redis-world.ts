@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
+import type { RedisServer } from '../../scripts/services/redis.ts';
+import type { UndoFile } from '../../src/journal/undo-file.ts';
+import type { Move } from '../../src/model/move.ts';
+import type { Profile } from '../../src/profiles/profile.ts';
+import type { RedisPlan } from '../../src/stages/redis/redis-plan.ts';
+import { redisStage } from '../../src/stages/redis.ts';
+import type { Checkpoint, Finding, Problem, StageEvent, StageOptions, VerifyPhase } from '../../src/stages/stage.ts';
+import type { RedisSettings } from '../../src/stores/redis/redis-connection.ts';
+import { openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
+import { freshRedis } from './redis-server.ts';
+import { applyContext, drain, planContext } from './stage-context.ts';
+
+/** The driver's own client, told to be plain: one connection, no RESP3. */
+export function rawRedis(port: number, options: { password?: string; username?: string } = {}): Redis {
+  const again = { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: null };
+  const redis = new Redis({ port, host: '127.0.0.1', protocol: 2, ...again, ...options });
+  // Servers are restarted and stopped on purpose; what fails for good rejects its own command.
+  redis.on('error', () => undefined);
+  return redis;
+}
+
+export function redisSettings(port: number, more: Partial<RedisSettings> = {}): RedisSettings {
+  return {
+    host: '127.0.0.1',
+    port,
+    db: 0,
+    connectTimeoutMs: 2_000,
+    replyTimeoutMs: 5_000,
+    clientName: 'tenant-migrate-test',
+    ...more,
+  };
+}
+
+/** A key's type, expiry and a hash of its content, as text; by the key's bytes in Latin-1. */
+export type Snapshot = Readonly<Record<string, string>>;
+
+/** Every key of the server with everything that can be read of it, read without the code under test. */
+export async function snapshot(redis: Redis): Promise<Snapshot> {
+  const keys = new Map<string, Buffer>();
+  let cursor = '0';
+  do {
+    const [next, page] = await redis.scanBuffer(cursor, 'COUNT', 5_000);
+    cursor = next.toString();
+    for (const key of page) keys.set(key.toString('latin1'), key);
+  } while (cursor !== '0');
+  const described = await Promise.all(
+    [...keys].map(async ([name, key]) => {
+      const [type, expiresAt] = await Promise.all([redis.type(key), redis.pexpiretime(key)]);
+      const content = createHash('sha1').update(JSON.stringify(await contentOf(redis, key, type)));
+      return [name, `${type} ${expiresAt} ${content.digest('hex')}`] as const;
+    }),
+  );
+  return Object.fromEntries(described.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function contentOf(redis: Redis, key: Buffer, type: string): Promise<unknown> {
+  switch (type) {
+    case 'string':
+      return hex(await redis.getBuffer(key));
+    case 'list':
+      return hex(await redis.lrangeBuffer(key, 0, -1));
+    case 'hash':
+      return pairs(hex(await redis.callBuffer('HGETALL', key)) as string[]).sort();
+    case 'set':
+      return (hex(await redis.smembersBuffer(key)) as string[]).sort();
+    case 'zset':
+      return hex(await redis.zrangeBuffer(key, 0, -1, 'WITHSCORES'));
+    case 'stream':
+      return withoutEncoding(hex(await redis.callBuffer('XINFO', 'STREAM', key, 'FULL', 'COUNT', '0')));
+    default:
+      throw new Error(`no test seeds a ${type}`);
+  }
+}
+
+function hex(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return value.toString('hex');
+  return Array.isArray(value) ? value.map(hex) : value;
+}
+
+function pairs(flat: readonly string[]): string[] {
+  return flat.flatMap((name, index) => (index % 2 === 0 ? [`${name} ${flat[index + 1]}`] : []));
+}
+
+/** How the server holds a stream: the two first members that are numbers of radix tree nodes. */
+function withoutEncoding(stream: unknown): unknown {
+  const radix = /^radix-tree-/;
+  const flat = stream as unknown[];
+  return flat.filter(
+    (_, index) => !radix.test(Buffer.from(String(flat[index - (index % 2)]), 'hex').toString('latin1')),
+  );
+}
+
+/** The snapshot after keys were renamed. */
+export function renamed(before: Snapshot, names: ReadonlyMap<string, string>): Snapshot {
+  const after = Object.entries(before).map(([key, value]) => [names.get(key) ?? key, value] as const);
+  return Object.fromEntries(after.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** One redis-server with the stage, its store and its undo log: what a test does to them reads as one line each. */
+export class RedisWorld {
+  readonly server: RedisServer;
+  readonly raw: Redis;
+  store: RedisWriter;
+  undoFile: UndoFile | undefined;
+  readonly events: StageEvent[] = [];
+  moves: readonly Move[] = [{ source: 'siraya', target: 'tenant_7' }];
+  profile: Profile | undefined;
+
+  private constructor(server: RedisServer, raw: Redis, store: RedisWriter) {
+    this.server = server;
+    this.raw = raw;
+    this.store = store;
+  }
+
+  static async start(args: readonly string[] = []): Promise<RedisWorld> {
+    const server = await freshRedis(['--enable-debug-command', 'yes', ...args]);
+    return new RedisWorld(server, rawRedis(server.port), await openRedisWriter(redisSettings(server.port)));
+  }
+
+  /** From now on the stage reaches the server in this way, through a proxy or as another user. */
+  async connect(settings: RedisSettings): Promise<void> {
+    await this.store.close();
+    this.store = await openRedisWriter(settings);
+  }
+
+  /** Empties the server and forgets what a test set. */
+  async reset(): Promise<void> {
+    await this.raw.flushall();
+    await this.undoFile?.close();
+    this.undoFile = undefined;
+    this.events.splice(0);
+    this.moves = [{ source: 'siraya', target: 'tenant_7' }];
+    this.profile = undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.undoFile?.close();
+    await this.store.close();
+    this.raw.disconnect();
+    await this.server.stop();
+  }
+
+  preflight(how: { probe?: boolean } & Partial<StageOptions> = {}): Promise<readonly Problem[]> {
+    const { probe = false, ...options } = how;
+    return redisStage.preflight(this.moves, this.#reading(options), ...(probe ? [this.store] : []));
+  }
+
+  plan(options: Partial<StageOptions> = {}): Promise<RedisPlan> {
+    return redisStage.plan(this.moves, this.#reading(options));
+  }
+
+  verify(plan: RedisPlan, options: Partial<StageOptions> = {}, phase: VerifyPhase = 'applied') {
+    return redisStage.verify(plan, phase, this.#reading(options));
+  }
+
+  /** Only what makes a run fail. */
+  async differences(plan: RedisPlan, options: Partial<StageOptions> = {}, phase: VerifyPhase = 'applied') {
+    return (await this.verify(plan, options, phase)).filter(({ severity }) => severity === 'difference');
+  }
+
+  async apply(plan: RedisPlan, how: How = {}): Promise<readonly Checkpoint[]> {
+    return drain(redisStage.apply(plan, await this.writing(how)));
+  }
+
+  async finalize(plan: RedisPlan, how: How = {}): Promise<readonly Checkpoint[]> {
+    return drain(redisStage.finalize(plan, await this.writing(how)));
+  }
+
+  async undo(plan: RedisPlan, how: How = {}): Promise<readonly Checkpoint[]> {
+    return drain(redisStage.undo(plan, await this.writing(how)));
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return snapshot(this.raw);
+  }
+
+  async writing({ permit, ...options }: How) {
+    const { events, undoFile, profile } = this;
+    const overrides = { options, events, ...(profile === undefined ? {} : { profile }) };
+    const ctx = await applyContext(this.store, {
+      ...overrides,
+      ...(permit === undefined ? {} : { permit }),
+      ...(undoFile === undefined ? {} : { undo: undoFile }),
+    });
+    this.undoFile = ctx.undo;
+    return ctx;
+  }
+
+  #reading(options: Partial<StageOptions>) {
+    const { events, profile } = this;
+    return planContext(this.store, { options, events, ...(profile === undefined ? {} : { profile }) });
+  }
+}
+
+type How = Partial<StageOptions> & { readonly permit?: (units: number) => Promise<void> };
+
+export function kinds(findings: readonly Finding[]): readonly string[] {
+  return findings.map(({ kind }) => kind);
+}
