@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { FLAGS, type Flag, flagsOf } from './flags.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { ownVersion } from './own-version.ts';
 import { paintFor } from './terminal.ts';
 
 const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexpected error · 2 differences found ·
@@ -16,18 +17,30 @@ export async function runCli(ctx: CommandContext): Promise<number> {
   try {
     const invocation = await parse(ctx);
     if (invocation === undefined) return 0;
-    // Loaded only now: help and mistakes in the flags answer without the drivers.
-    const { runCommand } = await import('./run-command.ts');
-    return await runCommand(invocation, ctx);
+    return await run(invocation, ctx);
   } catch (error) {
     return fail(error, ctx);
+  }
+}
+
+/** Loaded only now: help and mistakes in the flags answer without the drivers. */
+async function run(invocation: Invocation, ctx: CommandContext): Promise<number> {
+  switch (invocation.command) {
+    case 'rollback':
+      return (await import('./rollback-command.ts')).rollbackCommand(invocation, ctx);
+    case 'status':
+    case 'runs':
+      return (await import('./status-command.ts')).statusCommand(invocation, ctx);
+    default:
+      return (await import('./run-command.ts')).runCommand(invocation, ctx);
   }
 }
 
 async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
   let invocation: Invocation | undefined;
   const take = (command: Invocation['command'], names: readonly string[]) => (args: Record<string, unknown>) => {
-    const positionals = Object.fromEntries(names.map((name) => [name, String(args[name])]));
+    const given = names.filter((name) => args[name] !== undefined);
+    const positionals = Object.fromEntries(given.map((name) => [name, String(args[name])]));
     invocation = { command, positionals, flags: Object.fromEntries(FLAGS.map(({ name }) => [name, args[name]])) };
   };
   const ends = ['source', 'target'];
@@ -74,6 +87,19 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       (builder) => withFlags(movePositionals(builder), 'verify'),
       take('verify', ends),
     )
+    .command(
+      'rollback [run]',
+      'take back what a run did; without a run the newest unfinished one',
+      (builder) => withFlags(runPositional(builder), 'rollback'),
+      take('rollback', ['run']),
+    )
+    .command(
+      'status [run]',
+      'what became of a run; without a run the newest one',
+      (builder) => withFlags(runPositional(builder), 'status'),
+      take('status', ['run']),
+    )
+    .command('runs', 'all runs in the state folder', (builder) => withFlags(builder, 'runs'), take('runs', []))
     .example([
       ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
       ['$0 siraya tenant_76920508', 'move, then verify'],
@@ -108,6 +134,10 @@ function movePositionals(builder: Argv): Argv {
   return builder
     .positional('source', { type: 'string', describe: 'tenant id now' })
     .positional('target', { type: 'string', describe: 'tenant id afterwards' });
+}
+
+function runPositional(builder: Argv): Argv {
+  return builder.positional('run', { type: 'string', describe: 'id of the run, as runs lists it' });
 }
 
 /** All flags are known to every command, so that a misplaced one is told apart from a mistyped one; help shows its own. */
@@ -148,12 +178,6 @@ function usageError(message: string, argv: readonly string[]): MigrateError {
     });
   }
   return new MigrateError('usage', message, { next: 'see tenant-migrate --help' });
-}
-
-async function ownVersion(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function fail(error: unknown, { terminal, argv }: CommandContext): number {

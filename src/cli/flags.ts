@@ -13,23 +13,66 @@ export interface Flag {
 
 const MOVES = ['move', 'plan'] as const;
 const READS_TOO = ['move', 'plan', 'verify'] as const;
+/** Everything that connects to a store. */
+const CONNECTS = ['move', 'plan', 'apply', 'verify', 'rollback'] as const;
 
 export const FLAGS: readonly Flag[] = [
-  { name: 'redis-host', kind: 'text', group: 'Stores', help: 'Redis or Dragonfly host', fallback: '127.0.0.1' },
-  { name: 'redis-port', kind: 'text', group: 'Stores', help: 'its port', fallback: '6379' },
-  { name: 'redis-url', kind: 'text', group: 'Stores', help: 'redis://host:port/db in place of host and port' },
-  { name: 'redis-db', kind: 'text', group: 'Stores', help: 'its database number', fallback: '0' },
-  { name: 'qdrant-url', kind: 'text', group: 'Stores', help: 'Qdrant address', fallback: 'http://127.0.0.1:6333' },
-  { name: 'memgraph-host', kind: 'text', group: 'Stores', help: 'Memgraph or Neo4j host', fallback: '127.0.0.1' },
-  { name: 'memgraph-port', kind: 'text', group: 'Stores', help: 'its Bolt port', fallback: '7687' },
+  {
+    name: 'redis-host',
+    kind: 'text',
+    group: 'Stores',
+    help: 'Redis or Dragonfly host',
+    fallback: '127.0.0.1',
+    commands: CONNECTS,
+  },
+  { name: 'redis-port', kind: 'text', group: 'Stores', help: 'its port', fallback: '6379', commands: CONNECTS },
+  {
+    name: 'redis-url',
+    kind: 'text',
+    group: 'Stores',
+    help: 'redis://host:port/db in place of host and port',
+    commands: CONNECTS,
+  },
+  { name: 'redis-db', kind: 'text', group: 'Stores', help: 'its database number', fallback: '0', commands: CONNECTS },
+  {
+    name: 'qdrant-url',
+    kind: 'text',
+    group: 'Stores',
+    help: 'Qdrant address',
+    fallback: 'http://127.0.0.1:6333',
+    commands: CONNECTS,
+  },
+  {
+    name: 'memgraph-host',
+    kind: 'text',
+    group: 'Stores',
+    help: 'Memgraph or Neo4j host',
+    fallback: '127.0.0.1',
+    commands: CONNECTS,
+  },
+  { name: 'memgraph-port', kind: 'text', group: 'Stores', help: 'its Bolt port', fallback: '7687', commands: CONNECTS },
   {
     name: 'graph-url',
     kind: 'text',
     group: 'Stores',
     help: 'bolt://host:port in place of host and port (also bolt+s, neo4j)',
+    commands: CONNECTS,
   },
-  { name: 'graph-database', kind: 'text', group: 'Stores', help: 'name of the graph database, where not the default' },
-  { name: 'api-url', kind: 'text', group: 'Stores', help: 'config API address', fallback: 'http://127.0.0.1:8000' },
+  {
+    name: 'graph-database',
+    kind: 'text',
+    group: 'Stores',
+    help: 'name of the graph database, where not the default',
+    commands: CONNECTS,
+  },
+  {
+    name: 'api-url',
+    kind: 'text',
+    group: 'Stores',
+    help: 'config API address',
+    fallback: 'http://127.0.0.1:8000',
+    commands: CONNECTS,
+  },
   {
     name: 'api-path',
     kind: 'text',
@@ -45,6 +88,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'how a config is written',
     choices: ['PUT', 'POST', 'PATCH'],
     fallback: 'PUT',
+    commands: CONNECTS,
   },
   {
     name: 'connect-timeout',
@@ -52,6 +96,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'longest wait for a connection, seconds',
     fallback: '5',
+    commands: CONNECTS,
   },
   {
     name: 'request-timeout',
@@ -59,14 +104,40 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'longest wait for one reply, seconds',
     fallback: '300',
+    commands: CONNECTS,
   },
 
-  { name: 'skip-config', kind: 'switch', group: 'What moves', help: 'leave the config API out' },
-  { name: 'skip-redis', kind: 'switch', group: 'What moves', help: 'leave Redis out: no connection at all' },
-  { name: 'skip-qdrant', kind: 'switch', group: 'What moves', help: 'leave Qdrant out' },
-  { name: 'skip-memgraph', kind: 'switch', group: 'What moves', help: 'leave the graph out (also --skip-graph)' },
-  { name: 'skip-graph', kind: 'switch', group: 'What moves', help: 'leave the graph out', hidden: true },
-  { name: 'only', kind: 'list', group: 'What moves', help: 'only these stages: config,redis,qdrant,graph' },
+  { name: 'skip-config', kind: 'switch', group: 'What moves', help: 'leave the config API out', commands: CONNECTS },
+  {
+    name: 'skip-redis',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'leave Redis out: no connection at all',
+    commands: CONNECTS,
+  },
+  { name: 'skip-qdrant', kind: 'switch', group: 'What moves', help: 'leave Qdrant out', commands: CONNECTS },
+  {
+    name: 'skip-memgraph',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'leave the graph out (also --skip-graph)',
+    commands: CONNECTS,
+  },
+  {
+    name: 'skip-graph',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'leave the graph out',
+    hidden: true,
+    commands: CONNECTS,
+  },
+  {
+    name: 'only',
+    kind: 'list',
+    group: 'What moves',
+    help: 'only these stages: config,redis,qdrant,graph',
+    commands: CONNECTS,
+  },
   {
     name: 'profile',
     kind: 'text',
@@ -95,6 +166,7 @@ export const FLAGS: readonly Flag[] = [
     kind: 'text',
     group: 'What moves',
     help: 'JSON file with the real values that the config API masks',
+    commands: CONNECTS,
   },
   {
     name: 'delete-source-config',
@@ -109,9 +181,9 @@ export const FLAGS: readonly Flag[] = [
     kind: 'switch',
     group: 'Safety',
     help: 'show what would be done; writes nothing',
-    commands: ['move'],
+    commands: ['move', 'rollback'],
   },
-  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: ['move'] },
+  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: ['move', 'rollback'] },
   {
     name: 'merge',
     kind: 'switch',

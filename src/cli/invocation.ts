@@ -13,7 +13,7 @@ export interface CommandContext {
 
 /** What was typed. */
 export interface Invocation {
-  readonly command: RunCommand;
+  readonly command: RunCommand | 'status' | 'runs';
   readonly positionals: Readonly<Record<string, string>>;
   readonly flags: RawFlags;
 }

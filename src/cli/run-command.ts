@@ -8,23 +8,21 @@ import { generic } from '../profiles/generic.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { ragApi } from '../profiles/rag-api.ts';
 import type { RunEvent } from '../report/event.ts';
-import { liveReporter } from '../report/live.ts';
-import { plainReporter } from '../report/plain.ts';
-import { planText } from '../report/plan-text.ts';
-import type { RunPlan, RunReport } from '../report/report.ts';
-import { summaryText } from '../report/summary-text.ts';
-import { type ConfigSecrets, parseConfigSecrets } from '../stages/config/config-secrets.ts';
+import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
+import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { ownVersion } from './own-version.ts';
+import { repeatCommand } from './repeat-command.ts';
+import { printResult, startReporting } from './reporting.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
-import { askYes, isInteractive, paintFor } from './terminal.ts';
-
-const NARROWEST_LIVE = 40;
+import { askYes, isInteractive } from './terminal.ts';
 
 /** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
-  const { command, positionals, flags } = invocation;
+  const { positionals, flags } = invocation;
+  const command = invocation.command as RunCommand;
   const settings = await readSettings({ command, flags, env: ctx.terminal.env });
   const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
   const profile = stored?.profile ?? profileOf(settings);
@@ -47,7 +45,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     detailedExitCode: settings['detailed-exitcode'],
     confirm: confirmation(command, settings, ctx),
     folders: wireFolders(settings['state-dir']),
-    toolVersion: await toolVersion(),
+    toolVersion: await ownVersion(),
     again: repeatCommand(ctx.argv),
     signal: ctx.signal,
     clock: { now: () => Date.now() },
@@ -57,60 +55,6 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), command, settings, ctx });
   return report.exitCode;
-}
-
-function startReporting({ command }: Invocation, settings: Settings, ctx: CommandContext) {
-  const { stderr, env } = ctx.terminal;
-  const paint = paintFor(stderr, settings.color, env);
-  const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
-  const clock = { now: () => Date.now() };
-  const live = isInteractive(ctx.terminal) && (stderr.columns ?? 0) >= NARROWEST_LIVE && !settings.verbose;
-  const reporter: (event: RunEvent) => unknown = settings.quiet
-    ? () => undefined
-    : live
-      ? liveReporter({ stream: stderr, paint, clock, planIsResult })
-      : plainReporter({
-          write: (line) => stderr.write(`${line}\n`),
-          paint,
-          clock,
-          verbose: settings.verbose,
-          planIsResult,
-        });
-  let plan: RunPlan | undefined;
-  let finishing: Promise<void> | undefined;
-  return {
-    take(event: RunEvent) {
-      if (event.type === 'planned') plan = event.plan;
-      const pending = reporter(event);
-      if (pending instanceof Promise) finishing = pending;
-    },
-    finished: () => finishing,
-    plan: () => plan,
-  };
-}
-
-function printResult(result: {
-  report: RunReport;
-  plan: RunPlan | undefined;
-  command: string;
-  settings: Settings;
-  ctx: CommandContext;
-}): void {
-  const { report, plan, command, settings, ctx } = result;
-  const { stdout, env } = ctx.terminal;
-  if (settings.json) {
-    const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
-    stdout.write(`${JSON.stringify(asPlan ? plan : report, undefined, 2)}\n`);
-    return;
-  }
-  const paint = paintFor(stdout, settings.color, env);
-  const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
-  if (showPlan) stdout.write(`${planText(plan, [], paint)}\n\n`);
-  // The plan has shown its notices already, on the same terminal or here.
-  const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
-  const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];
-  const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
-  stdout.write(`${summaryText(shown, paint)}\n`);
 }
 
 function moveOf(positionals: Readonly<Record<string, string>>, profile: Profile): Move {
@@ -151,7 +95,8 @@ function profileOf(settings: Settings): Profile {
   };
 }
 
-function optionsOf(settings: Settings): StageOptions {
+/** What the flags say about how the stages work. */
+export function optionsOf(settings: Settings): StageOptions {
   return {
     batchSize: settings['batch-size'],
     merge: settings.merge,
@@ -210,38 +155,6 @@ async function writePlan(path: string, plan: RunPlan | undefined): Promise<void>
       'give another --out',
     );
   }
-}
-
-/** The value is a file's path, or in the environment the JSON itself. */
-async function readConfigSecrets(value: string | undefined, typed: boolean): Promise<ConfigSecrets | undefined> {
-  if (value === undefined) return undefined;
-  if (value.trimStart().startsWith('{')) {
-    if (!typed) return parseConfigSecrets(value);
-    throw usage(
-      '--config-secrets holds the secrets themselves, which others can read in the process list',
-      'give a file, or set TENANT_MIGRATE_CONFIG_SECRETS',
-    );
-  }
-  try {
-    return parseConfigSecrets(await readFile(value, 'utf8'));
-  } catch (error) {
-    if (error instanceof MigrateError) throw error;
-    throw usage(
-      `the file of --config-secrets cannot be read (${(error as NodeJS.ErrnoException).code})`,
-      'correct the path',
-    );
-  }
-}
-
-/** The command as it was typed, each word quoted where a shell would need it. */
-function repeatCommand(argv: readonly string[]): string {
-  const words = argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
-  return ['tenant-migrate', ...words].join(' ');
-}
-
-async function toolVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function usage(message: string, next: string): MigrateError {

@@ -13,7 +13,7 @@ export interface RunRecord {
   readonly id: string;
   readonly toolVersion: string;
   readonly moves: readonly Move[];
-  readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped';
+  readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped' | 'rolled-back';
   /** Over the profile: a run goes on only under the templates with which it began. */
   readonly profileDigest: string;
   /** Stages whose part has been moved and verified. */
@@ -21,6 +21,11 @@ export interface RunRecord {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly updatedAt: string;
+}
+
+/** Whether nothing is left to do for the run: moved, refused before any write, or taken back. */
+export function isFinished({ state }: RunRecord): boolean {
+  return state === 'done' || state === 'refused' || state === 'rolled-back';
 }
 
 /** The folder of one run: `run.json`, `plan.json`, `report.json`, `undo/<stage>.ndjson`. */
@@ -70,8 +75,7 @@ export class RunFolder {
     const folders = await RunFolder.all(stateDir);
     const unfinished: RunFolder[] = [];
     for (const folder of folders) {
-      const { state } = folder.record;
-      if (state !== 'done' && state !== 'refused' && (await folder.hasWritten())) unfinished.push(folder);
+      if (!isFinished(folder.record) && (await folder.hasWritten())) unfinished.push(folder);
     }
     return unfinished;
   }

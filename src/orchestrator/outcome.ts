@@ -82,6 +82,7 @@ export function exitCodeOf(outcome: Outcome, signal: string | undefined): number
     case 'nothing-to-do':
     case 'planned':
     case 'verified':
+    case 'rolled-back':
       return 0;
     case 'differences':
       return 2;

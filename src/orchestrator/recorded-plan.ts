@@ -21,7 +21,8 @@ export async function findRecordedPlan(search: Search): Promise<{ recorded: RunP
   const { folders, moves, clock, anyAge } = search;
   for (const folder of await folders.all()) {
     const { record } = folder;
-    if (canonicalJson(record.moves) !== canonicalJson(moves) || record.state === 'refused') continue;
+    if (canonicalJson(record.moves) !== canonicalJson(moves)) continue;
+    if (record.state === 'refused' || record.state === 'rolled-back') continue;
     if (!anyAge && clock.now() - Date.parse(record.updatedAt) > EVIDENCE_MS) return undefined;
     const plan = await folder.readPlan();
     if (plan === undefined) return undefined;

@@ -19,8 +19,13 @@ interface Ended {
   readonly hasWork: boolean;
 }
 
+type Told = Pick<
+  RunInput,
+  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'again' | 'detailedExitCode' | 'signal'
+>;
+
 /** The report of a run that has ended, with its exit code and the command to type now. */
-export function makeReport(input: RunInput, ended: Ended): RunReport {
+export function makeReport(input: Told, ended: Ended): RunReport {
   const { command, dryRun, moves, toolVersion, clock } = input;
   return {
     schema: 'tenant-migrate/report@1',
@@ -42,17 +47,18 @@ export function makeReport(input: RunInput, ended: Ended): RunReport {
   };
 }
 
-function exitCode({ detailedExitCode, signal }: RunInput, { outcome, hasWork }: Ended): number {
+function exitCode({ detailedExitCode, signal }: Told, { outcome, hasWork }: Ended): number {
   if (outcome === 'planned' && detailedExitCode && hasWork) return 2;
   return exitCodeOf(outcome, /SIG[A-Z]+/.exec(errorText(signal.reason))?.[0]);
 }
 
-function nextCommand({ again }: RunInput, { outcome, failure, problems }: Ended): string | null {
+function nextCommand({ again }: Told, { outcome, failure, problems }: Ended): string | null {
   const advice = failure instanceof MigrateError ? failure.next : undefined;
   switch (outcome) {
     case 'done':
     case 'nothing-to-do':
     case 'verified':
+    case 'rolled-back':
       return null;
     case 'planned':
       return again

@@ -39,6 +39,7 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
         break;
       case 'stage-started':
         if (event.phase === 'apply') write(`\nMigrating ${STAGE_TITLES[event.stage].long}: ${moves}`);
+        if (event.phase === 'undo') write(`\nTaking back ${STAGE_TITLES[event.stage].long}: ${moves}`);
         break;
       case 'total':
         progress.set(event.stage, { rate: new Rate(clock.now()), printed: 0, at: clock.now() });

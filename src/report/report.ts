@@ -2,7 +2,7 @@ import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
 
-export type RunCommand = 'move' | 'plan' | 'apply' | 'verify';
+export type RunCommand = 'move' | 'plan' | 'apply' | 'verify' | 'rollback';
 
 /** The plan of a run as a document: printed, stored, and executed by `apply`. */
 export interface RunPlan {
@@ -50,6 +50,7 @@ export type Outcome =
   | 'nothing-to-do'
   | 'planned'
   | 'verified'
+  | 'rolled-back'
   | 'differences'
   | 'refused'
   | 'failed'

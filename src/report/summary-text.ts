@@ -29,6 +29,7 @@ export function summaryText(report: RunReport, paint: ChalkInstance): string {
 
 function title({ command, dryRun }: RunReport): string {
   if (command === 'verify') return 'Verification Summary';
+  if (command === 'rollback') return 'Rollback Summary';
   return dryRun || command === 'plan' ? 'Dry Run Summary' : 'Migration Summary';
 }
 
@@ -46,6 +47,7 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
     row.vanished > 0 ? `expired or deleted meanwhile: ${count(row.vanished)}` : '',
     `failed: ${count(row.failed)}`,
   ].filter((text) => text !== '');
+  if (report.command === 'rollback') return [`${short}: ${undoneText(row)}`];
   if (report.outcome === 'planned')
     return [`${short}: would move ${units(row.found, row.unit)}, about ${duration(row.estimateMs)}`];
   if (report.command === 'verify')
@@ -54,6 +56,13 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
   return [
     `${short}: ${mark(row)} ${count(row.moved)}/${units(row.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
   ];
+}
+
+function undoneText(row: StageRow): string {
+  if (row.status !== 'undone' && row.status !== 'undo-failed') return 'nothing to take back';
+  const kept = row.conflicts > 0 ? `, ${count(row.conflicts)} left as they are: both ids hold them` : '';
+  const mark = row.status === 'undone' ? '✅' : '❌';
+  return `${mark} ${units(row.moved, row.unit)} taken back${kept} (failed: ${count(row.failed)}) in ${duration(row.phases.undo ?? 0)}`;
 }
 
 function configText(row: StageRow): string {
@@ -73,6 +82,8 @@ function ending(report: RunReport, paint: ChalkInstance): string {
       return paint.green(`✅ Migration completed in ${time}: ${message}`);
     case 'nothing-to-do':
       return paint.green(`✅ ${message}`);
+    case 'rolled-back':
+      return paint.green(`✅ Rolled back in ${time}: ${message}`);
     case 'verified':
       return paint.green(`✅ Verified in ${time}: ${message}`);
     case 'planned':

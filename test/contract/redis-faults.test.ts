@@ -15,14 +15,18 @@ const SCHEDULES = Number(process.env.FAULT_SCHEDULES ?? 48);
 const LANES = 4;
 
 describe(`a connection that is cut at any moment (FAULT_SEED=${SEED})`, () => {
-  test(`loses, doubles and touches nothing, and the move comes to its end: ${SCHEDULES} schedules`, async () => {
-    const lanes = Array.from({ length: LANES }, async (_, lane) => {
-      const link = await startLink();
-      for (let schedule = lane; schedule < SCHEDULES; schedule += LANES) await runSchedule(link, schedule);
-      await link.stop();
-    });
-    await Promise.all(lanes);
-  }, 60_000 + SCHEDULES * 2_000);
+  test(
+    `loses, doubles and touches nothing, and the move comes to its end: ${SCHEDULES} schedules`,
+    async () => {
+      const lanes = Array.from({ length: LANES }, async (_, lane) => {
+        const link = await startLink();
+        for (let schedule = lane; schedule < SCHEDULES; schedule += LANES) await runSchedule(link, schedule);
+        await link.stop();
+      });
+      await Promise.all(lanes);
+    },
+    60_000 + SCHEDULES * 2_000,
+  );
 
   async function runSchedule({ world, proxy }: Link, schedule: number): Promise<void> {
     const random = generator(SEED * 1_000 + schedule);
@@ -240,7 +244,10 @@ describe('a server that is restarted in the middle', () => {
     await world.raw.call('DEBUG', 'POPULATE', '5000', 'siraya');
     const listing = async () => {
       let pages = 0;
-      for await (const _ of world.store.scan(100)) if ((pages += 1) === 5) await restarted(world, 'RESTART');
+      for await (const _ of world.store.scan(100)) {
+        pages += 1;
+        if (pages === 5) await restarted(world, 'RESTART');
+      }
     };
     await expect(listing()).rejects.toThrow('started anew');
     await world.stop();
@@ -293,7 +300,10 @@ async function startLink(): Promise<Link> {
   return { world, proxy, stop };
 }
 
-async function seed(world: RedisWorld, more: number): Promise<{ before: Snapshot; names: ReadonlyMap<string, string> }> {
+async function seed(
+  world: RedisWorld,
+  more: number,
+): Promise<{ before: Snapshot; names: ReadonlyMap<string, string> }> {
   await world.reset();
   const names = new Map(await seedTenant(world.raw, 'siraya'));
   await seedNeighbours(world.raw);

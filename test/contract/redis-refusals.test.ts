@@ -5,12 +5,12 @@ import { MigrateError } from '../../src/model/errors.ts';
 import { generic } from '../../src/profiles/generic.ts';
 import { ragApi } from '../../src/profiles/rag-api.ts';
 import { serverProblems } from '../../src/stages/redis/preflight.ts';
-import { openRedisReader, openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
 import { parseServer } from '../../src/stores/redis/redis-server.ts';
+import { openRedisReader, openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
 import { seedNeighbours, seedTenant } from '../support/redis-tenants.ts';
 import { RedisWorld, redisSettings, renamed } from '../support/redis-world.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { total } from '../support/stage-context.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const PASSWORD = 'hunter2-geheim';
 
@@ -61,7 +61,9 @@ describe('a server', () => {
 
   test('that is a cluster is refused', async () => {
     const cluster = await RedisWorld.start(['--cluster-enabled', 'yes']);
-    expect(await cluster.preflight()).toMatchObject([{ code: 'cluster', fix: expect.stringContaining('--skip-redis') }]);
+    expect(await cluster.preflight()).toMatchObject([
+      { code: 'cluster', fix: expect.stringContaining('--skip-redis') },
+    ]);
     await cluster.stop();
   });
 
@@ -89,7 +91,10 @@ describe('a server', () => {
     const plan = await world.plan();
     await world.raw.config('SET', 'min-replicas-to-write', '1');
     try {
-      await expect(world.apply(plan)).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('NOREPLICAS') });
+      await expect(world.apply(plan)).rejects.toMatchObject({
+        code: 'store',
+        message: expect.stringContaining('NOREPLICAS'),
+      });
     } finally {
       await world.raw.config('SET', 'min-replicas-to-write', '0');
     }
@@ -140,9 +145,13 @@ describe('a login', () => {
 });
 
 describe('a user', () => {
-  const users: RedisWriter[] = [];
+  let own: RedisWriter;
+  beforeEach(() => {
+    own = world.store;
+  });
   afterEach(async () => {
-    for (const user of users.splice(0)) await user.close();
+    if (world.store !== own) await world.store.close();
+    world.store = own;
   });
 
   test('that may not rename is a problem, found by asking, and in a real run by trying', async () => {
@@ -166,7 +175,18 @@ describe('a user', () => {
     const names = await seedTenant(world.raw, 'siraya');
     await seedNeighbours(world.raw);
     const before = await world.snapshot();
-    await as('+@read', '+renamenx', '+info', '+ping', '+select', '+client|id', '+client|setname', '%RW~*siraya*', '%W~*tenant_7*', '%R~*');
+    await as(
+      '+@read',
+      '+renamenx',
+      '+info',
+      '+ping',
+      '+select',
+      '+client|id',
+      '+client|setname',
+      '%RW~*siraya*',
+      '%W~*tenant_7*',
+      '%R~*',
+    );
     expect(await world.preflight({ probe: true })).toEqual([]);
     const plan = await world.plan({ verify: 'full' });
     await world.apply(plan);
@@ -181,7 +201,10 @@ describe('a user', () => {
     await as('+@all', '%RW~siraya*', '%RW~*tenant_7*', '%R~*');
     const checkpoints = await world.apply(plan);
     const denied = [...names.keys()].filter((key) => !key.startsWith('siraya'));
-    expect([total(checkpoints, 'failed'), total(checkpoints, 'moved')]).toEqual([denied.length, names.size - denied.length]);
+    expect([total(checkpoints, 'failed'), total(checkpoints, 'moved')]).toEqual([
+      denied.length,
+      names.size - denied.length,
+    ]);
     const failures = world.events.filter((event) => event.type === 'record-failed');
     expect(failures.map(({ record }) => record).sort()).toEqual([...denied].sort());
     expect(failures[0]?.reason).toContain('NOPERM');
@@ -202,15 +225,8 @@ describe('a user', () => {
   /** From now on the world's store is this user's. */
   async function as(...rules: string[]): Promise<void> {
     await world.raw.acl('SETUSER', 'mover', 'reset', 'on', `>${PASSWORD}`, ...rules);
-    const own = world.store;
     world.store = await openRedisWriter(redisSettings(world.server.port, { username: 'mover', password: PASSWORD }));
-    users.push(world.store);
-    restore = () => {
-      world.store = own;
-    };
   }
-  let restore = () => {};
-  afterEach(() => restore());
 });
 
 describe('ids and templates', () => {
@@ -221,7 +237,9 @@ describe('ids and templates', () => {
   ])('%s → %s is refused before anything is read', async (source, target, keyTemplates) => {
     world.moves = [{ source, target }];
     world.profile = { ...ragApi, keyTemplates };
-    expect(await world.preflight({ probe: true })).toMatchObject([{ code: 'template', message: expect.stringContaining(target) }]);
+    expect(await world.preflight({ probe: true })).toMatchObject([
+      { code: 'template', message: expect.stringContaining(target) },
+    ]);
   });
 
   test('several moves that could take each other’s keys are refused', async () => {
@@ -248,7 +266,13 @@ describe('a Dragonfly', () => {
   const GIB = 2 ** 30;
 
   test('is recognised', () => {
-    expect(info(1, 2)).toMatchObject({ product: 'dragonfly', version: '1.27.1', role: 'master', usedMemory: 1, maxMemory: 2 });
+    expect(info(1, 2)).toMatchObject({
+      product: 'dragonfly',
+      version: '1.27.1',
+      role: 'master',
+      usedMemory: 1,
+      maxMemory: 2,
+    });
   });
 
   test.each([
@@ -257,7 +281,9 @@ describe('a Dragonfly', () => {
     [100 << 20, 128 << 20],
     [2 * GIB, GIB],
   ])('that uses %d of %d bytes is refused: a rename that finds no memory loses the key', (used, most) => {
-    expect(serverProblems(info(used, most), 'df:6379')).toMatchObject([{ code: 'memory', message: expect.stringContaining('df:6379') }]);
+    expect(serverProblems(info(used, most), 'df:6379')).toMatchObject([
+      { code: 'memory', message: expect.stringContaining('df:6379') },
+    ]);
   });
 
   test.each([

@@ -19,7 +19,11 @@ const HARM: readonly [string, string, (target: string) => Promise<unknown>][] = 
   ['a changed field', 'content', (id) => world.raw.hset(`${id}:hash-table`, 'f7', 'other')],
   ['a lost field', 'content', (id) => world.raw.hdel(`${id}:hash-table`, 'f7')],
   ['a changed order', 'content', (id) => world.raw.lmove(`${id}:list`, `${id}:list`, 'LEFT', 'RIGHT')],
-  ['an exchanged member', 'content', (id) => world.raw.multi().srem(`${id}:set-table`, 'm1').sadd(`${id}:set-table`, 'n1').exec()],
+  [
+    'an exchanged member',
+    'content',
+    (id) => world.raw.multi().srem(`${id}:set-table`, 'm1').sadd(`${id}:set-table`, 'n1').exec(),
+  ],
   ['a changed score', 'content', (id) => world.raw.zadd(`${id}:skip-list`, 7.000001, 'm21')],
   ['a new stream entry', 'content', (id) => world.raw.xadd(`${id}:stream`, '9-1', 'a', 'b')],
   ['a lost stream entry', 'content', (id) => world.raw.xdel(`${id}:stream`, '5-1')],
@@ -88,7 +92,9 @@ describe('verify', () => {
     const plan = await move('counts');
     expect(plan.samples).toEqual([]);
     await world.raw.del('tenant_7:many:7', 'tenant_7:many:8');
-    expect(await world.verify(plan, { verify: 'counts' })).toMatchObject([{ kind: 'count', severity: 'difference', count: 2 }]);
+    expect(await world.verify(plan, { verify: 'counts' })).toMatchObject([
+      { kind: 'count', severity: 'difference', count: 2 },
+    ]);
   });
 
   test('says of which move a key is missing', async () => {
@@ -142,17 +148,20 @@ describe('on a server that tells no absolute expiry', () => {
   afterAll(() => old.stop());
   beforeEach(() => old.reset());
 
-  test.each<VerifyDepth>(['sample', 'full'])('verify of the depth %s is content with a correct move', async (verify) => {
-    await seedTenant(old.raw, 'siraya');
-    const plan = await old.plan({ verify });
-    await old.apply(plan);
-    expect(await old.verify(plan, { verify })).toEqual([]);
-    await old.raw.hset('tenant_7:hash', 'a', '2');
-    expect(await old.differences(plan, { verify })).not.toEqual([]);
-    await old.raw.hset('tenant_7:hash', 'a', '1');
-    await old.raw.persist('tenant_7:volatile-set');
-    expect(await old.differences(plan, { verify })).not.toEqual([]);
-  });
+  test.each<VerifyDepth>(['sample', 'full'])(
+    'verify of the depth %s is content with a correct move',
+    async (verify) => {
+      await seedTenant(old.raw, 'siraya');
+      const plan = await old.plan({ verify });
+      await old.apply(plan);
+      expect(await old.verify(plan, { verify })).toEqual([]);
+      await old.raw.hset('tenant_7:hash', 'a', '2');
+      expect(await old.differences(plan, { verify })).not.toEqual([]);
+      await old.raw.hset('tenant_7:hash', 'a', '1');
+      await old.raw.persist('tenant_7:volatile-set');
+      expect(await old.differences(plan, { verify })).not.toEqual([]);
+    },
+  );
 
   test('an equal key that was removed comes back', async () => {
     await old.raw.set('siraya:1', 'x', 'PX', 60_000);

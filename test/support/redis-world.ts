@@ -66,7 +66,7 @@ async function contentOf(redis: Redis, key: Buffer, type: string): Promise<unkno
     case 'set':
       return (hex(await redis.smembersBuffer(key)) as string[]).sort();
     case 'zset':
-      return hex(await redis.zrangeBuffer(key, 0, -1, 'WITHSCORES'));
+      return hex(await redis.callBuffer('ZRANGE', key, '0', '-1', 'WITHSCORES'));
     case 'stream':
       return withoutEncoding(hex(await redis.callBuffer('XINFO', 'STREAM', key, 'FULL', 'COUNT', '0')));
     default:
@@ -83,7 +83,7 @@ function pairs(flat: readonly string[]): string[] {
   return flat.flatMap((name, index) => (index % 2 === 0 ? [`${name} ${flat[index + 1]}`] : []));
 }
 
-/** How the server holds a stream: the two first members that are numbers of radix tree nodes. */
+/** Without the members that tell how the server holds a stream. */
 function withoutEncoding(stream: unknown): unknown {
   const radix = /^radix-tree-/;
   const flat = stream as unknown[];

@@ -6,6 +6,7 @@ import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, Problem, ShapeCount } from '../stage.ts';
 import type { KeySample, RedisPlan } from './redis-plan.ts';
+import { Repeats } from './repeats.ts';
 import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
 import { type KeyRole, TenantKeys } from './tenant-keys.ts';
@@ -96,6 +97,7 @@ class Census {
   readonly #keys: TenantKeys;
   readonly #sources: readonly ByteString[];
   readonly #shapes = new Map<string, { count: number; from: string; to: string; sample: Reservoir<SourceKey> }>();
+  readonly #repeats = new Repeats();
   readonly #unclaimed = new Tally();
   readonly #lookAlikes = new Tally();
   readonly #configKeys: string[] = [];
@@ -112,8 +114,10 @@ class Census {
   }
 
   async take(page: readonly ByteString[]): Promise<void> {
+    this.#repeats.nextPage();
     for (const key of page) {
       const role = this.#keys.roleOf(key);
+      if (role !== undefined && this.#repeats.has(key)) continue;
       if (role === undefined) this.#notClaimed(key);
       else if (role.role === 'config') this.#configKeys.push(printable(key));
       else {
@@ -152,7 +156,9 @@ class Census {
     const inside = this.#sources.filter((source) => key.includes(source));
     for (const source of inside) {
       const at = wholeSegmentAt(key, source);
-      if (at >= 0) return this.#unclaimed.add(claimingTemplate(key, at, source));
+      if (at < 0) continue;
+      this.#unclaimed.add(claimingTemplate(key, at, source));
+      return;
     }
     if (inside[0] !== undefined) this.#lookAlikes.add(lookAlikeShape(key, inside[0]));
   }

@@ -43,5 +43,6 @@ describe('a byte string', () => {
   });
 
   test.each([[undefined], [null], [7], [{}], [{ base64: 7 }], [['a']]])('is not read from %j', (value) =>
-    expect(() => fromJson(value)).toThrow(TypeError));
+    expect(() => fromJson(value)).toThrow(TypeError),
+  );
 });

@@ -133,8 +133,7 @@ describe('a move is refused', () => {
     ['a-b.c', 'a*b'],
     ['テナント', 'locataire é'],
     ['x_text', 'text_chunks'],
-  ])('only for a reason: not %s → %s', (source, target) =>
-    expect(problem(RAG_API, source, target)).toBeUndefined());
+  ])('only for a reason: not %s → %s', (source, target) => expect(problem(RAG_API, source, target)).toBeUndefined());
 });
 
 describe.each([
@@ -157,6 +156,7 @@ describe.each([
   test('a key is claimed exactly where the most specific template says so', () => {
     fc.assert(
       fc.property(world, ({ templates, source, target, keys }) => {
+        if (templateProblem(templates, { source, target }) !== undefined) return;
         const known = [fromText(source), fromText(target)];
         const of = new KeyClaims(templates, known);
         for (const key of keys) {
@@ -191,7 +191,7 @@ describe.each([
       }),
       RUNS,
     );
-    expect(moved).toBeGreaterThan(500);
+    expect(moved).toBeGreaterThan(100);
   });
 });
 

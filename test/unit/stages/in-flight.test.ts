@@ -5,7 +5,9 @@ import { inFlight } from '../../../src/stages/in-flight.ts';
 describe('inFlight', () => {
   test('runs every item once, never more than the limit at a time', async () => {
     const load = meter();
-    const done = await collect(inFlight(counting(20), 3, async (item) => load.during(sleep(item % 4).then(() => item))));
+    const done = await collect(
+      inFlight(counting(20), 3, async (item) => load.during(sleep(item % 4).then(() => item))),
+    );
     expect(done.results.sort((a, b) => a - b)).toEqual([...Array(20).keys()]);
     expect(done.error).toBeUndefined();
     expect(load.most).toBe(3);
@@ -67,9 +69,7 @@ describe('inFlight', () => {
       yield 2;
       throw new Error('stop');
     }
-    const { results, error } = await collect(
-      inFlight(stopped(), 4, (item) => load.during(sleep(20).then(() => item))),
-    );
+    const { results, error } = await collect(inFlight(stopped(), 4, (item) => load.during(sleep(20).then(() => item))));
     expect(error).toEqual(new Error('stop'));
     expect(load.now).toBe(0);
     expect(results).toEqual([1, 2]);

@@ -1,0 +1,71 @@
+import type { RunEvent } from '../report/event.ts';
+import { liveReporter } from '../report/live.ts';
+import { plainReporter } from '../report/plain.ts';
+import { planText } from '../report/plan-text.ts';
+import type { RunPlan, RunReport } from '../report/report.ts';
+import { summaryText } from '../report/summary-text.ts';
+import type { CommandContext, Invocation } from './invocation.ts';
+import type { Settings } from './settings.ts';
+import { isInteractive, paintFor } from './terminal.ts';
+
+const NARROWEST_LIVE = 40;
+
+/** The reporter that fits the terminal, and what it has seen. */
+export function startReporting({ command }: Invocation, settings: Settings, ctx: CommandContext) {
+  const { stderr, env } = ctx.terminal;
+  const paint = paintFor(stderr, settings.color, env);
+  const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
+  const clock = { now: () => Date.now() };
+  const live =
+    command !== 'rollback' &&
+    isInteractive(ctx.terminal) &&
+    (stderr.columns ?? 0) >= NARROWEST_LIVE &&
+    !settings.verbose;
+  const reporter: (event: RunEvent) => unknown = settings.quiet
+    ? () => undefined
+    : live
+      ? liveReporter({ stream: stderr, paint, clock, planIsResult })
+      : plainReporter({
+          write: (line) => stderr.write(`${line}\n`),
+          paint,
+          clock,
+          verbose: settings.verbose,
+          planIsResult,
+        });
+  let plan: RunPlan | undefined;
+  let finishing: Promise<void> | undefined;
+  return {
+    take(event: RunEvent) {
+      if (event.type === 'planned') plan = event.plan;
+      const pending = reporter(event);
+      if (pending instanceof Promise) finishing = pending;
+    },
+    finished: () => finishing,
+    plan: () => plan,
+  };
+}
+
+/** Prints the command's result on stdout: the report, the plan, or the summary for people. */
+export function printResult(result: {
+  report: RunReport;
+  plan: RunPlan | undefined;
+  command: string;
+  settings: Settings;
+  ctx: CommandContext;
+}): void {
+  const { report, plan, command, settings, ctx } = result;
+  const { stdout, env } = ctx.terminal;
+  if (settings.json) {
+    const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
+    stdout.write(`${JSON.stringify(asPlan ? plan : report, undefined, 2)}\n`);
+    return;
+  }
+  const paint = paintFor(stdout, settings.color, env);
+  const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
+  if (showPlan) stdout.write(`${planText(plan, [], paint)}\n\n`);
+  // The plan has shown its notices already, on the same terminal or here.
+  const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
+  const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];
+  const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
+  stdout.write(`${summaryText(shown, paint)}\n`);
+}

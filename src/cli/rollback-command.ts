@@ -1,0 +1,53 @@
+import { errorText, MigrateError } from '../model/errors.ts';
+import { moveText } from '../model/move.ts';
+import { readRunPlan } from '../orchestrator/plan.ts';
+import { executeRollback } from '../orchestrator/rollback.ts';
+import type { RunEvent } from '../report/event.ts';
+import { stageOrder } from '../stages/index.ts';
+import { wireFolders, wireStages } from '../wire.ts';
+import { chooseRun } from './choose-run.ts';
+import { readConfigSecrets } from './config-secrets-file.ts';
+import type { CommandContext, Invocation } from './invocation.ts';
+import { ownVersion } from './own-version.ts';
+import { repeatCommand } from './repeat-command.ts';
+import { printResult, startReporting } from './reporting.ts';
+import { optionsOf } from './run-command.ts';
+import { readSettings, skippedStages } from './settings.ts';
+import { askYes, isInteractive } from './terminal.ts';
+
+/** `rollback [run]`: takes back what a run's undo logs name. Returns the exit code. */
+export async function rollbackCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
+  const { positionals, flags } = invocation;
+  const settings = await readSettings({ command: 'rollback', flags, env: ctx.terminal.env });
+  const folder = await chooseRun(wireFolders(settings['state-dir']), positionals.run, 'unfinished');
+  const stored = await folder.readPlan();
+  if (stored === undefined || !(await folder.hasWritten())) {
+    throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
+  }
+  const plan = readRunPlan(stored, `${folder.path}/plan.json`);
+  const planned = plan.stages.map(({ stage }) => stage);
+  const skipped = stageOrder.filter((stage) => skippedStages(settings).includes(stage) || !planned.includes(stage));
+  const reporting = startReporting(invocation, settings, ctx);
+  const emit = (event: RunEvent) => reporting.take(event);
+  ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
+  const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
+  const question = `Take back ${folder.record.moves.map(moveText).join(', ')} (run ${folder.record.id})?`;
+  const report = await executeRollback({
+    folder,
+    plan,
+    dryRun: settings['dry-run'],
+    stages: wireStages({ settings, profile: plan.profile, secrets, emit }, skipped),
+    skipped,
+    options: optionsOf(settings),
+    toolVersion: await ownVersion(),
+    again: repeatCommand(ctx.argv),
+    confirm: asks ? () => askYes(ctx.terminal, question, ctx.interrupt) : undefined,
+    signal: ctx.signal,
+    clock: { now: () => Date.now() },
+    emit,
+  });
+  await reporting.finished();
+  printResult({ report, plan: undefined, command: 'rollback', settings, ctx });
+  return report.exitCode;
+}
