@@ -35,7 +35,7 @@ describe('the guide’s whole tenant beside four neighbours', () => {
     expect(result.stdout).toMatch(/found 39,114 points/);
     expect(result.stdout).toMatch(/found 13,613 nodes/);
     expect(result.stdout).toContain("--key-template 'cache:{tenant}:*'");
-    expect(result.stdout).toContain('This moves the tenant');
+    expect(result.stdout).toContain('This moves what is listed here');
     expect([...(await monitor.stop())].filter((command) => !READING.has(command))).toEqual([]);
     expect(stores.qdrant.requests.filter(({ write }) => write)).toEqual([]);
     expect(stores.api.requests.filter(({ write }) => write)).toEqual([]);
