@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFolder } from '../services/cache-folder.ts';
@@ -38,9 +38,17 @@ async function main(): Promise<void> {
   const sizes = (values.keys ?? `38491,200000${values.full ? ',1000000' : ''}`).split(',').map(Number);
   if (unknown !== undefined || !(repeat >= 1) || sizes.some((size) => !(size >= 100))) throw new Error(usage);
   const rows: Row[] = [];
+  const load = [loadNow()];
   for (const part of parts) rows.push(...(await run(part as (typeof PARTS)[number], { sizes, repeat })));
+  load.push(loadNow());
   console.log(printTable(rows));
-  await store(rows, repeat);
+  console.log(`load average at the start ${load[0]}, at the end ${load[1]}, on ${cpus().length} cores`);
+  await store(rows, { repeat, load });
+}
+
+/** Of the last minute. Far above the number of cores, other work disturbs even the ratios. */
+function loadNow(): number {
+  return Math.round((loadavg()[0] ?? 0) * 10) / 10;
 }
 
 async function run(
@@ -64,10 +72,10 @@ async function run(
   }
 }
 
-async function store(rows: readonly Row[], repeat: number): Promise<void> {
+async function store(rows: readonly Row[], about: { repeat: number; load: readonly number[] }): Promise<void> {
   const folder = join(projectFolder, 'bench-results');
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown', memoryBytes: totalmem() };
-  const document = { measuredAt: new Date().toISOString(), node: process.version, machine, repeat, rows };
+  const document = { measuredAt: new Date().toISOString(), node: process.version, machine, ...about, rows };
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'bench.json'), `${JSON.stringify(document, undefined, 2)}\n`);
 }

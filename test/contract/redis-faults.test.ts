@@ -11,15 +11,16 @@ import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
 /** Set it to the printed value to see the same cuts again. */
 const SEED = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
-const SCHEDULES = Number(process.env.FAULT_SCHEDULES ?? 48);
+const SCHEDULES = Number(process.env.FAULT_SCHEDULES ?? 40);
 const LANES = 4;
 
 describe(`a connection that is cut at any moment (FAULT_SEED=${SEED})`, () => {
   test(
     `loses, doubles and touches nothing, and the move comes to its end: ${SCHEDULES} schedules`,
     async () => {
-      const lanes = Array.from({ length: LANES }, async (_, lane) => {
-        const link = await startLink();
+      const links: Link[] = [];
+      for (let lane = 0; lane < LANES; lane += 1) links.push(await startLink());
+      const lanes = links.map(async (link, lane) => {
         for (let schedule = lane; schedule < SCHEDULES; schedule += LANES) await runSchedule(link, schedule);
         await link.stop();
       });
@@ -90,6 +91,7 @@ describe('a link', () => {
     link = await startLink();
   });
   afterAll(() => link.stop());
+  beforeEach(() => link.world.connect(redisSettings(link.proxy.port)));
   afterEach(async () => {
     link.proxy.setLatency(0);
     link.proxy.hang(false);
@@ -125,11 +127,11 @@ describe('a link', () => {
   test('that hangs is given up and made anew', async () => {
     const { world, proxy } = link;
     const { before, names } = await seed(world, 260);
-    await world.connect(redisSettings(proxy.port, { replyTimeoutMs: 300, connectTimeoutMs: 300 }));
+    await world.connect(redisSettings(proxy.port, { replyTimeoutMs: 500, connectTimeoutMs: 500 }));
     const plan = await world.plan();
     const hanging = during(3, async () => {
       proxy.hang(true);
-      setTimeout(() => proxy.hang(false), 700);
+      setTimeout(() => proxy.hang(false), 900);
     });
     await world.apply(plan, { batchSize: 20, permit: hanging });
     expect(await world.snapshot()).toEqual(renamed(before, names));
@@ -139,12 +141,13 @@ describe('a link', () => {
     const { world, proxy } = link;
     const { before, names } = await seed(world, 260);
     const plan = await world.plan();
-    const away = during(6, async () => {
+    // More batches than are ever under way at once, so that some are done.
+    const away = during(20, async () => {
       await proxy.refuse(true);
       proxy.cutAll();
     });
     const done = [];
-    const ctx = await world.writing({ batchSize: 20, permit: away });
+    const ctx = await world.writing({ batchSize: 10, permit: away });
     let failure: unknown;
     try {
       for await (const checkpoint of redisStage.apply(plan, ctx)) done.push(checkpoint);
