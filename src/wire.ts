@@ -7,6 +7,7 @@ import type { RunEvent } from './report/event.ts';
 import type { ConfigSecrets } from './stages/config/config-secrets.ts';
 import { configStage } from './stages/config.ts';
 import { graphStage } from './stages/graph.ts';
+import { stageOrder } from './stages/index.ts';
 import { qdrantStage } from './stages/qdrant.ts';
 import { redisStage } from './stages/redis.ts';
 import type { StageName } from './stages/stage.ts';
@@ -23,10 +24,16 @@ interface Wiring {
   readonly emit: (event: RunEvent) => void;
 }
 
+const WIRES: Readonly<Record<StageName, (wiring: Wiring) => BoundStage>> = {
+  config: wireConfig,
+  redis: wireRedis,
+  qdrant: wireQdrant,
+  graph: wireGraph,
+};
+
 /** The stages with their stores, in their order, without those that are left out. Nothing is connected yet. */
 export function wireStages(wiring: Wiring, skipped: readonly StageName[]): readonly BoundStage[] {
-  const all = [wireConfig(wiring), wireRedis(wiring), wireQdrant(wiring), wireGraph(wiring)];
-  return all.filter(({ name }) => !skipped.includes(name));
+  return stageOrder.filter((name) => !skipped.includes(name)).map((name) => WIRES[name](wiring));
 }
 
 /** The state folder's runs. */
@@ -48,6 +55,7 @@ function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
     ...given({ token: settings.secrets.API_TOKEN }),
   };
   return bindStage(configStage(secrets), {
+    address: store.url,
     openReader: () => openConfigReader(store),
     openWriter: () => openConfigWriter(store),
   });
@@ -62,6 +70,7 @@ function wireRedis({ settings, emit }: Wiring): BoundStage {
     onRetry: retryEvents('redis', emit),
   };
   return bindStage(redisStage, {
+    address: `${store.host}:${store.port}/${store.db}`,
     openReader: () => openRedisReader(store),
     openWriter: () => openRedisWriter(store),
   });
@@ -71,10 +80,15 @@ function redisAddress(settings: Settings): Pick<RedisSettings, 'host' | 'port' |
   const login = { username: settings.secrets.REDIS_USERNAME, password: settings.secrets.REDIS_PASSWORD };
   const url = settings['redis-url'];
   if (url === undefined)
-    return { host: settings['redis-host'], port: settings['redis-port'], db: settings['redis-db'], ...login };
+    return {
+      host: withoutBrackets(settings['redis-host']),
+      port: settings['redis-port'],
+      db: settings['redis-db'],
+      ...login,
+    };
   const { hostname, port, pathname, username, password } = new URL(url);
   return {
-    host: hostname.replace(/^\[|\]$/g, ''),
+    host: withoutBrackets(hostname),
     port: port === '' ? 6379 : Number(port),
     db: pathname.length > 1 ? Number(pathname.slice(1)) : settings['redis-db'],
     username: login.username ?? (username === '' ? undefined : decodeURIComponent(username)),
@@ -90,6 +104,7 @@ function wireQdrant({ settings, emit }: Wiring): BoundStage {
     ...given({ apiKey: settings.secrets.QDRANT_API_KEY }),
   };
   return bindStage(qdrantStage, {
+    address: store.url,
     openReader: () => openQdrantReader(store),
     openWriter: () => openQdrantWriter(store),
   });
@@ -109,9 +124,15 @@ function wireGraph({ settings, emit }: Wiring): BoundStage {
     }),
   };
   return bindStage(graphStage(), {
+    address: [store.url, settings['graph-database'] ?? ''].join('/'),
     openReader: () => openGraphReader(store),
     openWriter: () => openGraphWriter(store),
   });
+}
+
+/** An IPv6 address as a socket takes it; in a URL it stands in brackets. */
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
 }
 
 function bracketed(host: string): string {

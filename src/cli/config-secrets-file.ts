@@ -13,7 +13,8 @@ export async function readConfigSecrets(value: string | undefined, typed: boolea
     );
   }
   try {
-    return parseConfigSecrets(await readFile(value, 'utf8'));
+    // Some editors begin a file with a byte order mark, which is no JSON.
+    return parseConfigSecrets((await readFile(value, 'utf8')).replace(/^\uFEFF/, ''));
   } catch (error) {
     if (error instanceof MigrateError) throw error;
     throw usage(

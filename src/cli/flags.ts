@@ -201,6 +201,13 @@ export const FLAGS: readonly Flag[] = [
     commands: READS_TOO,
   },
   {
+    name: 'accept-differences',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'close the run though verify found differences, once you have looked at them',
+    commands: ['move', 'apply'],
+  },
+  {
     name: 'fail-on-unclaimed',
     kind: 'switch',
     group: 'Safety',

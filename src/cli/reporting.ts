@@ -1,4 +1,6 @@
+import type { ChalkInstance } from 'chalk';
 import type { RunEvent } from '../report/event.ts';
+import { failedRecordLines } from '../report/failed-records.ts';
 import { liveReporter } from '../report/live.ts';
 import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
@@ -21,27 +23,32 @@ export function startReporting({ command }: Invocation, settings: Settings, ctx:
     isInteractive(ctx.terminal) &&
     (stderr.columns ?? 0) >= NARROWEST_LIVE &&
     !settings.verbose;
-  const reporter: (event: RunEvent) => unknown = settings.quiet
-    ? () => undefined
+  const write = (line: string) => void stderr.write(`${line}\n`);
+  const reporter = settings.quiet
+    ? { take: quietReporter(write, paint) }
     : live
       ? liveReporter({ stream: stderr, paint, clock, planIsResult })
-      : plainReporter({
-          write: (line) => stderr.write(`${line}\n`),
-          paint,
-          clock,
-          verbose: settings.verbose,
-          planIsResult,
-        });
+      : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
   let plan: RunPlan | undefined;
-  let finishing: Promise<void> | undefined;
   return {
     take(event: RunEvent) {
       if (event.type === 'planned') plan = event.plan;
-      const pending = reporter(event);
-      if (pending instanceof Promise) finishing = pending;
+      reporter.take(event);
     },
-    finished: () => finishing,
+    /** Ends the display. Also called where the run threw: a list that is still drawn would keep the process alive. */
+    close: async () => {
+      if ('close' in reporter) await reporter.close();
+    },
     plan: () => plan,
+  };
+}
+
+/** No progress, but which records failed: the report only counts them. */
+function quietReporter(write: (line: string) => void, paint: ChalkInstance): (event: RunEvent) => void {
+  const failedLine = failedRecordLines(paint);
+  return (event) => {
+    const line = failedLine(event);
+    if (line !== undefined) write(line);
   };
 }
 

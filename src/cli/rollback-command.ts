@@ -3,10 +3,10 @@ import { moveText } from '../model/move.ts';
 import { readRunPlan } from '../orchestrator/plan.ts';
 import { executeRollback } from '../orchestrator/rollback.ts';
 import type { RunEvent } from '../report/event.ts';
-import { stageOrder } from '../stages/index.ts';
 import { wireFolders, wireStages } from '../wire.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
+import { forRealCommand } from './for-real.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
 import { repeatCommand } from './repeat-command.ts';
@@ -25,8 +25,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
   }
   const plan = readRunPlan(stored, `${folder.path}/plan.json`);
-  const planned = plan.stages.map(({ stage }) => stage);
-  const skipped = stageOrder.filter((stage) => skippedStages(settings).includes(stage) || !planned.includes(stage));
+  const skipped = skippedStages(settings, plan);
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
@@ -42,12 +41,12 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     options: optionsOf(settings),
     toolVersion: await ownVersion(),
     again: repeatCommand(ctx.argv),
-    confirm: asks ? () => askYes(ctx.terminal, question, ctx.interrupt) : undefined,
+    forReal: forRealCommand(ctx.argv),
+    confirm: asks ? () => askYes(ctx, question) : undefined,
     signal: ctx.signal,
     clock: { now: () => Date.now() },
     emit,
-  });
-  await reporting.finished();
+  }).finally(() => reporting.close());
   printResult({ report, plan: undefined, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

@@ -2,16 +2,17 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
 import { type Move, tenantIdProblem } from '../model/move.ts';
-import { readRunPlan } from '../orchestrator/plan.ts';
+import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
 import { generic } from '../profiles/generic.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { ragApi } from '../profiles/rag-api.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
-import type { StageOptions } from '../stages/stage.ts';
+import type { StageName, StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
+import { forRealCommand } from './for-real.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
 import { repeatCommand } from './repeat-command.ts';
@@ -27,7 +28,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
   const profile = stored?.profile ?? profileOf(settings);
   const moves = stored?.moves ?? [moveOf(positionals, profile)];
-  const skipped = skippedStages(settings);
+  const skipped = skippedStages(settings, stored);
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
@@ -40,18 +41,19 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     skipped,
     profile,
     options: stored === undefined ? optionsOf(settings) : { ...optionsOf(settings), ...stored.options },
-    stored,
+    stored: stored === undefined ? undefined : narrowed(stored, skipped),
     exactPlan: settings['exact-plan'],
+    acceptDifferences: settings['accept-differences'],
     detailedExitCode: settings['detailed-exitcode'],
     confirm: confirmation(command, settings, ctx),
     folders: wireFolders(settings['state-dir']),
     toolVersion: await ownVersion(),
     again: repeatCommand(ctx.argv),
+    forReal: forRealCommand(ctx.argv),
     signal: ctx.signal,
     clock: { now: () => Date.now() },
     emit,
-  });
-  await reporting.finished();
+  }).finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), command, settings, ctx });
   return report.exitCode;
@@ -95,6 +97,13 @@ function profileOf(settings: Settings): Profile {
   };
 }
 
+/** A stored plan without the stages that are left out now: its digest must cover those that take part, and no other. */
+function narrowed(plan: RunPlan, skipped: readonly StageName[]): RunPlan {
+  const stages = plan.stages.filter(({ stage }) => !skipped.includes(stage));
+  if (stages.length === plan.stages.length) return plan;
+  return makeRunPlan({ ...plan, stages, options: { ...plan.options, continuing: false } });
+}
+
 /** What the flags say about how the stages work. */
 export function optionsOf(settings: Settings): StageOptions {
   return {
@@ -116,12 +125,7 @@ function confirmation(
 ): ((plan: RunPlan) => Promise<boolean>) | undefined {
   const asks = command === 'move' && !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   if (!asks) return undefined;
-  return ({ moves }) =>
-    askYes(
-      ctx.terminal,
-      `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`,
-      ctx.interrupt,
-    );
+  return ({ moves }) => askYes(ctx, `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`);
 }
 
 async function readPlanFile(path: string): Promise<RunPlan> {

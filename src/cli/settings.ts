@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { isIP, isIPv6 } from 'node:net';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { MigrateError } from '../model/errors.ts';
+import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, SECRETS, type SecretName } from './flags.ts';
 
@@ -24,23 +26,29 @@ const whole = (least: number, most: number) =>
 const seconds = z
   .string()
   .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
-  .transform((text) => Number(text) * 1_000);
+  .transform((text) => Number(text) * 1_000)
+  .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds');
+const filled = z.string().min(1, 'is empty');
+const host = filled.refine(isHost, 'is not a host name or an IP address (ports have a flag of their own)');
 const address = (protocols: readonly string[]) =>
-  z.string().refine((text) => isAddress(text, protocols), `is not an address like ${protocols[0]}//host:port`);
+  z
+    .string()
+    .refine((text) => isAddress(text, protocols), `is not an address like ${protocols[0]}//host:port`)
+    .refine(hasReadableLogin, 'holds a % in its user name or password that must be written as %25');
 const HTTP = ['http:', 'https:'];
 
 const schema = z.object({
-  'redis-host': z.string().min(1, 'is empty'),
+  'redis-host': host,
   'redis-port': whole(1, 65_535),
   'redis-url': address(['redis:'])
     .refine((text) => /^(\/\d*)?$/.test(pathOf(text)), 'must end in /<database number> or nothing')
     .optional(),
   'redis-db': whole(0, 1_000_000),
   'qdrant-url': address(HTTP),
-  'memgraph-host': z.string().min(1, 'is empty'),
+  'memgraph-host': host,
   'memgraph-port': whole(1, 65_535),
   'graph-url': address(['bolt:', 'bolt+s:', 'bolt+ssc:', 'neo4j:', 'neo4j+s:', 'neo4j+ssc:']).optional(),
-  'graph-database': z.string().optional(),
+  'graph-database': filled.optional(),
   'api-url': address(HTTP),
   'api-path': z
     .string()
@@ -56,19 +64,20 @@ const schema = z.object({
   only: z.array(z.enum(STAGES, `must be one of ${STAGES.join(', ')}`)),
   profile: z.enum(['rag-api', 'generic']),
   'key-template': z.array(z.string()),
-  'qdrant-field': z.string().min(1, 'is empty').optional(),
+  'qdrant-field': filled.optional(),
   'config-secrets': z.string().optional(),
   'delete-source-config': z.boolean(),
   'dry-run': z.boolean(),
   yes: z.boolean(),
   merge: z.boolean(),
   'on-conflict': z.enum(['fail', 'skip']),
+  'accept-differences': z.boolean(),
   'fail-on-unclaimed': z.boolean(),
   verify: z.enum(['counts', 'sample', 'full']),
   'sample-seed': whole(0, 4_294_967_295),
   'batch-size': whole(1, 100_000).optional(),
-  'state-dir': z.string().min(1, 'is empty'),
-  out: z.string().optional(),
+  'state-dir': filled,
+  out: filled.optional(),
   'detailed-exitcode': z.boolean(),
   'exact-plan': z.boolean(),
   json: z.boolean(),
@@ -86,12 +95,14 @@ interface Sources {
 /** Flags > environment > default, checked. Throws MigrateError `usage` that names the setting and says what to do. */
 export async function readSettings({ command, flags, env }: Sources): Promise<Settings> {
   refuseUnknownVariables(env);
-  for (const flag of FLAGS) refusePassword(flag.name, lastOf(flags[flag.name]));
+  // Every value is in the process list, also one that a later one replaces.
+  for (const { name, kind } of FLAGS)
+    if (kind === 'text') for (const value of [flags[name]].flat()) refusePassword(name, value);
   const merged: Record<string, unknown> = {};
   const own = new Set(flagsOf(command));
   for (const flag of FLAGS) {
     // What is set for all commands alike concerns those that take it.
-    merged[flag.name] = settingOf(flag, flags[flag.name], own.has(flag) ? env[envName(flag.name)] : undefined);
+    merged[flag.name] = settingOf(flag, flags[flag.name], own.has(flag) ? setIn(env, envName(flag.name)) : undefined);
   }
   refuseUrlSecrets(env);
   const parsed = schema.safeParse(merged);
@@ -100,28 +111,54 @@ export async function readSettings({ command, flags, env }: Sources): Promise<Se
   return { ...parsed.data, secrets: await readSecrets(env) };
 }
 
-/** The stages that `--skip-…` and `--only` leave out. */
-export function skippedStages(settings: Settings): readonly StageName[] {
+/** The stages that `--skip-…` and `--only` leave out, and with a stored plan those that it does not hold. */
+export function skippedStages(settings: Settings, plan?: RunPlan): readonly StageName[] {
   const skipped = new Set<StageName>();
   if (settings['skip-config']) skipped.add('config');
   if (settings['skip-redis']) skipped.add('redis');
   if (settings['skip-qdrant']) skipped.add('qdrant');
   if (settings['skip-memgraph'] || settings['skip-graph']) skipped.add('graph');
   if (settings.only.length > 0) for (const stage of STAGES) if (!settings.only.includes(stage)) skipped.add(stage);
+  const planned = plan?.stages.map(({ stage }) => stage) ?? STAGES;
+  for (const stage of STAGES) if (!planned.includes(stage)) skipped.add(stage);
   if (skipped.size === STAGES.length) {
-    throw usage('--skip-… and --only', 'leave no stage to run', 'leave one of them out');
+    const what =
+      plan === undefined ? 'leave no stage to run' : `leave no stage of the plan, which holds ${planned.join(', ')}`;
+    throw usage('--skip-… and --only', what, 'leave one of them out');
   }
-  return [...skipped];
+  return STAGES.filter((stage) => skipped.has(stage));
 }
 
 function settingOf(flag: Flag, given: unknown, fromEnv: string | undefined): unknown {
-  if (flag.kind === 'list') {
-    const items = given === undefined ? (fromEnv?.split(',') ?? []) : [given].flat().map(String);
-    return flag.name === 'only' ? items.flatMap((item) => item.split(',')) : items;
-  }
+  if (flag.kind === 'list') return listOf(flag, given, fromEnv);
   const value = lastOf(given) ?? fromEnv;
   if (flag.kind === 'switch') return asSwitch(flag.name, value);
   return value === undefined ? flag.fallback : String(value);
+}
+
+/**
+ * The items of a list: in the environment and in `--only` between commas, else one in each flag. One that names nothing
+ * is refused: an empty `--only "$STAGES"` must not mean all stages.
+ */
+function listOf(flag: Flag, given: unknown, fromEnv: string | undefined): readonly string[] {
+  const texts = given === undefined ? (fromEnv === undefined ? [] : [fromEnv]) : [given].flat().map(String);
+  const split = given === undefined || flag.name === 'only';
+  const items = texts
+    .flatMap((text) => (split ? text.split(',').map((item) => item.trim()) : [text]))
+    .filter((item) => item !== '');
+  if (texts.length > 0 && items.length === 0) {
+    throw usage(
+      given === undefined ? envName(flag.name) : `--${flag.name}`,
+      'is empty',
+      'name something, or leave it out',
+    );
+  }
+  return items;
+}
+
+/** A variable's value. An empty one is unset: pipelines cannot always leave a variable out. */
+function setIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name];
 }
 
 /** A flag given twice: the last wins. */
@@ -144,6 +181,24 @@ function isAddress(text: string, protocols: readonly string[]): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname } = new URL(text);
   return protocols.includes(protocol) && hostname !== '';
+}
+
+/** Names as resolvers take them, with the underscore that container networks use; IPv6 also in brackets, never with a zone. */
+function isHost(text: string): boolean {
+  if (text.includes(':')) return isIPv6(text.replace(/^\[(.*)\]$/, '$1')) && !text.includes('%');
+  return isIP(text) !== 0 || (text.length <= 253 && /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(text));
+}
+
+function hasReadableLogin(text: string): boolean {
+  if (!URL.canParse(text)) return true;
+  const { username, password } = new URL(text);
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
 }
 
 /** A password in a URL would show in the process list and the shell's history. */
@@ -185,7 +240,7 @@ function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
     ...SECRETS.flatMap((name) => [`${ENV_PREFIX}${name}`, `${ENV_PREFIX}${name}_FILE`]),
   ]);
   for (const name of Object.keys(env)) {
-    if (name.startsWith(ENV_PREFIX) && !known.has(name)) {
+    if (name.startsWith(ENV_PREFIX) && setIn(env, name) !== undefined && !known.has(name)) {
       throw usage(`the environment variable ${name}`, 'is not known', `did you mean ${closest(name, [...known])}?`);
     }
   }
@@ -223,8 +278,9 @@ async function readSecrets(env: NodeJS.ProcessEnv): Promise<Secrets> {
 /** The prefixed name wins over the bare one, the value over the file. */
 async function readSecret(name: SecretName, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const variable of [`${ENV_PREFIX}${name}`, name]) {
-    if (env[variable] !== undefined) return env[variable];
-    const file = env[`${variable}_FILE`];
+    const value = setIn(env, variable);
+    if (value !== undefined) return value;
+    const file = setIn(env, `${variable}_FILE`);
     if (file === undefined) continue;
     try {
       return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { Chalk, type ChalkInstance } from 'chalk';
@@ -36,18 +35,34 @@ export function isInteractive({ stdin, stderr, env }: Terminal): boolean {
   return stdin.isTTY === true && stderr.isTTY === true && (env.CI === undefined || env.CI === '' || env.CI === 'false');
 }
 
-/** Asks on stderr; only the word `yes` agrees. The end of the input and Ctrl-C do not; the latter also stops the run. */
-export async function askYes(terminal: Terminal, question: string, interrupt: () => void): Promise<boolean> {
+/** What a question needs of the process. */
+interface Asking {
+  readonly terminal: Terminal;
+  /** Ends the wait for an answer at once. */
+  readonly signal: AbortSignal;
+  /** Stops the run as Ctrl-C does. */
+  readonly interrupt: () => void;
+}
+
+/** Asks on stderr; only the word `yes` agrees. The end of the input, a signal and Ctrl-C do not; the last also stops the run. */
+export async function askYes({ terminal, signal, interrupt }: Asking, question: string): Promise<boolean> {
+  if (signal.aborted) return false;
   const lines = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  const close = () => lines.close();
+  signal.addEventListener('abort', close);
   // While it reads, the terminal's Ctrl-C comes here and not to the process.
   lines.on('SIGINT', () => {
     interrupt();
-    lines.close();
+    close();
   });
-  const closed = once(lines, 'close').then(() => '');
+  // A terminal that is gone cannot be read any more: nobody will answer.
+  lines.on('error', close);
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
   try {
-    return (await Promise.race([lines.question(`${question} Type yes to go on: `), closed])).trim() === 'yes';
+    const answer = await Promise.race([lines.question(`${question} Type yes to go on: `), closed]);
+    return !signal.aborted && answer.trim() === 'yes';
   } finally {
-    lines.close();
+    signal.removeEventListener('abort', close);
+    close();
   }
 }

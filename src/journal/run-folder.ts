@@ -16,6 +16,8 @@ export interface RunRecord {
   readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped' | 'rolled-back';
   /** Over the profile: a run goes on only under the templates with which it began. */
   readonly profileDigest: string;
+  /** Where each stage's store is, without credentials: the same ids on other servers are another move. */
+  readonly stores: Readonly<Partial<Record<StageName, string>>>;
   /** Stages whose part has been moved and verified. */
   readonly settled: readonly StageName[];
   /** ISO 8601. */
@@ -108,6 +110,17 @@ export class RunFolder {
     await this.#save('run.json', this.#record as unknown as Json);
   }
 
+  /** Stages in which an intent to write was logged. */
+  async writtenStages(): Promise<readonly StageName[]> {
+    return (await undoLogs(this.path)).map((name) => name.replace(/\.ndjson$/, '') as StageName);
+  }
+
+  /** Notes where further stages' stores are. */
+  async addStores(stores: RunRecord['stores'], at: string): Promise<void> {
+    this.#record = { ...this.#record, stores: { ...stores, ...this.#record.stores }, updatedAt: at };
+    await this.#save('run.json', this.#record as unknown as Json);
+  }
+
   /** Notes that these stages are moved and verified. */
   async settle(stages: readonly StageName[], at: string): Promise<void> {
     const settled = [...new Set([...(this.#record.settled ?? []), ...stages])];
@@ -164,10 +177,16 @@ export class RunFolder {
 }
 
 async function holdsUndo(path: string): Promise<boolean> {
+  return (await undoLogs(path)).length > 0;
+}
+
+/** The undo logs that hold something. */
+async function undoLogs(path: string): Promise<readonly string[]> {
+  const names: string[] = [];
   for (const name of await readdirIfThere(join(path, 'undo'))) {
-    if ((await stat(join(path, 'undo', name))).size > 0) return true;
+    if ((await stat(join(path, 'undo', name))).size > 0) names.push(name);
   }
-  return false;
+  return names;
 }
 
 /** The record; undefined for a folder whose run ended before its record was written, and so before anything else. */

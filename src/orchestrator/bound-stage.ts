@@ -14,6 +14,8 @@ import type {
 
 /** How a stage reaches its store. Reader and writer are two connections: a dry run never opens a writer. */
 export interface StoreAccess<R, W extends R> {
+  /** Where the store is, without credentials. */
+  readonly address: string;
   openReader(): Promise<R & Closable>;
   openWriter(): Promise<W & Closable>;
 }
@@ -34,6 +36,8 @@ export interface WritePorts {
 /** A stage together with its store, so that the orchestrator need not know either. */
 export interface BoundStage {
   readonly name: StageName;
+  /** Where its store is, without credentials. */
+  readonly address: string;
   preflight(moves: readonly Move[], common: CommonContext, real: boolean): Promise<readonly Problem[]>;
   plan(moves: readonly Move[], common: CommonContext): Promise<StagePlan>;
   apply(plan: StagePlan, common: CommonContext, ports: WritePorts): AsyncIterable<Checkpoint>;
@@ -70,6 +74,7 @@ export function bindStage<R, W extends R, P extends StagePlan>(
   }
   return {
     name: stage.name,
+    address: access.address,
     preflight: async (moves, common, real) => {
       const ctx = await reading(common);
       if (!real) return stage.preflight(moves, ctx);
@@ -83,9 +88,11 @@ export function bindStage<R, W extends R, P extends StagePlan>(
     undo: (plan, common, ports) => steps(stage.undo.bind(stage), plan, common, ports),
     tenants: async (common) => (await stage.tenants?.(await reading(common))) ?? [],
     close: async () => {
-      for (const opened of await Promise.allSettled([reader, writer])) {
-        if (opened.status === 'fulfilled') await opened.value?.close();
-      }
+      const opened = await Promise.allSettled([reader, writer]);
+      const connections = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      // Both are tried: one that stays open would keep the process alive.
+      const closed = await Promise.allSettled(connections.map(async (connection) => connection?.close()));
+      for (const result of closed) if (result.status === 'rejected') throw result.reason;
     },
   };
 }

@@ -15,7 +15,7 @@ import { makeReport } from './run-report.ts';
 export interface RollbackInput
   extends Pick<
     RunInput,
-    'dryRun' | 'stages' | 'skipped' | 'options' | 'toolVersion' | 'again' | 'signal' | 'clock' | 'emit'
+    'dryRun' | 'stages' | 'skipped' | 'options' | 'toolVersion' | 'again' | 'forReal' | 'signal' | 'clock' | 'emit'
   > {
   readonly folder: RunFolder;
   readonly plan: RunPlan;

@@ -1,6 +1,7 @@
-import type { RunFolder } from '../journal/run-folder.ts';
+import type { RunFolder, RunRecord } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { type Move, moveText } from '../model/move.ts';
+import { stageOrder } from '../stages/index.ts';
 import type { Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { nearestIds } from './nearest-ids.ts';
@@ -25,10 +26,17 @@ export function problemOf(stage: StageName, error: unknown): Problem {
  */
 export function unfinishedRuns(
   unfinished: readonly RunFolder[],
-  run: { readonly same: RunFolder | undefined; readonly moves: readonly Move[]; readonly profileDigest: string },
+  run: {
+    readonly same: RunFolder | undefined;
+    readonly moves: readonly Move[];
+    readonly profileDigest: string;
+    readonly stores: Stores;
+  },
 ): readonly Problem[] {
   return unfinished.flatMap(({ record }): Problem[] => {
     if (record === run.same?.record) {
+      const elsewhere = otherStores(record.stores, run.stores);
+      if (elsewhere.length > 0) return [otherStoresProblem(record.id, elsewhere, record.stores)];
       if (record.profileDigest === run.profileDigest) return [];
       return [
         {
@@ -39,17 +47,41 @@ export function unfinishedRuns(
         },
       ];
     }
-    if (!sharesTenant(record.moves, run.moves)) return [];
+    // The same ids on other servers are other tenants.
+    if (!sharesTenant(record.moves, run.moves) || !sharesStore(record.stores, run.stores)) return [];
     const ids = record.moves.map(({ source, target }) => `${source} ${target}`).join(' ');
     return [
       {
         stage: 'run',
         code: 'unfinished-run',
-        message: `run ${record.id} has moved a part of ${record.moves.map(moveText).join(', ')} and is not finished`,
-        fix: `finish that move first: tenant-migrate ${ids} (or check the ids you typed)`,
+        message: `run ${record.id} has begun to move ${record.moves.map(moveText).join(', ')} and is not finished`,
+        fix: `finish that move first: tenant-migrate ${ids} …, or take it back: tenant-migrate rollback ${record.id} … (or check the ids you typed)`,
       },
     ];
   });
+}
+
+type Stores = RunRecord['stores'];
+
+/** Stages whose store is another one now. */
+export function otherStores(before: Stores, now: Stores): readonly StageName[] {
+  return stageOrder.filter(
+    (name) => before[name] !== undefined && now[name] !== undefined && before[name] !== now[name],
+  );
+}
+
+function sharesStore(before: Stores, now: Stores): boolean {
+  return stageOrder.some((name) => before[name] !== undefined && before[name] === now[name]);
+}
+
+function otherStoresProblem(id: string, stages: readonly StageName[], before: Stores): Problem {
+  const places = stages.map((name) => `${name} at ${before[name]}`).join(', ');
+  return {
+    stage: 'run',
+    code: 'other-stores',
+    message: `run ${id} of this move is unfinished with other servers: ${places}`,
+    fix: 'give the same addresses to finish it; for a move on other servers give another --state-dir',
+  };
 }
 
 function sharesTenant(a: readonly Move[], b: readonly Move[]): boolean {

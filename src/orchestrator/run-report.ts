@@ -21,7 +21,7 @@ interface Ended {
 
 type Told = Pick<
   RunInput,
-  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'again' | 'detailedExitCode' | 'signal'
+  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'again' | 'forReal' | 'detailedExitCode' | 'signal'
 >;
 
 /** The report of a run that has ended, with its exit code and the command to type now. */
@@ -52,7 +52,7 @@ function exitCode({ detailedExitCode, signal }: Told, { outcome, hasWork }: Ende
   return exitCodeOf(outcome, /SIG[A-Z]+/.exec(errorText(signal.reason))?.[0]);
 }
 
-function nextCommand({ again }: Told, { outcome, failure, problems }: Ended): string | null {
+function nextCommand({ again, forReal }: Told, { outcome, failure, problems }: Ended): string | null {
   const advice = failure instanceof MigrateError ? failure.next : undefined;
   switch (outcome) {
     case 'done':
@@ -61,14 +61,11 @@ function nextCommand({ again }: Told, { outcome, failure, problems }: Ended): st
     case 'rolled-back':
       return null;
     case 'planned':
-      return again
-        .replace(/ --dry-run\b/, '')
-        .replace(/^tenant-migrate plan /, 'tenant-migrate move ')
-        .replace(/ --(out [^ ]+|detailed-exitcode)\b/g, '');
+      return forReal;
     case 'refused':
       return advice ?? problems[0]?.fix ?? again;
     case 'differences':
-      return again.replace(/^tenant-migrate verify /, 'tenant-migrate move ');
+      return forReal;
     case 'failed':
     case 'stopped':
       return advice === undefined ? again : `${again}   (first: ${advice})`;

@@ -37,6 +37,8 @@ export interface RunInput {
   /** A stored plan to execute. */
   readonly stored?: RunPlan | undefined;
   readonly exactPlan: boolean;
+  /** Close the run though verify found differences: they are listed as accepted. */
+  readonly acceptDifferences: boolean;
   /** `plan` ends with 2 where there is work. */
   readonly detailedExitCode: boolean;
   /** Asked before anything is written; undefined where nobody is to be asked. */
@@ -45,6 +47,8 @@ export interface RunInput {
   readonly toolVersion: string;
   /** The command that repeats this run, for "what to type now". */
   readonly again: string;
+  /** The command that does what this one only looked at. */
+  readonly forReal: string;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly emit: (event: RunEvent) => void;
@@ -59,6 +63,8 @@ export interface RunFolders {
 
 /** Passes of apply until a pass of verify finds nothing new at the source. */
 const MOST_PASSES = 5;
+/** Problems that concern a writer only. */
+const FORBIDS_WRITING = new Set(['denied', 'readonly', 'replica', 'memory', 'template', 'masked-secrets']);
 
 /** Runs to its end and returns the report; what goes wrong on the way is in the report, not thrown. */
 export async function executeRun(input: RunInput): Promise<RunReport> {
@@ -86,12 +92,12 @@ class Run {
   readonly #problems: Problem[] = [];
   #findings: readonly Finding[] = [];
   #folder: RunFolder | undefined;
-  #continuing = false;
+  /** Stages that an unfinished run of the same move has begun: there data at both ends is our own. */
+  readonly #begun = new Set<StageName>();
+  /** What apply and finalize execute: the stores as they were found in this attempt. */
+  readonly #fresh = new Map<StageName, StagePlan>();
+  /** What verify compares with: for a begun stage, what its first attempt found. */
   #plan: RunPlan | undefined;
-  /** The plan with which a continued run began: it may hold stages that are left out now. */
-  #recorded: RunPlan | undefined;
-  /** Source records that were there when this attempt began, by stage. */
-  readonly #left = new Map<StageName, number>();
   /** What `verify` alone compares with, for people. */
   #evidence = 'counts and leftovers: no plan of this move was recorded in the last 24 hours';
 
@@ -145,16 +151,20 @@ class Run {
     const profileDigest = digest(canonicalJson(this.#input.profile));
     const unfinished = await folders.unfinished();
     const same = unfinished.find(({ record }) => canonicalJson(record.moves) === canonicalJson(moves));
-    this.#continuing = same !== undefined;
+    for (const name of (await same?.writtenStages()) ?? []) this.#begun.add(name);
+    const stores = this.#stores();
     const startedAt = new Date(clock.now()).toISOString();
     if (this.#writes) {
-      this.#folder = same ?? (await folders.create({ toolVersion, moves, profileDigest, startedAt }));
+      this.#folder = same ?? (await folders.create({ toolVersion, moves, profileDigest, stores, startedAt }));
     }
     const runId = this.#folder?.record.id ?? same?.record.id ?? 'none';
-    this.#input.emit({ type: 'run-started', command, runId, moves, dryRun, continuing: this.#continuing });
+    this.#input.emit({ type: 'run-started', command, runId, moves, dryRun, continuing: same !== undefined });
     if (command === 'verify') return;
-    this.#problems.push(...unfinishedRuns(unfinished, { same, moves, profileDigest }));
-    if (this.#writes) await this.#folder?.setState('running', startedAt);
+    this.#problems.push(...unfinishedRuns(unfinished, { same, moves, profileDigest, stores }));
+    this.#refuseOn(this.#problems);
+    if (!this.#writes) return;
+    await this.#folder?.addStores(stores, startedAt);
+    await this.#folder?.setState('running', startedAt);
   }
 
   async #preflight(): Promise<void> {
@@ -162,13 +172,14 @@ class Run {
     this.#phase('preflight');
     const results = await Promise.allSettled(
       stages.map((stage) =>
-        this.#timed(stage.name, 'preflight', () => stage.preflight(moves, this.#common(), this.#writes)),
+        this.#timed(stage.name, 'preflight', () => stage.preflight(moves, this.#common(stage.name), this.#writes)),
       ),
     );
     this.#throwIfStopped();
     for (const [index, result] of results.entries()) {
       const name = stages[index]?.name ?? 'config';
-      if (result.status === 'fulfilled') this.#problems.push(...result.value);
+      if (result.status === 'fulfilled')
+        this.#problems.push(...result.value.filter((problem) => this.#concerns(problem)));
       else this.#problems.push(problemOf(name, result.reason));
     }
     this.#refuseOn(this.#problems);
@@ -179,7 +190,7 @@ class Run {
     this.#phase('plan');
     const plans: StagePlan[] = [];
     const results = await Promise.allSettled(
-      stages.map((stage) => this.#timed(stage.name, 'plan', () => stage.plan(moves, this.#common()))),
+      stages.map((stage) => this.#timed(stage.name, 'plan', () => stage.plan(moves, this.#common(stage.name)))),
     );
     this.#throwIfStopped();
     for (const [index, result] of results.entries()) {
@@ -188,20 +199,21 @@ class Run {
     }
     const createdAt = new Date(clock.now()).toISOString();
     const fresh = makeRunPlan({ toolVersion, createdAt, moves, profile, options, stages: plans });
-    this.#problems.push(...plans.flatMap(({ problems }) => problems));
+    // What forbids a move, such as data at both ends, is a difference to `verify`, not a refusal.
+    if (this.#input.command !== 'verify') this.#problems.push(...plans.flatMap(({ problems }) => problems));
     // A plan that was applied before fits nothing any more; that there is nothing to do says it better.
     if (stored !== undefined && fresh.stages.some(hasWork)) {
-      this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#continuing }));
+      this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#begun.size > 0 }));
     }
     this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
     this.#plan = await this.#withRecordedEvidence(fresh);
     for (const plan of fresh.stages) {
       this.#rows.plan(plan);
-      this.#left.set(plan.stage, foundIn(plan));
+      this.#fresh.set(plan.stage, plan);
     }
     this.#findings = fresh.stages.flatMap(({ notices }) => notices);
     this.#input.emit({ type: 'planned', plan: fresh });
-    if (this.#writes && !this.#continuing) await this.#folder?.savePlan(fresh as unknown as Json);
+    if (this.#writes && this.#problems.length === 0) await this.#folder?.savePlan(this.#plan as unknown as Json);
   }
 
   /**
@@ -210,19 +222,24 @@ class Run {
    */
   async #withRecordedEvidence(fresh: RunPlan): Promise<RunPlan> {
     const { command, moves, folders, clock } = this.#input;
-    if (!this.#continuing && command !== 'verify') return fresh;
-    const found = await findRecordedPlan({ folders, moves, clock, anyAge: this.#continuing });
+    const continuing = this.#begun.size > 0;
+    if (!continuing && command !== 'verify') return fresh;
+    const found = await findRecordedPlan({ folders, moves, clock, stores: this.#stores(), anyAge: continuing });
     if (found === undefined) return fresh;
     this.#evidence = found.evidence;
-    if (this.#continuing) this.#recorded = found.recorded;
     const { recorded } = found;
-    const stages = fresh.stages.map((plan) => recorded.stages.find(({ stage }) => stage === plan.stage) ?? plan);
-    return { ...fresh, stages, options: { ...fresh.options, verify: recorded.options.verify } };
+    const isEvidence = (plan: StagePlan) => !continuing || this.#begun.has(plan.stage);
+    const kept = recorded.stages.filter(isEvidence);
+    const added = fresh.stages.filter((plan) => !kept.some(({ stage }) => stage === plan.stage));
+    const { toolVersion, createdAt, profile, options } = fresh;
+    const stages = stageOrder.flatMap((name) => [...kept, ...added].filter(({ stage }) => stage === name));
+    const depth = { ...this.#input.options, ...options, verify: recorded.options.verify };
+    return makeRunPlan({ toolVersion, createdAt, moves, profile, options: depth, stages });
   }
 
   #stopIfNothingToDo(): void {
-    const stages = this.#plan?.stages ?? [];
-    if (this.#problems.length > 0 || this.#continuing) return;
+    const stages = [...this.#fresh.values()];
+    if (this.#problems.length > 0 || this.#begun.size > 0) return;
     if (stages.some(hasWork)) return;
     const held = stages.map((plan) => `${targetIn(plan).toLocaleString('en')} ${plan.unit}`).join(', ');
     for (const { stage } of stages) this.#rows.status(stage, 'done');
@@ -249,14 +266,22 @@ class Run {
         findings.some(({ stage, drainable, severity }) => stage === name && drainable && severity === 'difference'),
       );
       if (late.length === 0 || pass >= MOST_PASSES) return this.#failOnDifferences(findings);
-      for (const stage of late) await this.#step(stage, 'apply');
+      for (const stage of late) {
+        // What came meanwhile may lie where the plan did not look.
+        const again = await stage.plan(this.#input.moves, {
+          ...this.#common(stage.name),
+          ...this.#expectingBoth(stage.name),
+        });
+        this.#fresh.set(stage.name, again);
+        await this.#step(stage, 'apply');
+      }
     }
   }
 
   async #finalizeAll(): Promise<void> {
     this.#phase('finalize');
-    // Sources that equal their targets may be left only where both had data.
-    let changed = this.#continuing || this.#input.options.merge;
+    // Sources that equal their targets are left by a merge, an interruption, or a writer who wrote the same once more.
+    let changed = this.#begun.size > 0 || this.#input.options.merge || this.#pendingRemoval().size > 0;
     for (const stage of this.#input.stages) changed = (await this.#step(stage, 'finalize')) > 0 || changed;
     // Where nothing was finalized the stores are as they were verified.
     if (changed) this.#failOnDifferences(await this.#verifyAll('finalized'));
@@ -271,23 +296,20 @@ class Run {
       stages.map(({ name }) => name),
       now,
     );
-    const open = this.#openStages();
+    const open = await this.#openStages();
     if (open.length === 0) return 'moved and verified';
     return `moved and verified; this run also began ${open.join(', ')}, left out now and still unfinished`;
   }
 
-  #openStages(): readonly StageName[] {
+  /** Stages that this run has begun and not brought to their end. */
+  async #openStages(): Promise<readonly StageName[]> {
     const settled = this.#folder?.record.settled ?? [];
-    return (this.#recorded?.stages ?? [])
-      .filter((plan) => hasWork(plan) && !settled.includes(plan.stage))
-      .map(({ stage }) => stage);
+    const written = (await this.#folder?.writtenStages()) ?? [];
+    return written.filter((name) => !settled.includes(name));
   }
 
   async #verifyAlone(): Promise<string> {
-    // What forbids a move, such as data at both ends, is a difference here; ids that nobody knows are a mistake.
-    const mistakes = this.#problems.filter(({ stage, code }) => stage === 'run' || code === 'internal');
-    this.#problems.splice(0, this.#problems.length, ...mistakes);
-    this.#refuseOn(mistakes);
+    this.#refuseOn(this.#problems);
     this.#failOnDifferences(await this.#verifyAll('finalized'), 'differences');
     for (const { name } of this.#input.stages) this.#rows.status(name, 'done');
     return `no difference found (${this.#evidence})`;
@@ -297,7 +319,9 @@ class Run {
     this.#phase('verify');
     const results = await Promise.allSettled(
       this.#input.stages.map((stage) =>
-        this.#timed(stage.name, 'verify', () => stage.verify(this.#planOf(stage.name), phase, this.#common())),
+        this.#timed(stage.name, 'verify', () =>
+          stage.verify(this.#evidenceOf(stage.name), phase, this.#common(stage.name)),
+        ),
       ),
     );
     this.#throwIfStopped();
@@ -313,12 +337,25 @@ class Run {
   #failOnDifferences(findings: readonly Finding[], outcome: 'failed' | 'differences' = 'failed'): void {
     const differences = findings.filter(({ severity }) => severity === 'difference');
     if (differences.length === 0) return;
+    if (this.#input.acceptDifferences && !differences.some(({ kind }) => kind === 'left-behind')) {
+      this.#accept();
+      return;
+    }
     for (const { name } of this.#input.stages) {
       this.#rows.status(name, differences.some(({ stage }) => stage === name) ? 'failed' : 'done');
     }
     throw new Ending(
       outcome,
       `verify found ${differences.length} ${differences.length === 1 ? 'difference' : 'differences'}`,
+    );
+  }
+
+  /** The operator has looked at them: they stand in the report, and the run is closed. */
+  #accept(): void {
+    this.#findings = this.#findings.map((finding) =>
+      finding.severity === 'notice'
+        ? finding
+        : { ...finding, severity: 'notice', message: `${finding.message} (accepted by --accept-differences)` },
     );
   }
 
@@ -329,8 +366,10 @@ class Run {
     let checkpoints = 0;
     try {
       const ports = await this.#ports(stage.name);
+      const both = phase === 'finalize' && this.#pendingRemoval().has(stage.name);
+      const context = { ...this.#common(stage.name), ...(both ? this.#expectingBoth(stage.name) : {}) };
       await this.#timed(stage.name, phase, async () => {
-        for await (const checkpoint of stage[phase](this.#planOf(stage.name), this.#common(), ports)) {
+        for await (const checkpoint of stage[phase](this.#freshOf(stage.name), context, ports)) {
           checkpoints += 1;
           this.#rows.count(stage.name, checkpoint);
           failOnConflict(checkpoint, stage.name, options);
@@ -360,28 +399,40 @@ class Run {
     };
   }
 
-  #planOf(name: StageName): StagePlan {
-    const plan = this.#plan?.stages.find(({ stage }) => stage === name);
+  #freshOf(name: StageName): StagePlan {
+    const plan = this.#fresh.get(name);
     if (plan === undefined) throw new MigrateError('internal', `there is no plan for ${name}`);
     return plan;
   }
 
-  #common(): CommonContext {
-    const { profile, options, signal, clock, emit } = this.#input;
-    const verify = this.#plan?.options.verify ?? options.verify;
-    return {
-      profile,
-      options: { ...options, verify, continuing: this.#continuing },
-      signal,
-      clock,
-      emit: (event) => emit(this.#ofThisAttempt(event)),
-    };
+  #evidenceOf(name: StageName): StagePlan {
+    return this.#plan?.stages.find(({ stage }) => stage === name) ?? this.#freshOf(name);
   }
 
-  /** A continued run's totals are those of its first attempt: what is told is what was left for this one. */
-  #ofThisAttempt(event: StageEvent): StageEvent {
-    if (!this.#continuing || (event.type !== 'total' && event.type !== 'progress')) return event;
-    return { ...event, total: this.#left.get(event.stage) ?? event.total };
+  #common(stage?: StageName): CommonContext {
+    const { profile, options, signal, clock, emit } = this.#input;
+    const verify = this.#plan?.options.verify ?? options.verify;
+    const continuing = stage !== undefined && this.#begun.has(stage);
+    return { profile, options: { ...options, verify, continuing }, signal, clock, emit };
+  }
+
+  /** For a step that meets data at both ends which is ours. */
+  #expectingBoth(stage: StageName): Pick<CommonContext, 'options'> {
+    return { options: { ...this.#common(stage).options, continuing: true } };
+  }
+
+  /** Stages whose verify saw sources that equal their targets. */
+  #pendingRemoval(): ReadonlySet<StageName> {
+    return new Set(this.#findings.filter(({ kind }) => kind === 'pending-removal').map(({ stage }) => stage));
+  }
+
+  #stores(): Readonly<Partial<Record<StageName, string>>> {
+    return Object.fromEntries(this.#input.stages.map(({ name, address }) => [name, address]));
+  }
+
+  /** `verify` writes nothing: what forbids only that is none of its concern. */
+  #concerns({ code }: Problem): boolean {
+    return this.#input.command !== 'verify' || !FORBIDS_WRITING.has(code);
   }
 
   async #timed<T>(stage: StageName, phase: RunPhase, work: () => Promise<T>): Promise<T> {
@@ -427,10 +478,11 @@ class Run {
       rows: this.#rows.all(),
       problems: this.#problems,
       findings: this.#findings,
-      hasWork: (this.#plan?.stages ?? []).some(hasWork),
+      hasWork: [...this.#fresh.values()].some(hasWork),
     });
     await this.#folder?.saveReport(report as unknown as Json);
-    const state = this.#openStages().length > 0 && outcome === 'done' ? 'stopped' : stateOf(outcome, written);
+    const open = outcome === 'done' && (await this.#openStages()).length > 0;
+    const state = open ? 'stopped' : stateOf(outcome, written);
     await this.#folder?.setState(state, new Date(clock.now()).toISOString());
     emit({ type: 'run-finished', report });
     return report;

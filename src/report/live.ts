@@ -1,9 +1,11 @@
 import type { Writable } from 'node:stream';
 import type { ChalkInstance } from 'chalk';
 import type { ListrTaskWrapper } from 'listr2';
+import { errorText } from '../model/errors.ts';
 import { moveText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent } from './event.ts';
+import { failedRecordLines } from './failed-records.ts';
 import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import { planText } from './plan-text.ts';
 import { Rate } from './rate.ts';
@@ -28,16 +30,25 @@ interface Item {
   title: string;
 }
 
+/** A display that must be closed: while it is drawn, the process does not end. */
+export interface LiveReporter {
+  take(event: RunEvent): void;
+  /** Ends every line, waits until the last is drawn, then names the failed records. Never rejects. */
+  close(): Promise<void>;
+}
+
 /**
  * A live list of the stages for a terminal, made of the same events as the plain lines. It rests while a question
  * is asked, since it is drawn only from `apply` on.
  */
-export function liveReporter(options: LiveOptions): (event: RunEvent) => Promise<void> | undefined {
+export function liveReporter(options: LiveOptions): LiveReporter {
   const { stream, paint, clock } = options;
   const items = new Map<string, Item>();
   const rates = new Map<StageName, Rate>();
   let moves = '';
-  let drawing: Promise<unknown> | undefined;
+  const failedLine = failedRecordLines(paint);
+  const failedLines: string[] = [];
+  let drawing: Promise<void> | undefined;
   const write = (line: string) => stream.write(`${line}\n`);
   const show = (name: string, text: string) => {
     const task = items.get(name)?.task;
@@ -72,59 +83,79 @@ export function liveReporter(options: LiveOptions): (event: RunEvent) => Promise
     await list.run();
   };
 
-  return (event) => {
+  const close = async () => {
+    for (const item of items.values()) item.end();
+    await drawing;
+    for (const line of failedLines.splice(0)) write(line);
+  };
+
+  const take = (event: RunEvent): void => {
     switch (event.type) {
       case 'run-started':
         moves = event.moves.map((move) => clean(moveText(move))).join(', ');
         write(paint.bold(`Tenant Data Migration: ${moves}`));
         if (event.continuing) write(`Continuing run ${event.runId}`);
-        return undefined;
+        return;
       case 'planned':
         if (!options.planIsResult) write(`\n${planText(event.plan, [], paint)}\n`);
-        return undefined;
+        return;
       case 'phase':
-        if (event.phase === 'apply') drawing = draw(event.stages);
+        // Caught at once: a display that cannot be drawn is no reason to end a move in its middle.
+        if (event.phase === 'apply')
+          drawing = draw(event.stages).catch((error: unknown) => {
+            write(paint.yellow(`the live display ended: ${clean(errorText(error))}`));
+          });
         if (event.phase === 'verify') show('verify', 'comparing with the plan');
         if (event.phase === 'finalize') end('verify');
-        return undefined;
+        return;
       case 'total':
         rates.set(event.stage, new Rate(clock.now()));
         show(event.stage, `${units(event.total, event.unit)} to move`);
-        return undefined;
+        return;
       case 'progress':
         show(event.stage, progressText(event, rates.get(event.stage), clock.now()));
-        return undefined;
+        return;
       case 'note':
         show(event.stage, clean(event.text));
-        return undefined;
+        return;
       case 'retry':
         show(
           event.stage,
           paint.yellow(`try ${event.attempt} failed (${clean(event.reason)}), again in ${duration(event.delayMs)}`),
         );
-        return undefined;
+        return;
       case 'stage-finished':
-        if (event.phase !== 'apply') return undefined;
+        if (event.phase !== 'apply') return;
         if (event.row.status === 'failed') end(event.stage, undefined, new Error(`${count(event.row.failed)} failed`));
         else
           end(
             event.stage,
             `${titleOf(event.stage, moves)} ${paint.dim(`${units(event.row.moved, event.row.unit)} in ${duration(event.row.phases.apply ?? 0)}`)}`,
           );
-        return undefined;
-      case 'stopping':
-        write(paint.yellow(`${event.signal}: finishing what is under way, then stopping`));
-        return undefined;
+        return;
+      case 'stopping': {
+        const text = paint.yellow(`${event.signal}: finishing what is under way, then stopping`);
+        write(`\n${text}`);
+        // While the list is drawn, other lines wait for its end: who pressed Ctrl-C would press it again.
+        for (const name of ['verify', 'finalize']) show(name, text);
+        return;
+      }
+      case 'record-failed': {
+        const line = failedLine(event);
+        if (line !== undefined) failedLines.push(line);
+        return;
+      }
       case 'run-finished': {
         const failed = event.report.exitCode !== 0;
         for (const [name, item] of items)
           item.end(failed && name === 'verify' ? new Error(clean(event.report.message)) : undefined);
-        return drawing?.then(() => undefined);
+        return;
       }
       default:
-        return undefined;
+        return;
     }
   };
+  return { take, close };
 }
 
 function titleOf(name: string, moves: string): string {

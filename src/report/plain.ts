@@ -2,6 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import { moveText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent, RunPhase } from './event.ts';
+import { failedRecordLines } from './failed-records.ts';
 import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import { planText } from './plan-text.ts';
 import { Rate } from './rate.ts';
@@ -10,7 +11,6 @@ const RULE = '='.repeat(60);
 /** A line of progress each 5,000 records, or each twentieth of what is more than 100,000. */
 const PROGRESS_STEP = 5_000;
 const HEARTBEAT_MS = 10_000;
-const MOST_FAILED_RECORDS = 20;
 
 interface PlainOptions {
   readonly write: (line: string) => void;
@@ -26,7 +26,7 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
   const { write, paint, clock } = options;
   const progress = new Map<StageName, { rate: Rate; printed: number; at: number }>();
   let moves = '';
-  let failedRecords = 0;
+  const failedLine = failedRecordLines(paint);
   return (event) => {
     switch (event.type) {
       case 'run-started':
@@ -56,13 +56,11 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
       case 'note':
         write(`  ${clean(event.text)}`);
         break;
-      case 'record-failed':
-        failedRecords += 1;
-        if (failedRecords <= MOST_FAILED_RECORDS)
-          write(paint.red(`  Failed: ${clean(event.record)}: ${clean(event.reason)}`));
-        else if (failedRecords === MOST_FAILED_RECORDS + 1)
-          write(paint.red('  Further failed records are only counted'));
+      case 'record-failed': {
+        const line = failedLine(event);
+        if (line !== undefined) write(line);
         break;
+      }
       case 'retry':
         write(
           paint.yellow(

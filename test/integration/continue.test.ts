@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
@@ -156,6 +157,87 @@ describe('a move that does not come to its end', () => {
     expect((await move(['--skip-config'])).json().outcome).toBe('nothing-to-do');
   });
 
+  it('an unfinished run on other servers is not the same run', async () => {
+    const stopped = await move(['--skip-graph', '--batch-size', '3'], { ...stopWhen('Migrating Redis', 'SIGINT') });
+    expect(stopped.code).toBe(130);
+    const others = await startStores();
+    try {
+      const elsewhere = await runCli([source, target, '--only', 'redis', ...others.flags], { cwd });
+      expect(elsewhere.stdout).toMatch(/is unfinished with other servers: .*--state-dir/s);
+      expect(elsewhere.code).toBe(5);
+    } finally {
+      await others.stop();
+    }
+    expect((await move()).code).toBe(0);
+    await expectComplete();
+  });
+
+  it('a stage that the interrupted run did not begin is not merged', async () => {
+    const stopped = await move(['--skip-qdrant'], stopWhen('Migrating graph nodes', 'SIGINT'));
+    expect([0, 130]).toContain(stopped.code);
+    await stores.seedSmall(target);
+    const full = await move();
+    expect(full.code).toBe(5);
+    expect(full.stdout).toContain('holds points of both');
+  });
+
+  it('what appeared elsewhere after an interruption is moved as well', async () => {
+    stores.qdrant.setLatency(60);
+    expect((await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', 'SIGINT'))).code).toBe(130);
+    stores.qdrant.setLatency(0);
+    const collection = `${stores.urls.qdrantUrl}/collections/came_later`;
+    const put = (path: string, body: object) =>
+      fetch(`${collection}${path}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    await put('', { vectors: { size: 1, distance: 'Dot' } });
+    await put('/points?wait=true', { points: [{ id: 1, vector: [1], payload: { workspace_id: source } }] });
+    expect((await move()).code).toBe(0);
+    const point = await (await fetch(`${collection}/points/1`)).json();
+    expect(point).toMatchObject({ result: { payload: { workspace_id: target } } });
+  });
+
+  it('a key that the application writes once more with the same value does not stay behind', async () => {
+    stores.qdrant.setLatency(60);
+    const redis = new Redis(stores.urls.redisUrl);
+    const key = `${source}_text_chunks:hot`;
+    await redis.set(key, 'same');
+    let rewritten: Promise<unknown> | undefined;
+    const result = await move(['--batch-size', '3'], {
+      onStderr: (text) => {
+        if (text.includes('Migrating Qdrant points')) rewritten ??= redis.set(key, 'same');
+      },
+    });
+    await rewritten;
+    expect(result.code).toBe(0);
+    expect(await redis.exists(key)).toBe(0);
+    expect(await redis.get(`${target}_text_chunks:hot`)).toBe('same');
+    redis.disconnect();
+  });
+
+  it('differences that were looked at can be accepted, which closes the run', async () => {
+    stores.qdrant.setLatency(60);
+    expect((await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', 'SIGINT'))).code).toBe(130);
+    stores.qdrant.setLatency(0);
+    const redis = new Redis(stores.urls.redisUrl);
+    const [key = ''] = await redis.keys(`${target}_full_docs:*`);
+    await redis.del(key);
+    redis.disconnect();
+    const failed = await runCli([source, target, ...stores.flags], {
+      cwd,
+      env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
+    });
+    expect(failed.code).toBe(4);
+    expect(failed.stdout).toMatch(/119 keys stand under .*, 120 were expected[\s\S]*not as the plan promised/);
+    const accepted = await move(['--accept-differences']);
+    expect(accepted.code).toBe(0);
+    const findings = accepted.json().findings as { message: string }[];
+    expect(findings.some(({ message }) => message.includes('(accepted by --accept-differences)'))).toBe(true);
+    expect((await move(['--skip-config'])).json().outcome).toBe('nothing-to-do');
+  });
+
   it('a stored plan that was applied already has nothing to do', async () => {
     const env = { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) };
     const plan = await runCli(['plan', source, target, '--json', '--skip-config', ...stores.flags], { cwd, env });
@@ -174,7 +256,7 @@ describe('a move that does not come to its end', () => {
     const run = String(failed.json().runId);
     const mistyped = await runCli([source, `${target}x`, ...stores.flags], { cwd });
     expect(mistyped.code).toBe(5);
-    expect(mistyped.stdout).toContain(`run ${run} has moved a part of ${source} → ${target}`);
+    expect(mistyped.stdout).toContain(`run ${run} has begun to move ${source} → ${target}`);
     const other = await move(['--key-template', 'cache:{tenant}:*']);
     expect(other.code).toBe(5);
     expect(other.stdout).toContain('began under another profile or other key templates');

@@ -127,6 +127,13 @@ class Enumeration {
     };
     add('left-behind', 'difference', 'absent', 'still stand under the source id', true);
     if (this.#phase === 'finalized') add('left-behind', 'difference', 'equal', 'still stand under both ids');
+    else
+      add(
+        'pending-removal',
+        'notice',
+        'equal',
+        'stand under both ids with the same content: the source goes in finalize',
+      );
     const skipping = this.#ctx.options.onConflict === 'skip';
     add(
       'conflict',
