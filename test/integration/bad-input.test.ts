@@ -52,6 +52,23 @@ describe('the command line', () => {
       says: /--redis-url holds a user name or password[\s\S]*REDIS_PASSWORD/,
     },
     {
+      what: 'a password in a URL that a later one replaces',
+      args: ['a', 'b', '--redis-url', 'redis://:hunter2@localhost', '--redis-url', 'redis://localhost'],
+      says: /--redis-url holds a user name or password/,
+    },
+    {
+      what: 'a host that is none',
+      args: ['a', 'b', '--memgraph-host', 'a b'],
+      says: /--memgraph-host is not a host name or an IP address/,
+    },
+    { what: 'an empty host', args: ['a', 'b', '--redis-host', ''], says: /--redis-host is empty/ },
+    { what: 'an empty list of stages', args: ['a', 'b', '--only', ''], says: /--only is empty/ },
+    {
+      what: 'a timeout of nothing',
+      args: ['a', 'b', '--connect-timeout', '0'],
+      says: /--connect-timeout must be between 0\.1 and 86400 seconds/,
+    },
+    {
       what: 'a password in the API address',
       args: ['a', 'b', '--api-url', 'http://me:hunter2@localhost'],
       says: /--api-url holds[\s\S]*API_TOKEN/,
@@ -283,6 +300,27 @@ describe('the stores', () => {
     const result = await runCli([source, `${source}_v2`, '--key-template', '{tenant}_*', ...stores.flags]);
     expect(result.stdout).toMatch(/would be claimed by '\{tenant\}_\*'/);
     expect(result.code).toBe(5);
+  });
+
+  it('a stored plan is applied to the stages that it was made for, and to fewer where flags say so', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-plan-'));
+    const other = freshId('other');
+    const two = ['--only', 'redis, qdrant', ...stores.flags];
+    expect((await runCli(['plan', source, other, '--out', 'plan.json', ...two], { cwd })).code).toBe(0);
+    const none = await runCli(['apply', 'plan.json', '--only', 'graph', ...stores.flags], { cwd });
+    expect(none.stderr).toContain('leave no stage of the plan, which holds redis, qdrant');
+    expect(none.code).toBe(64);
+    const redis = await runCli(['apply', 'plan.json', '--skip-qdrant', ...stores.flags], { cwd });
+    expect(redis.stdout).toMatch(
+      /Tenant Config: skipped\nRedis: ✅ 120\/120 keys[\s\S]*Qdrant: skipped\nGraph: skipped/,
+    );
+    expect(redis.code).toBe(0);
+    expect((await runCli([other, source, '--only', 'redis', ...stores.flags], { cwd })).code).toBe(0);
+    const both = await runCli(['apply', 'plan.json', ...stores.flags], { cwd });
+    expect(both.stdout).toMatch(/Redis: ✅ 120\/120 keys[\s\S]*Qdrant: ✅ 52\/52 points[\s\S]*Graph: skipped/);
+    expect(both.code).toBe(0);
+    expect((await runCli([other, source, ...two], { cwd })).code).toBe(0);
+    expect(worldDifferences(before, await world())).toEqual([]);
   });
 
   it('a stored plan that was edited, or that no longer fits, is refused', async () => {

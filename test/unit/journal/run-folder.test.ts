@@ -134,7 +134,7 @@ describe('among the runs', () => {
 
 function create(startedAt = '2026-01-01T00:00:00.000Z'): Promise<RunFolder> {
   const moves = [{ source: 'siraya', target: 'tenant_7' }];
-  return RunFolder.create(stateDir, { toolVersion: '0', moves, profileDigest: 'd', startedAt });
+  return RunFolder.create(stateDir, { toolVersion: '0', moves, profileDigest: 'd', stores: {}, startedAt });
 }
 
 /** The modes that occur below a folder, itself included. */
