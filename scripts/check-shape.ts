@@ -26,7 +26,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   orchestrator: ['model', 'stages', 'types:profiles', 'types:journal', 'types:report', 'fastest-levenshtein'],
   wire: ['*'],
   cli: ['*'],
-  main: ['cli', 'model'],
+  main: ['cli', 'model', 'node:v8'],
   index: ['model', 'types:profiles', 'types:report', 'types:stages'],
 };
 /** Rooms that nobody but these may import. */

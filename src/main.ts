@@ -1,6 +1,11 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
 import { runCli } from './cli/cli.ts';
 import { stopReason } from './model/errors.ts';
+
+// Scanning a large keyspace makes much short-lived garbage: a young generation that does not grow keeps the
+// process small at no cost in time that could be measured.
+setFlagsFromString('--semi-space-growth-factor=1');
 
 const controller = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

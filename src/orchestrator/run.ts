@@ -19,7 +19,7 @@ import type {
 } from '../stages/stage.ts';
 import type { BoundStage, CommonContext, WritePorts } from './bound-stage.ts';
 import { OutcomeRows } from './outcome.ts';
-import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
+import { hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
 import { findRecordedPlan } from './recorded-plan.ts';
 import { problemOf, unfinishedRuns, unknownTenants } from './run-problems.ts';
 import { makeReport } from './run-report.ts';

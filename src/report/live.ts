@@ -64,7 +64,11 @@ export function liveReporter(options: LiveOptions): LiveReporter {
 
   const draw = async (stages: readonly StageName[]) => {
     for (const name of [...stages, 'verify', 'finalize']) items.set(name, makeItem(titleOf(name, moves)));
-    const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
+    const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import('listr2');
+    /** Left to itself it looks at stdout, and where that is a pipe writes other lines into it: `--json > report.json`. */
+    class RendererOfStream extends DefaultRenderer {
+      static override nonTTY = true;
+    }
     const tasks = [...items.values()].map((item) => ({
       title: item.title,
       task: (_: unknown, task: AnyTask) => {
@@ -75,6 +79,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
     }));
     const output = new ProcessOutput(stream as NodeJS.WriteStream, stream as NodeJS.WriteStream);
     const list = new Listr(tasks, {
+      renderer: RendererOfStream,
       concurrent: true,
       exitOnError: false,
       collectErrors: false,
@@ -86,6 +91,8 @@ export function liveReporter(options: LiveOptions): LiveReporter {
   const close = async () => {
     for (const item of items.values()) item.end();
     await drawing;
+    // What is said from here on must not draw the list again.
+    items.clear();
     for (const line of failedLines.splice(0)) write(line);
   };
 
@@ -126,8 +133,10 @@ export function liveReporter(options: LiveOptions): LiveReporter {
         return;
       case 'stage-finished':
         if (event.phase !== 'apply') return;
-        if (event.row.status === 'failed') end(event.stage, undefined, new Error(`${count(event.row.failed)} failed`));
-        else
+        if (event.row.status === 'failed') {
+          const { failed } = event.row;
+          end(event.stage, undefined, new Error(failed > 0 ? `${count(failed)} failed` : 'failed'));
+        } else
           end(
             event.stage,
             `${titleOf(event.stage, moves)} ${paint.dim(`${units(event.row.moved, event.row.unit)} in ${duration(event.row.phases.apply ?? 0)}`)}`,

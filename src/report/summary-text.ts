@@ -93,10 +93,12 @@ function ending(report: RunReport, paint: ChalkInstance): string {
     case 'differences':
     case 'failed':
       return paint.red(`❌ ${message} (exit ${report.exitCode})\n   ${leftState(report)}`);
-    case 'stopped':
-      return paint.yellow(
-        `⏸ ${message}: what was begun is finished and recorded (exit ${report.exitCode})\n   ${leftState(report)}`,
-      );
+    case 'stopped': {
+      const begun = report.stages.some(({ status, moved }) => status === 'failed' || status === 'done' || moved > 0);
+      if (!begun) return paint.yellow(`⏸ ${message} before anything was moved (exit ${report.exitCode})`);
+      const kept = `what was begun is finished and recorded (exit ${report.exitCode})`;
+      return paint.yellow(`⏸ ${message}: ${kept}\n   ${leftState(report)}`);
+    }
   }
 }
 

@@ -21,7 +21,7 @@ const FINISHED: RunEvent = { type: 'run-finished', report: { exitCode: 4, messag
 describe('what is told on the terminal', () => {
   for (const [how, flags, isTTY] of [
     ['the live display', {}, true],
-    ['plain lines', {}, false],
+    ['a plain log', {}, false],
     ['--quiet', { quiet: true }, true],
   ] as const) {
     it(`${how} names the first 20 failed records`, async () => {
