@@ -7,16 +7,7 @@ import type { Profile } from '../profiles/profile.ts';
 import type { RunEvent, RunPhase } from '../report/event.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
-import type {
-  Checkpoint,
-  Clock,
-  Finding,
-  Problem,
-  StageEvent,
-  StageName,
-  StageOptions,
-  StagePlan,
-} from '../stages/stage.ts';
+import type { Checkpoint, Clock, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext, WritePorts } from './bound-stage.ts';
 import { OutcomeRows } from './outcome.ts';
 import { hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
