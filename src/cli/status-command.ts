@@ -3,6 +3,7 @@ import { clean } from '../report/format.ts';
 import { wireFolders } from '../wire.ts';
 import { chooseRun, isOpen } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { shellWord } from './repeat-command.ts';
 import { readSettings } from './settings.ts';
 import { paintFor } from './terminal.ts';
 
@@ -16,10 +17,13 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
   const runs = await Promise.all(
     chosen.map(async (folder) => {
       const open = await isOpen(folder);
-      const { id, moves, state, startedAt, updatedAt, settled } = folder.record;
-      const ids = moves.map(({ source, target }) => `${source} ${target}`).join(' ');
-      const next = open ? `tenant-migrate ${ids}   (or: tenant-migrate rollback ${id})` : null;
-      return { id, moves, state, unfinished: open, settled, startedAt, updatedAt, path: folder.path, next };
+      const { id, moves, state, startedAt, updatedAt, settled, undone } = folder.record;
+      const ids = moves.flatMap(({ source, target }) => [source, target].map(shellWord)).join(' ');
+      const onward = `tenant-migrate ${ids} …`;
+      const back = `tenant-migrate rollback ${id} …`;
+      // Who has begun to take a run back wants to finish that first.
+      const next = !open ? null : undone.length > 0 ? `${back}   (or: ${onward})` : `${onward}   (or: ${back})`;
+      return { id, moves, state, unfinished: open, settled, undone, startedAt, updatedAt, path: folder.path, next };
     }),
   );
   if (settings.json) {

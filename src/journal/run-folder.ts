@@ -20,6 +20,8 @@ export interface RunRecord {
   readonly stores: Readonly<Partial<Record<StageName, string>>>;
   /** Stages whose part has been moved and verified. */
   readonly settled: readonly StageName[];
+  /** Stages that a rollback has taken back. */
+  readonly undone: readonly StageName[];
   /** ISO 8601. */
   readonly startedAt: string;
   readonly updatedAt: string;
@@ -44,7 +46,7 @@ export class RunFolder {
   /** Makes the folder of a new run (0700). Throws MigrateError `settings` where the state folder cannot be written. */
   static async create(
     stateDir: string,
-    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id' | 'settled'>,
+    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id' | 'settled' | 'undone'>,
   ): Promise<RunFolder> {
     const id = `${run.startedAt.replace(/[-:]|\.\d+Z$/g, '')}-${randomBytes(3).toString('hex')}`;
     const path = join(stateDir, 'runs', id);
@@ -56,6 +58,7 @@ export class RunFolder {
         ...run,
         state: 'running',
         settled: [],
+        undone: [],
         updatedAt: run.startedAt,
       });
       await folder.#save('run.json', folder.#record as unknown as Json);
@@ -123,8 +126,17 @@ export class RunFolder {
 
   /** Notes that these stages are moved and verified. */
   async settle(stages: readonly StageName[], at: string): Promise<void> {
-    const settled = [...new Set([...(this.#record.settled ?? []), ...stages])];
-    this.#record = { ...this.#record, settled, updatedAt: at };
+    const settled = [...new Set([...this.#record.settled, ...stages])];
+    const undone = this.#record.undone.filter((name) => !stages.includes(name));
+    this.#record = { ...this.#record, settled, undone, updatedAt: at };
+    await this.#save('run.json', this.#record as unknown as Json);
+  }
+
+  /** Notes that these stages are taken back: moved again, they must be verified again. */
+  async unsettle(stages: readonly StageName[], at: string): Promise<void> {
+    const undone = [...new Set([...this.#record.undone, ...stages])];
+    const settled = this.#record.settled.filter((name) => !stages.includes(name));
+    this.#record = { ...this.#record, settled, undone, updatedAt: at };
     await this.#save('run.json', this.#record as unknown as Json);
   }
 

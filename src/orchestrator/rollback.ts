@@ -4,11 +4,12 @@ import type { Json } from '../model/json.ts';
 import { moveText } from '../model/move.ts';
 import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
-import type { Finding, StageName, StagePlan } from '../stages/stage.ts';
+import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { OutcomeRows } from './outcome.ts';
 import { foundIn, targetIn } from './plan.ts';
 import type { RunInput } from './run.ts';
+import { otherStores, otherStoresProblem } from './run-problems.ts';
 import { makeReport } from './run-report.ts';
 
 /** What a rollback is told: the run, its plan, and the stages with their stores. */
@@ -55,21 +56,25 @@ async function rollback(input: RollbackInput): Promise<RunReport> {
     dryRun: input.dryRun,
     continuing: false,
   });
+  const problems = elsewhere(input);
   let findings: readonly Finding[] = [];
   let outcome: Outcome;
   let message: string;
   let failure: unknown;
   try {
+    if (problems.length > 0) throw new NotBegun('refused before anything was written: 1 problem');
     const names = await takeBack(input, rows);
     findings = input.dryRun ? [] : await compare(input, rows);
     const differences = findings.filter(({ severity }) => severity === 'difference').length;
     outcome = input.dryRun ? 'planned' : differences > 0 ? 'failed' : 'rolled-back';
     message = input.dryRun
       ? `nothing was written: the undo logs of ${names.join(', ') || 'no stage'} would be taken back`
-      : `${record.moves.map(moveText).join(', ')} taken back${differences > 0 ? `, but ${differences} differences are left` : ''}`;
+      : `${record.moves.map(moveText).join(', ')} taken back in ${names.join(', ') || 'no stage'}${differences > 0 ? `, but ${differences} differences are left` : ''}`;
+    const open = input.dryRun ? [] : await stillMoved(folder);
+    if (open.length > 0) message += `; ${open.join(', ')}, left out now, is still moved`;
   } catch (error) {
     failure = error;
-    outcome = input.signal.aborted ? 'stopped' : error instanceof NotConfirmed ? 'refused' : 'failed';
+    outcome = input.signal.aborted ? 'stopped' : error instanceof NotBegun ? 'refused' : 'failed';
     message = errorText(error);
   }
   const report = makeReport(
@@ -81,20 +86,35 @@ async function rollback(input: RollbackInput): Promise<RunReport> {
       failure,
       startedAt,
       rows: rows.all(),
-      problems: [],
+      problems,
       findings,
       hasWork: false,
     },
   );
   if (!input.dryRun && outcome !== 'refused') {
     await folder.saveReport(report as unknown as Json);
-    await folder.setState(stateAfter(outcome), new Date(clock.now()).toISOString());
+    const open = (await stillMoved(folder)).length > 0;
+    await folder.setState(open ? 'stopped' : stateAfter(outcome), new Date(clock.now()).toISOString());
   }
   emit({ type: 'run-finished', report });
   return report;
 }
 
-class NotConfirmed extends Error {}
+/** Ends a rollback before it has written anything. */
+class NotBegun extends Error {}
+
+/** The undo log names records of certain servers: at others it would find nothing, and call that done. */
+function elsewhere({ folder, stages }: RollbackInput): readonly Problem[] {
+  const { record } = folder;
+  const now = Object.fromEntries(stages.map(({ name, address }) => [name, address]));
+  const others = otherStores(record.stores, now);
+  return others.length === 0 ? [] : [otherStoresProblem(record.id, others, record.stores)];
+}
+
+/** Stages that the run has written to and no rollback has taken back. */
+async function stillMoved(folder: RunFolder): Promise<readonly StageName[]> {
+  return (await folder.writtenStages()).filter((name) => !folder.record.undone.includes(name));
+}
 
 function stateAfter(outcome: Outcome): 'rolled-back' | 'stopped' | 'failed' {
   if (outcome === 'rolled-back') return 'rolled-back';
@@ -110,7 +130,7 @@ async function takeBack(input: RollbackInput, rows: OutcomeRows): Promise<readon
   const names = written.map(({ name }) => name);
   if (input.dryRun) return names;
   if (input.confirm !== undefined && !(await input.confirm())) {
-    throw new NotConfirmed('not confirmed: nothing was written');
+    throw new NotBegun('not confirmed: nothing was written');
   }
   input.signal.throwIfAborted();
   input.emit({ type: 'phase', phase: 'undo', stages: names });
@@ -140,6 +160,7 @@ async function undoStage(stage: BoundStage, input: RollbackInput, rows: OutcomeR
     const { failed } = rows.of(stage.name);
     if (failed > 0) throw new MigrateError('record', `${failed} records of ${stage.name} could not be taken back`);
     rows.status(stage.name, 'undone');
+    await folder.unsettle([stage.name], new Date(input.clock.now()).toISOString());
   } catch (error) {
     rows.status(stage.name, 'undo-failed');
     throw error;

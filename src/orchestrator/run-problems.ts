@@ -74,12 +74,13 @@ function sharesStore(before: Stores, now: Stores): boolean {
   return stageOrder.some((name) => before[name] !== undefined && before[name] === now[name]);
 }
 
-function otherStoresProblem(id: string, stages: readonly StageName[], before: Stores): Problem {
+/** Says where the run's stores are. */
+export function otherStoresProblem(id: string, stages: readonly StageName[], before: Stores): Problem {
   const places = stages.map((name) => `${name} at ${before[name]}`).join(', ');
   return {
     stage: 'run',
     code: 'other-stores',
-    message: `run ${id} of this move is unfinished with other servers: ${places}`,
+    message: `run ${id} of this move was made with other servers: ${places}`,
     fix: 'give the same addresses to finish it; for a move on other servers give another --state-dir',
   };
 }

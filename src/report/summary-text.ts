@@ -47,7 +47,11 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
     row.vanished > 0 ? `expired or deleted meanwhile: ${count(row.vanished)}` : '',
     `failed: ${count(row.failed)}`,
   ].filter((text) => text !== '');
-  if (report.command === 'rollback') return [`${short}: ${undoneText(row)}`];
+  if (report.command === 'rollback') {
+    // A dry run only knows which undo logs hold something, which its message tells.
+    if (report.outcome === 'planned') return [];
+    return [`${short}: ${undoneText(row)}`];
+  }
   if (report.outcome === 'planned')
     return [`${short}: would move ${units(row.found, row.unit)}, about ${duration(row.estimateMs)}`];
   if (report.command === 'verify')
@@ -105,6 +109,8 @@ function ending(report: RunReport, paint: ChalkInstance): string {
 /** What was moved so far, where a run did not come to its end. */
 function leftState(report: RunReport): string {
   if (report.command === 'verify') return 'nothing was changed';
+  if (report.command === 'rollback')
+    return `what was taken back stays so; the same command goes on (run ${report.runId}).`;
   const moved = report.stages
     .filter(({ status }) => status !== 'skipped')
     .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)} of ${units(row.found, row.unit)}`);

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { redisStage } from '../../src/stages/redis.ts';
+import { openRedisReader, type RedisReader } from '../../src/stores/redis/redis-store.ts';
 import { startLateProxy } from '../support/late-proxy.ts';
 import { seedNeighbours, seedTenant } from '../support/redis-tenants.ts';
 import { RedisWorld, redisSettings, renamed, type Snapshot } from '../support/redis-world.ts';
@@ -124,6 +125,17 @@ describe('a link', () => {
     expect(await world.snapshot()).toEqual(renamed(before, names));
   });
 
+  test('that is cut while a store is opened is made anew, or fails with its address', async () => {
+    const proxy = await startTcpProxy({ target: { host: '127.0.0.1', port: link.world.server.port } });
+    for (let bytes = 1; bytes < 400; bytes += 13) {
+      proxy.cutAfterBytes(bytes, bytes % 2 === 0 ? 'up' : 'down');
+      const opened = await openRedisReader(redisSettings(proxy.port)).catch((error: unknown) => error);
+      if (opened instanceof Error) expect(opened).toMatchObject({ name: 'MigrateError', code: 'unreachable' });
+      else await (opened as RedisReader).close();
+    }
+    await proxy.close();
+  });
+
   test('that hangs is given up and made anew', async () => {
     const { world, proxy } = link;
     const { before, names } = await seed(world, 260);
@@ -162,6 +174,37 @@ describe('a link', () => {
     await world.undo(plan);
     expect(await world.snapshot()).toEqual(before);
   });
+});
+
+describe('a connection that is cut while equal sources are removed', () => {
+  test('leaves no key that is not logged: all are gone in the end, and all come back', async () => {
+    const link = await startLink();
+    const { world, proxy } = link;
+    const all = { up: 0, down: 0 };
+    for (let cut = 0; cut <= 30; cut += 1) {
+      const { before, names } = await seed(world, 30);
+      const pipeline = world.raw.pipeline();
+      for (const [from, to] of names) pipeline.copy(Buffer.from(from, 'latin1'), Buffer.from(to, 'latin1'));
+      await pipeline.exec();
+      const both = await world.snapshot();
+      const plan = await world.plan({ merge: true });
+      const start = { ...proxy.passed };
+      // The last bytes are those of the transaction and its reply.
+      const direction = cut % 2 === 0 ? 'up' : 'down';
+      const fromEnd = cut <= 16 ? 1 + 40 * (cut - 1) : (all[direction] * (cut - 16)) / 15;
+      if (cut > 0) proxy.cutAfterBytes(Math.max(1, Math.floor(all[direction] - fromEnd)), direction);
+      const done = await world.finalize(plan, { merge: true });
+      if (cut === 0) {
+        all.up = proxy.passed.up - start.up;
+        all.down = proxy.passed.down - start.down;
+      }
+      expect([cut, total(done, 'skipped')]).toEqual([cut, names.size]);
+      expect([cut, await world.snapshot()]).toEqual([cut, renamed(before, names)]);
+      await retried(() => world.undo(plan, { merge: true }));
+      expect([cut, await world.snapshot()]).toEqual([cut, both]);
+    }
+    await link.stop();
+  }, 60_000);
 });
 
 describe('a batch that reaches the server late', () => {

@@ -215,6 +215,65 @@ describe('a user', () => {
     expect(await world.snapshot()).toEqual(before);
   });
 
+  test('that may not read the target’s keys is a problem, unless only counts are compared', async () => {
+    await as('+@all', '%RW~siraya*', '%RW~*:siraya:*', '%W~tenant_7*', '%W~*:tenant_7:*');
+    for (const probe of [false, true]) {
+      expect(await world.preflight({ probe })).toMatchObject([
+        { code: 'denied', message: expect.stringMatching(/read the target.*PEXPIRETIME.*: NOPERM/) },
+      ]);
+      expect(await world.preflight({ probe, verify: 'counts' })).toEqual([]);
+    }
+  });
+
+  test.each([
+    ['dump', [false, true], 'DUMP'],
+    ['unlink', [true], 'UNLINK'],
+    ['watch', [true], 'WATCH'],
+    ['exec', [true], 'EXEC'],
+  ])('that may not %s is a problem where both ends may have the same key', async (command, probes, named) => {
+    await as('+@all', `-${command}`, '~*');
+    for (const probe of probes) {
+      expect(await world.preflight({ probe })).toEqual([]);
+      for (const options of [{ merge: true }, { continuing: true }]) {
+        expect(await world.preflight({ probe, ...options })).toMatchObject([
+          { code: 'denied', message: expect.stringContaining(named), fix: expect.stringContaining(named) },
+        ]);
+      }
+    }
+  });
+
+  test('with rights on the two tenants’ keys only is never refused, not even for names that nobody has', async () => {
+    await seedTenant(world.raw, 'siraya');
+    await world.raw.copy('siraya:hash', 'tenant_7:hash');
+    await world.raw.acl('LOG', 'RESET');
+    await as(
+      '+@all',
+      ...['siraya', 'tenant_7'].flatMap((id) => [`~${id}_*`, `~${id}:*`, `~task:${id}:*`, `~batch:${id}:*`]),
+    );
+    const merge = { merge: true, verify: 'full' } as const;
+    expect(await world.preflight({ probe: true, ...merge })).toEqual([]);
+    const plan = await world.plan(merge);
+    await world.apply(plan, merge);
+    await world.finalize(plan, merge);
+    expect(await world.verify(plan, merge, 'finalized')).toEqual([]);
+    await world.undo(plan, merge);
+    expect(await world.raw.acl('LOG')).toEqual([]);
+  });
+
+  test('that may not ask for sizes can do everything', async () => {
+    const names = await seedTenant(world.raw, 'siraya');
+    await world.raw.copy('siraya:hash-table', 'tenant_7:hash-table');
+    await world.raw.copy('siraya:empty', 'tenant_7:empty');
+    const before = await world.snapshot();
+    await as('+@all', '-memory', '~*');
+    const merge = { merge: true, verify: 'full' } as const;
+    const plan = await world.plan(merge);
+    await world.apply(plan, merge);
+    expect(total(await world.finalize(plan, merge), 'skipped')).toBe(2);
+    expect(await world.snapshot()).toEqual(renamed(before, names));
+    expect(await world.differences(plan, merge, 'finalized')).toEqual([]);
+  });
+
   test('that may not read values is told so', async () => {
     await seedTenant(world.raw, 'siraya');
     await as('+@all', '-get', '-@dangerous', '+info', '~*');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RedisPlan } from '../../src/stages/redis/redis-plan.ts';
 import { redisStage } from '../../src/stages/redis.ts';
 import type { Checkpoint } from '../../src/stages/stage.ts';
+import type { RedisWriter } from '../../src/stores/redis/redis-store.ts';
 import { seedNeighbours, seedTenant } from '../support/redis-tenants.ts';
 import { kinds, RedisWorld, renamed, type Snapshot } from '../support/redis-world.ts';
 import { total } from '../support/stage-context.ts';
@@ -132,6 +133,76 @@ describe('a target key that exists', () => {
     expect(await world.snapshot()).toEqual(before);
   });
 
+  test.each([
+    ['source', 'siraya:hash'],
+    ['target', 'tenant_7:hash'],
+  ])('and is written at its %s between the last look and the removing stays, as a conflict', async (_, written) => {
+    for (const key of ['siraya:hash', 'siraya:stream', 'siraya:list']) {
+      await world.raw.copy(key, key.replace('siraya', 'tenant_7'));
+    }
+    const plan = await world.plan({ merge: true });
+    await world.apply(plan, { merge: true });
+    const own = world.store;
+    world.store = lookingBefore(own, () => world.raw.hset(written, 'late', 'x'));
+    const finalized = await world.finalize(plan, { merge: true });
+    world.store = own;
+    expect([total(finalized, 'skipped'), total(finalized, 'conflicts')]).toEqual([2, 1]);
+    expect(await world.raw.hget(written, 'late')).toBe('x');
+    expect(await world.raw.exists('siraya:hash', 'tenant_7:hash', 'siraya:stream', 'siraya:list')).toBe(2);
+    expect(world.events).toContainEqual(expect.objectContaining({ type: 'record-failed', record: 'siraya:hash' }));
+    await world.undo(plan, { merge: true });
+    expect(await world.raw.exists('siraya:stream', 'siraya:list')).toBe(2);
+  });
+
+  test('and that is written all the time stays, as a conflict', async () => {
+    await world.raw.copy('siraya:hash', 'tenant_7:hash');
+    const plan = await world.plan({ merge: true });
+    await world.apply(plan, { merge: true });
+    const own = world.store;
+    // The same value again: equal at every look, and written in between.
+    world.store = lookingBefore(own, () => world.raw.hset('siraya:hash', 'a', '1'));
+    const finalized = await world.finalize(plan, { merge: true, onConflict: 'skip' });
+    world.store = own;
+    expect([total(finalized, 'skipped'), total(finalized, 'conflicts')]).toEqual([0, 1]);
+    expect(await world.raw.exists('siraya:hash', 'tenant_7:hash')).toBe(2);
+    expect(world.events.filter(({ type }) => type === 'record-failed')).toEqual([]);
+  });
+
+  test('and is large is logged apart from others, so that no line of the log grows without bound', async () => {
+    await world.raw.config('SET', 'rdbcompression', 'no');
+    for (let n = 0; n < 7; n += 1) {
+      await world.raw.setrange(`siraya:large:${n}`, (5 << 20) - 1, 'x');
+      await world.raw.copy(`siraya:large:${n}`, `tenant_7:large:${n}`);
+    }
+    const plan = await world.plan({ merge: true });
+    await world.apply(plan, { merge: true });
+    const finalized = await world.finalize(plan, { merge: true });
+    expect(finalized.map(({ skipped }) => skipped).sort()).toEqual([1, 3, 3]);
+    await world.raw.config('SET', 'rdbcompression', 'yes');
+  });
+
+  test('and is too large to be logged stays, and is named', async () => {
+    await world.raw.config('SET', 'rdbcompression', 'no');
+    await world.raw.setrange('siraya:huge', (129 << 20) - 1, 'x');
+    await world.raw.copy('siraya:huge', 'tenant_7:huge');
+    await world.raw.copy('siraya:list', 'tenant_7:list');
+    const plan = await world.plan({ merge: true });
+    await world.apply(plan, { merge: true });
+    const finalized = await world.finalize(plan, { merge: true });
+    expect([total(finalized, 'skipped'), total(finalized, 'failed')]).toEqual([1, 1]);
+    expect(world.events).toContainEqual(expect.objectContaining({ type: 'record-failed', record: 'siraya:huge' }));
+    expect(await world.raw.exists('siraya:huge', 'tenant_7:huge', 'siraya:list')).toBe(2);
+    await world.raw.config('SET', 'rdbcompression', 'yes');
+  }, 30_000);
+
+  test('for all of a batch writes no line of the log', async () => {
+    const { raw } = world;
+    for (const [from, to] of names) await raw.copy(Buffer.from(from, 'latin1'), Buffer.from(to, 'latin1'));
+    const plan = await world.plan({ merge: true });
+    const applied = await world.apply(plan, { merge: true });
+    expect([total(applied, 'skipped'), world.undoFile?.empty]).toEqual([names.size, true]);
+  });
+
   test('with other content is a conflict: refused by the plan, or left at both ends', async () => {
     await world.raw.set('tenant_7:hash', 'another type');
     await world.raw.set('tenant_7:empty', 'other content');
@@ -204,6 +275,22 @@ describe('a move that is stopped half-way', () => {
     return done;
   }
 });
+
+/** The store, through which something happens whenever dumps have been read: behind the last look at the keys. */
+function lookingBefore(store: RedisWriter, happens: () => Promise<unknown>): RedisWriter {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      if (name !== 'dumps') return member.bind(target);
+      return async (keys: readonly string[]) => {
+        const dumps = await target.dumps(keys);
+        await happens();
+        return dumps;
+      };
+    },
+  });
+}
 
 function rejectingAfter(batches: number): () => Promise<void> {
   let left = batches;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RedisPlan } from '../../src/stages/redis/redis-plan.ts';
 import type { VerifyDepth } from '../../src/stages/stage.ts';
@@ -136,6 +137,84 @@ describe('verify', () => {
     const pipeline = world.raw.pipeline();
     for (let n = 0; n < count; n += 1) pipeline.set(`${OUTSIDE}${n}`, `${n}`, 'PX', 90_000_000);
     await pipeline.exec();
+  }
+});
+
+describe('keys of neighbours that expire meanwhile', () => {
+  test.each<VerifyDepth>(['sample', 'full'])('explain no loss of keys that last (%s)', async (verify) => {
+    await seedLasting('siraya', 5_000);
+    const plan = await move(verify);
+    expect(plan.expiring).toEqual([0]);
+    await lose('tenant_7', 2_000);
+    await expireNeighbours(3_000);
+    const counted = { kind: 'count', severity: 'difference', count: 2_000 };
+    expect(await world.differences(plan, { verify })).toContainEqual(expect.objectContaining(counted));
+  });
+
+  test('explain no more than the keys of the shapes that can expire', async () => {
+    await seedLasting('siraya', 1_000);
+    for (let n = 0; n < 20; n += 1) await world.raw.set(`task:siraya:${n}`, '', 'PX', 90_000_000);
+    const plan = await move('sample');
+    expect(plan.expiring).toEqual([20]);
+    await lose('tenant_7', 30);
+    await expireNeighbours(100);
+    const found = await world.differences(plan, { verify: 'sample' });
+    expect(found).toContainEqual(expect.objectContaining({ kind: 'count', count: 30 }));
+    expect(found.find(({ kind }) => kind === 'count')?.message).toContain('at most 20');
+  });
+
+  test('are each counted for one move only', async () => {
+    world.moves = [
+      { source: 'siraya', target: 'tenant_7' },
+      { source: 'other', target: 'tenant_8' },
+    ];
+    await seedLasting('siraya', 100);
+    await seedLasting('other', 100);
+    const plan = await move('counts');
+    await lose('tenant_7', 60);
+    await lose('tenant_8', 60);
+    await expireNeighbours(100);
+    expect(await world.verify(plan, { verify: 'counts' })).toMatchObject([
+      { kind: 'expired', count: 60 },
+      { kind: 'count', count: 60 },
+    ]);
+  });
+
+  test('are taken for the tenant’s where only counts are compared, which is said', async () => {
+    await seedLasting('siraya', 100);
+    const plan = await move('counts');
+    expect(plan.expiring).toBe(null);
+    await lose('tenant_7', 10);
+    await expireNeighbours(10);
+    expect(await world.verify(plan, { verify: 'counts' })).toMatchObject([
+      { kind: 'expired', severity: 'notice', count: 10, message: expect.stringContaining('not proved') },
+    ]);
+  });
+
+  test('are no obstacle where the target’s own keys expire', async () => {
+    await seedLasting('siraya', 100);
+    for (let n = 0; n < 300; n += 1) await world.raw.set(`tenant_7:own:${n}`, '', 'PX', 90_000_000);
+    const plan = await world.plan({ merge: true });
+    expect(plan.expiring).toEqual([300]);
+    await world.apply(plan, { merge: true });
+    for (let n = 0; n < 300; n += 1) await world.raw.pexpire(`tenant_7:own:${n}`, 1);
+    await sleep(50);
+    expect(await world.verify(plan, { merge: true })).toMatchObject([{ kind: 'expired', count: 300 }]);
+  });
+
+  async function seedLasting(id: string, count: number): Promise<void> {
+    await world.raw.mset(Array.from({ length: count }, (_, n) => [`${id}:${n}`, 'x']).flat());
+  }
+
+  async function lose(id: string, count: number): Promise<void> {
+    await world.raw.del(Array.from({ length: count }, (_, n) => `${id}:${n}`));
+  }
+
+  async function expireNeighbours(count: number): Promise<void> {
+    const pipeline = world.raw.pipeline();
+    for (let n = 0; n < count; n += 1) pipeline.set(`neighbour:${n}`, '', 'PX', 1);
+    await pipeline.exec();
+    await sleep(50);
   }
 });
 

@@ -163,7 +163,7 @@ describe('a move that does not come to its end', () => {
     const others = await startStores();
     try {
       const elsewhere = await runCli([source, target, '--only', 'redis', ...others.flags], { cwd });
-      expect(elsewhere.stdout).toMatch(/is unfinished with other servers: .*--state-dir/s);
+      expect(elsewhere.stdout).toMatch(/was made with other servers: .*--state-dir/s);
       expect(elsewhere.code).toBe(5);
     } finally {
       await others.stop();

@@ -109,6 +109,29 @@ describe('rollback', () => {
     expect(worldDifferences(before, await world())).toEqual([]);
   });
 
+  it('is refused at other servers than the run’s', async () => {
+    await failHalfWay();
+    const others = await startStores();
+    try {
+      const result = await run(['rollback', ...others.flags]);
+      expect(result.stdout).toMatch(/was made with other servers: /);
+      expect(result.code).toBe(5);
+    } finally {
+      await others.stop();
+    }
+    expect((await run(['status'])).code).toBe(2);
+  });
+
+  it('without one of its stages leaves the run unfinished until that one is taken back too', async () => {
+    await failHalfWay();
+    const part = await run(['rollback', '--skip-redis', ...stores.flags]);
+    expect(part.stdout).toContain('redis, left out now, is still moved');
+    expect((await run(['status'])).code).toBe(2);
+    expect((await run(['rollback', ...stores.flags])).code).toBe(0);
+    expect((await run(['status'])).code).toBe(0);
+    expect(worldDifferences(before, await world())).toEqual([]);
+  });
+
   it('runs lists every run with what to type for the unfinished ones', async () => {
     const id = await failHalfWay();
     const listed = await run(['runs']);

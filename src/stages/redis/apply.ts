@@ -3,8 +3,10 @@ import type { Json } from '../../model/json.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
-import { isFar, sameKey, scanCount } from './plan.ts';
+import { compareEnds } from './compare-ends.ts';
+import { isFar, scanCount } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
+import { removeSources } from './remove-sources.ts';
 import { TenantKeys } from './tenant-keys.ts';
 
 /** What one batch did, as the undo log holds it before it is sent. */
@@ -76,7 +78,8 @@ async function rename(plan: RedisPlan, { move, pairs }: Batch, ctx: ApplyContext
       : pairs.map(() => false);
   const free = pairs.filter((_, index) => !taken[index]);
   const occupied = pairs.filter((_, index) => taken[index]);
-  const batch = await ctx.undo.append([{ kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) }]);
+  const entry: RedisUndoEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
+  const batch = free.length === 0 ? 0 : await ctx.undo.append([entry]);
   const counts = { moved: 0, vanished: 0, failed: 0 };
   for (const [index, outcome] of (free.length > 0 ? await ctx.store.rename(free) : []).entries()) {
     const pair = free[index];
@@ -117,48 +120,11 @@ async function classify(
   return counts;
 }
 
-async function compareEnds(
-  pairs: readonly RenamePair[],
-  ctx: ApplyContext<RedisWriter>,
-): Promise<readonly { pair: RenamePair; equal: boolean | 'gone' }[]> {
-  const sources = await ctx.store.fingerprints(pairs.map(({ from }) => from));
-  const targets = await ctx.store.fingerprints(pairs.map(({ to }) => to));
-  return pairs.map((pair, index) => {
-    const [a, b] = [sources[index], targets[index]];
-    return { pair, equal: a === undefined || b === undefined ? 'gone' : sameKey(a, b, ctx.store) };
-  });
-}
-
-/** Pairs whose sources are dumped at once: all dumps of a batch are in memory. */
-const FINALIZE_BATCH = 200;
-
 /**
  * Removes the source of each pair that is equal at both ends, after comparing once more and logging its dump.
  * Only a merged or continued run can hold such pairs: elsewhere the target was empty.
  */
 export async function* finalizeRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
   if (!ctx.options.merge && !ctx.options.continuing) return;
-  for await (const { pairs } of batches(plan, ctx)) {
-    for (let start = 0; start < pairs.length; start += FINALIZE_BATCH) {
-      const ends = await compareEnds(pairs.slice(start, start + FINALIZE_BATCH), ctx);
-      const equal = ends.filter((end) => end.equal === true).map((end) => end.pair);
-      if (equal.length > 0) yield await removeSources(equal, ctx);
-    }
-  }
-}
-
-async function removeSources(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Promise<Checkpoint> {
-  const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
-  // A key that went meanwhile is not logged, and so not removed: it may be made anew before that.
-  const logged = pairs.flatMap((pair, index) => {
-    const dumped = dumps[index];
-    return dumped === undefined ? [] : [{ ...pair, dumped }];
-  });
-  const entries = logged.map(({ from, to, dumped }): RedisUndoEntry => {
-    const payload = dumped.payload.toString('base64');
-    return { kind: 'unlink', key: toJson(from), target: toJson(to), payload, expiresAt: dumped.expiresAt };
-  });
-  const batch = await ctx.undo.append(entries);
-  const removed = await ctx.store.unlink(logged.map(({ from }) => from));
-  return { batch, moved: 0, skipped: removed };
+  for await (const { pairs } of batches(plan, ctx)) yield* removeSources(pairs, ctx);
 }

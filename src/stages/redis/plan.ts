@@ -1,4 +1,5 @@
 import { type ByteString, fromText, printable, toJson } from '../../model/byte-string.ts';
+import { claimedPrefix, parseKeyTemplate } from '../../model/key-template.ts';
 import type { Move } from '../../model/move.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
@@ -18,6 +19,15 @@ const PROBE_COMMANDS = 500;
 const RENAME_TO_PROBE = 1.5;
 const CHUNK = 500;
 
+/** Keys of one template of one move. */
+interface Shape {
+  readonly move: number;
+  readonly from: string;
+  readonly to: string;
+  count: number;
+  readonly sample: Reservoir<SourceKey>;
+}
+
 type SourceKey = { readonly key: ByteString; readonly role: KeyRole & { role: 'source' } };
 
 /** Whether round trips, not the server's work, decide how long a move takes. */
@@ -36,7 +46,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
   const census = new Census(moves, ctx);
   // The probe goes out first and is answered before the scan: together they cost no round trip more.
   const [probe, scanMs] = await Promise.all([
-    ctx.store.probeMs(PROBE_COMMANDS),
+    ctx.store.probeMs(PROBE_COMMANDS, ownPrefix(moves, ctx)),
     readAll(census, scanCount(roundTrip), ctx),
   ]);
   const found = census.found.reduce((sum, count) => sum + count, 0);
@@ -69,9 +79,16 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     },
     templates: ctx.profile.keyTemplates,
     samples: await census.samples(),
+    expiring: await census.mostExpiring(),
     sums: census.sums.toJson(),
     server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },
   };
+}
+
+/** What keys of the first source begin with: a user may be forbidden to name any others. */
+function ownPrefix(moves: readonly Move[], ctx: PlanContext<RedisReader>): ByteString {
+  const open = ctx.profile.keyTemplates.map(parseKeyTemplate).find((template) => template.open);
+  return open === undefined ? '' : claimedPrefix(open, fromText(moves[0]?.source ?? ''));
 }
 
 /** Scans the keyspace into the census; resolves to the ms that it took. */
@@ -96,7 +113,14 @@ class Census {
   readonly #ctx: PlanContext<RedisReader>;
   readonly #keys: TenantKeys;
   readonly #sources: readonly ByteString[];
-  readonly #shapes = new Map<string, { count: number; from: string; to: string; sample: Reservoir<SourceKey> }>();
+  readonly #shapes = new Map<string, Shape>();
+  /** What stands under the target ids already. */
+  readonly #standing = new Map<
+    string,
+    { readonly move: number; count: number; readonly sample: Reservoir<ByteString> }
+  >();
+  /** Keys with an expiry, one number for each move; counted in full verification only. */
+  readonly #expiring: number[];
   readonly #repeats = new Repeats();
   readonly #unclaimed = new Tally();
   readonly #lookAlikes = new Tally();
@@ -111,6 +135,7 @@ class Census {
     this.found = moves.map(() => 0);
     this.atTarget = moves.map(() => 0);
     this.occupied = moves.map(() => 0);
+    this.#expiring = moves.map(() => 0);
   }
 
   async take(page: readonly ByteString[]): Promise<void> {
@@ -122,7 +147,7 @@ class Census {
       else if (role.role === 'config') this.#configKeys.push(printable(key));
       else {
         if (role.role === 'source') this.#source(key, role);
-        else this.atTarget[role.move] = (this.atTarget[role.move] ?? 0) + 1;
+        else this.#atTarget(key, role);
         if (this.#needsContent(role)) this.#pending.push({ key, role });
       }
     }
@@ -141,6 +166,7 @@ class Census {
       const { source, target } = this.#moves[role.move] ?? { source: '', target: '' };
       const template = role.claim.template;
       shape = {
+        move: role.move,
         count: 0,
         from: claimedShape(template, source),
         to: claimedShape(template, target),
@@ -150,6 +176,20 @@ class Census {
     }
     shape.count += 1;
     if (this.#ctx.options.verify !== 'counts') shape.sample.offer({ key, role });
+  }
+
+  #atTarget(key: ByteString, { move, claim }: KeyRole & { role: 'target' }): void {
+    this.atTarget[move] = (this.atTarget[move] ?? 0) + 1;
+    if (this.#ctx.options.verify !== 'sample') return;
+    const name = `${move} ${claim.template.text}`;
+    let shape = this.#standing.get(name);
+    if (shape === undefined) {
+      const seed = this.#ctx.options.seed + this.#standing.size;
+      shape = { move, count: 0, sample: new Reservoir(SAMPLES_PER_SHAPE, seed) };
+      this.#standing.set(name, shape);
+    }
+    shape.count += 1;
+    shape.sample.offer(key);
   }
 
   #notClaimed(key: ByteString): void {
@@ -179,7 +219,10 @@ class Census {
     const fingerprints = await store.fingerprints(needed.map(({ key }) => key));
     for (const [index, { key, role }] of needed.entries()) {
       const own = fingerprints[index];
-      if (own === undefined || role.role === 'config') continue;
+      if (role.role === 'config') continue;
+      // What has gone since it was listed may have expired.
+      if (own === undefined || own.expiresAt >= 0) this.#expiring[role.move] = (this.#expiring[role.move] ?? 0) + 1;
+      if (own === undefined) continue;
       const other = takenBy.get(key);
       if (role.role === 'source' && other !== undefined) {
         this.occupied[role.move] = (this.occupied[role.move] ?? 0) + 1;
@@ -208,6 +251,29 @@ class Census {
       const fingerprint = fingerprints[index];
       return fingerprint === undefined ? [] : [{ key: toJson(key), target: toJson(role.target), ...fingerprint }];
     });
+  }
+
+  /** See the plan. Where a shape's sample shows no expiry, what is missing of it did not expire. */
+  async mostExpiring(): Promise<readonly number[] | null> {
+    const { store, options } = this.#ctx;
+    if (options.verify === 'counts') return null;
+    if (options.verify === 'full') return this.#expiring;
+    const sources = [...this.#shapes.values()].map(({ sample, ...shape }) => ({
+      ...shape,
+      keys: sample.items.map(({ key }) => key),
+    }));
+    const targets = [...this.#standing.values()].map(({ sample, ...shape }) => ({ ...shape, keys: sample.items }));
+    const shapes = [...sources, ...targets];
+    const expiries = await store.expiries(shapes.flatMap(({ keys }) => keys));
+    const most = this.#moves.map(() => 0);
+    let start = 0;
+    for (const { move, count, keys } of shapes) {
+      // What has gone since it was listed may have expired.
+      const expiring = expiries.slice(start, start + keys.length).filter((expiry) => (expiry ?? 0) >= 0).length;
+      start += keys.length;
+      most[move] = (most[move] ?? 0) + (expiring > 0 && keys.length < count ? count : expiring);
+    }
+    return most;
   }
 
   notices(): readonly Finding[] {

@@ -1,4 +1,5 @@
 import { fromText } from '../../model/byte-string.ts';
+import { MigrateError } from '../../model/errors.ts';
 import { claimedPrefix, crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
@@ -9,7 +10,7 @@ import type { PlanContext, Problem } from '../stage.ts';
 const LEAST_HEADROOM_BYTES = 64 << 20;
 const LEAST_HEADROOM_SHARE = 0.1;
 
-/** See the contract. The probe renames keys that do not exist, which changes nothing. */
+/** See the contract. Reads, and in a real run renames and removes, keys that do not exist, which changes nothing. */
 export async function preflightRedis(
   moves: readonly Move[],
   ctx: PlanContext<RedisReader>,
@@ -18,8 +19,11 @@ export async function preflightRedis(
   const server = await ctx.store.server();
   const problems = [...serverProblems(server, ctx.store.address), ...templateProblems(moves, ctx)];
   if (problems.length > 0) return problems;
-  const denied = probe === undefined ? await deniedByAcl(moves, ctx) : await deniedByProbe(moves, ctx, probe);
-  return denied === undefined ? [] : [denied];
+  const pairs = probePairs(moves, ctx);
+  const rename = probe === undefined ? await deniedByAcl(pairs, ctx) : await deniedByProbe(pairs, ctx, probe);
+  const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(pairs, ctx);
+  const remove = ctx.options.merge || ctx.options.continuing ? await deniedToRemove(pairs, ctx, probe) : undefined;
+  return [rename, read, remove].filter((problem) => problem !== undefined);
 }
 
 /** What the server's state forbids. */
@@ -74,19 +78,51 @@ function templateProblems(moves: readonly Move[], ctx: PlanContext<RedisReader>)
   return crossing === undefined ? [] : [problem(crossing)];
 }
 
-async function deniedByAcl(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
-  const refusal = await ctx.store.refusedRename(probePairs(moves, ctx));
-  return refusal === undefined ? undefined : denied(ctx.store.address, refusal);
+async function deniedByAcl(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
+  const refusal = await ctx.store.refusedRename(pairs);
+  return refusal === undefined ? undefined : denied(ctx.store.address, { ...RENAME, refusal });
 }
 
 async function deniedByProbe(
-  moves: readonly Move[],
+  pairs: readonly RenamePair[],
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter,
 ): Promise<Problem | undefined> {
-  const outcomes = await probe.rename(probePairs(moves, ctx));
+  const outcomes = await probe.rename(pairs);
   const refusal = outcomes.find((outcome) => typeof outcome === 'object');
-  return typeof refusal === 'object' ? denied(ctx.store.address, refusal.failed) : undefined;
+  return typeof refusal === 'object' ? denied(ctx.store.address, { ...RENAME, refusal: refusal.failed }) : undefined;
+}
+
+async function deniedToRead(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
+  const refusal = await refusalOf(ctx.store.fingerprints(pairs.map(({ to }) => to)));
+  return refusal === undefined ? undefined : denied(ctx.store.address, { ...READ, refusal });
+}
+
+/** Whether equal keys could be logged and removed at the source; the removing is tried in a real run only. */
+async function deniedToRemove(
+  pairs: readonly RenamePair[],
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<Problem | undefined> {
+  const names = pairs.map(({ from }) => from);
+  if (names.length === 0) return undefined;
+  const dump = await refusalOf(ctx.store.dumps(names));
+  if (dump !== undefined) return denied(ctx.store.address, { ...DUMP, refusal: dump });
+  const watched = pairs.flatMap(({ from, to }) => [from, to]);
+  const unlink = probe && (await refusalOf(probe.unlinkUnwritten(watched, () => Promise.resolve(names))));
+  return unlink === undefined ? undefined : denied(ctx.store.address, { ...UNLINK, refusal: unlink });
+}
+
+/** The server's refusal where this user may not do it. */
+function refusalOf(work: Promise<unknown>): Promise<string | undefined> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => {
+      // Without the address that stands before it, which the problem names itself.
+      if (error instanceof MigrateError && error.code === 'denied') return error.message.replace(/^.*?: /, '');
+      throw error;
+    },
+  );
 }
 
 /** A key that does not exist for each template, and what it would become. */
@@ -106,11 +142,31 @@ function probePairs(moves: readonly Move[], ctx: PlanContext<RedisReader>): read
   );
 }
 
-function denied(address: string, reason: string): Problem {
-  return {
-    stage: 'redis',
-    code: 'denied',
-    message: `Redis at ${address} does not let this user rename the tenant's keys: ${reason}`,
-    fix: 'give the user RENAMENX with %RW~ on the source and %W~ on the target keys (MIGRATION.md, "Rights"), or --skip-redis',
-  };
+interface Denied {
+  /** What was tried, with its commands. */
+  readonly what: string;
+  readonly fix: string;
+  readonly refusal: string;
+}
+
+const RENAME = {
+  what: "rename the tenant's keys (RENAMENX)",
+  fix: 'give the user RENAMENX with %RW~ on the source and %W~ on the target keys (MIGRATION.md, "Rights"), or --skip-redis',
+};
+const READ = {
+  what: "read the target's keys (TYPE, PEXPIRETIME or PTTL), by which the move is verified",
+  fix: 'give the user %R~ on the target keys, too (MIGRATION.md, "Rights"), or compare counts only with --verify counts',
+};
+const DUMP = {
+  what: "log the source's keys before it removes those that stand at both ends (DUMP)",
+  fix: 'give the user DUMP on the source keys (MIGRATION.md, "Rights")',
+};
+const UNLINK = {
+  what: "remove the source's keys that stand at both ends (WATCH, MULTI, UNLINK, EXEC)",
+  fix: 'give the user WATCH, MULTI, EXEC, and UNLINK on the source keys (MIGRATION.md, "Rights")',
+};
+
+function denied(address: string, { what, fix, refusal }: Denied): Problem {
+  const message = `Redis at ${address} does not let this user ${what}: ${refusal}`;
+  return { stage: 'redis', code: 'denied', message, fix };
 }

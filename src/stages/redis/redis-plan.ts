@@ -12,6 +12,11 @@ export interface RedisPlan extends StagePlan {
   readonly sums: readonly ShapeSum[];
   /** Source keys whose target exists already (equal or not), one number for each move. */
   readonly occupied: readonly number[];
+  /**
+   * The most keys under the target id (source keys and its own) that can expire, one number for each move: counted in
+   * full verification, else from the samples. Null where only counts are compared.
+   */
+  readonly expiring: readonly number[] | null;
   /** The server's counters when the plan was made: a later shortfall may be explained by them. */
   readonly server: { readonly runId: string; readonly expiredKeys: number; readonly evictedKeys: number };
 }

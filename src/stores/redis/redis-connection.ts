@@ -89,9 +89,21 @@ export class RedisConnection {
   }
 
   /** Reads with {@link pipeline}, again after a loss or a passing refusal: reading twice changes nothing. */
-  async read(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+  read(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+    return this.#readAgain(build, (reply) => isPassing(replyError(reply)));
+  }
+
+  /** As {@link read}, again after a loss only: that the server is not ready stands in the result. */
+  readOnce(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+    return this.#readAgain(build, () => false);
+  }
+
+  async #readAgain(
+    build: (pipeline: ChainableCommander) => void,
+    passes: (reply: Reply) => boolean,
+  ): Promise<readonly Reply[]> {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#attempt(build);
+      const outcome = await this.#attempt(build, passes);
       if (outcome.replies !== undefined) return outcome.replies;
       if (attempt >= TRIES) throw this.#gaveUp(outcome.reason);
       await this.pauseBeforeRetry(attempt, outcome.reason);
@@ -144,10 +156,11 @@ export class RedisConnection {
 
   async #attempt(
     build: (pipeline: ChainableCommander) => void,
+    passes: (reply: Reply) => boolean,
   ): Promise<{ replies?: readonly Reply[]; reason: string }> {
     try {
       const replies = await this.pipeline(build);
-      const passing = replies.find((reply) => 'error' in reply && isPassing(reply.error));
+      const passing = replies.find(passes);
       return passing === undefined ? { replies, reason: '' } : { reason: replyError(passing) };
     } catch (error) {
       if (isLost(error)) return { reason: error.message };

@@ -3,6 +3,7 @@ import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.
 import { MigrateError } from '../../model/errors.ts';
 import { CommutativeSum, digest } from '../../model/fingerprint.ts';
 import { errorWord, type RedisConnection, type Reply } from './redis-connection.ts';
+import { SeenNames } from './seen-names.ts';
 
 /** What must be the same before and after a move. */
 export interface KeyFingerprint {
@@ -13,10 +14,20 @@ export interface KeyFingerprint {
   readonly digest: string;
 }
 
+/** What the server tells about its keys. Of a store, and found out as it goes on. */
+export interface Reading {
+  /** `relative` where the server has no PEXPIRETIME. */
+  expiry: 'absolute' | 'relative';
+  /** False once MEMORY USAGE was refused: sizes are supposed then. */
+  memoryUsage: boolean;
+}
+
 /** Elements (or bytes of a string) up to which a value is read in one piece. */
 const SMALL_ELEMENTS = 2_000;
 const SMALL_STRING_BYTES = 1 << 20;
 const WINDOW = 2_000;
+/** Readings of a large set, hash or sorted set until one counts as many elements as the server does. */
+const PLAIN_READINGS = 2;
 
 const LENGTH_COMMAND: Readonly<Record<string, string>> = {
   string: 'STRLEN',
@@ -26,14 +37,24 @@ const LENGTH_COMMAND: Readonly<Record<string, string>> = {
   zset: 'ZCARD',
   stream: 'XLEN',
 };
-/** Bytes of values, as far as their lengths tell, that are asked for in one pipeline. */
+/** Bytes of values, as far as is known, that are asked for in one pipeline. */
 const MOST_BYTES_AT_ONCE = 4 << 20;
 const SUPPOSED_ELEMENT_BYTES = 512;
+/** Elements that MEMORY USAGE looks at. */
+const SIZE_SAMPLES = '50';
 
 interface Described {
   readonly key: ByteString;
   readonly type: string;
   readonly expiresAt: number;
+}
+
+interface Sized extends Described {
+  /** Elements, or bytes of a string; 0 for types of modules. */
+  readonly length: number;
+  /** Exact for strings, the server's estimate elsewhere. Supposed from the length where it is not `weighed`. */
+  readonly bytes: number;
+  readonly weighed: boolean;
 }
 
 /**
@@ -43,35 +64,51 @@ interface Described {
 export async function readFingerprints(
   connection: RedisConnection,
   keys: readonly ByteString[],
-  expiry: 'absolute' | 'relative',
+  reading: Reading,
 ): Promise<readonly (KeyFingerprint | undefined)[]> {
-  const described = await describe(connection, keys, expiry);
-  const lengths = await lengthsOf(connection, described);
-  const small = described.map((item, index) => item !== undefined && isSmall(item.type, lengths[index] ?? 0));
+  const items = await sized(connection, await describe(connection, keys, reading), reading);
   const digests = new Map<ByteString, string>();
-  for (const group of byBytes(
-    described.filter((_, index) => small[index]),
-    lengths.filter((_, index) => small[index]),
-  )) {
+  for (const group of byBytes(items.filter((item) => item !== undefined).filter(isSmall))) {
     for (const [key, content] of await smallDigests(connection, group)) digests.set(key, content);
   }
   const fingerprints: (KeyFingerprint | undefined)[] = [];
-  for (const [index, item] of described.entries()) {
+  for (const item of items) {
     if (item === undefined) fingerprints.push(undefined);
     else {
-      const content = small[index] ? digests.get(item.key) : await largeDigest(connection, item, lengths[index] ?? 0);
-      fingerprints.push(
-        content === undefined ? undefined : { type: item.type, expiresAt: item.expiresAt, digest: content },
-      );
+      const { type, expiresAt } = item;
+      const content = isSmall(item) ? digests.get(item.key) : await largeDigest(connection, item);
+      fingerprints.push(content === undefined ? undefined : { type, expiresAt, digest: content });
     }
   }
   return fingerprints;
 }
 
+/** About how many bytes each value takes, in order; 0 where the key is missing, undefined where nothing tells. */
+export async function readSizes(
+  connection: RedisConnection,
+  keys: readonly ByteString[],
+  reading: Reading,
+): Promise<readonly (number | undefined)[]> {
+  const items = await sized(connection, await describe(connection, keys, reading), reading);
+  return items.map((item) => {
+    if (item === undefined) return 0;
+    return item.weighed ? item.bytes : undefined;
+  });
+}
+
+/** Absolute expiry of each key in ms, -1 where it does not expire, undefined where it is missing. */
+export async function readExpiries(
+  connection: RedisConnection,
+  keys: readonly ByteString[],
+  reading: Reading,
+): Promise<readonly (number | undefined)[]> {
+  return (await describe(connection, keys, reading)).map((item) => item?.expiresAt);
+}
+
 async function describe(
   connection: RedisConnection,
   keys: readonly ByteString[],
-  expiry: 'absolute' | 'relative',
+  { expiry }: Reading,
 ): Promise<readonly (Described | undefined)[]> {
   const command = expiry === 'absolute' ? 'PEXPIRETIME' : 'PTTL';
   const replies = await connection.read((pipeline) => {
@@ -86,47 +123,67 @@ async function describe(
   });
 }
 
-async function lengthsOf(
+/** The keys with their lengths, and with what MEMORY USAGE says of all but strings, whose length it is. */
+async function sized(
   connection: RedisConnection,
   described: readonly (Described | undefined)[],
-): Promise<readonly number[]> {
-  const asked = described.flatMap((item, index) => {
-    const command = item && LENGTH_COMMAND[item.type];
-    return command === undefined ? [] : [{ index, command, key: item?.key ?? '' }];
-  });
-  const lengths = described.map(() => 0);
-  if (asked.length === 0) return lengths;
+  reading: Reading,
+): Promise<readonly (Sized | undefined)[]> {
+  const there = described.filter((item) => item !== undefined);
+  if (there.length === 0) return described.map(() => undefined);
+  const weighed = reading.memoryUsage ? there.filter(({ type }) => type !== 'string') : [];
   const replies = await connection.read((pipeline) => {
-    for (const { command, key } of asked) pipeline.call(command, toArgument(key));
+    for (const { key, type } of there) pipeline.call(LENGTH_COMMAND[type] ?? 'EXISTS', toArgument(key));
+    for (const { key } of weighed) pipeline.call('MEMORY', 'USAGE', toArgument(key), 'SAMPLES', SIZE_SAMPLES);
   });
-  for (const [position, { index }] of asked.entries()) lengths[index] = Number(replyValue(replies[position]) ?? 0);
-  return lengths;
+  const usages = replies.slice(there.length);
+  // Not every user may ask, not every server knows it: not asked again then.
+  if (usages.some((usage) => 'error' in usage)) reading.memoryUsage = false;
+  const lengths = new Map(there.map(({ key }, index) => [key, Number(replyValue(replies[index]) ?? 0)]));
+  const weights = new Map(weighed.map(({ key }, index) => [key, weightOf(usages[index])]));
+  return described.map((item) => {
+    if (item === undefined) return undefined;
+    const length = LENGTH_COMMAND[item.type] === undefined ? 0 : (lengths.get(item.key) ?? 0);
+    const weight = item.type === 'string' ? length : weights.get(item.key);
+    return { ...item, length, bytes: weight ?? length * SUPPOSED_ELEMENT_BYTES, weighed: weight !== undefined };
+  });
+}
+
+function weightOf(usage: Reply | undefined): number | undefined {
+  return usage !== undefined && 'value' in usage && usage.value !== null ? Number(usage.value) : undefined;
 }
 
 /** Splits the items so that one pipeline's replies fit into memory. */
-function byBytes(items: readonly (Described | undefined)[], lengths: readonly number[]): readonly Described[][] {
-  const groups: Described[][] = [];
+function byBytes(items: readonly Sized[]): readonly Sized[][] {
+  const groups: Sized[][] = [];
   let room = 0;
-  for (const [index, item] of items.entries()) {
-    if (item === undefined) continue;
-    const bytes = (lengths[index] ?? 0) * (item.type === 'string' ? 1 : SUPPOSED_ELEMENT_BYTES);
-    if (groups.length === 0 || bytes > room) {
+  for (const item of items) {
+    if (groups.length === 0 || item.bytes > room) {
       groups.push([]);
       room = MOST_BYTES_AT_ONCE;
     }
     groups.at(-1)?.push(item);
-    room -= bytes;
+    room -= item.bytes;
   }
   return groups;
 }
 
-function isSmall(type: string, length: number): boolean {
-  return length <= (type === 'string' ? SMALL_STRING_BYTES : SMALL_ELEMENTS);
+function isSmall({ type, length, bytes }: Sized): boolean {
+  // What a module makes can be read in one piece only.
+  if (LENGTH_COMMAND[type] === undefined) return true;
+  if (type === 'string') return length <= SMALL_STRING_BYTES;
+  // A stream's digest is another one when it is read in windows, and its weight changes with the key's name.
+  return length <= SMALL_ELEMENTS && (type === 'stream' || bytes <= MOST_BYTES_AT_ONCE);
+}
+
+/** Elements that are asked for at once, so that a reply fits into memory. */
+function windowOf({ length, bytes }: Sized): number {
+  return Math.max(1, Math.min(WINDOW, Math.floor((MOST_BYTES_AT_ONCE * length) / Math.max(1, bytes))));
 }
 
 async function smallDigests(
   connection: RedisConnection,
-  items: readonly Described[],
+  items: readonly Sized[],
 ): Promise<ReadonlyMap<ByteString, string>> {
   const digests = new Map<ByteString, string>();
   if (items.length === 0) return digests;
@@ -165,12 +222,11 @@ function wholeValueCommand(type: string): [string, ...string[]] {
 }
 
 function digestOf(type: string, value: unknown): string {
-  if (type === 'hash' || type === 'zset') return unorderedDigest(type, pairs(value as Buffer[]));
-  if (type === 'set')
-    return unorderedDigest(
-      type,
-      (value as Buffer[]).map((member) => [member]),
-    );
+  if (type === 'hash' || type === 'set' || type === 'zset') {
+    const sum = new CommutativeSum();
+    for (const record of records(type, value as Buffer[])) sum.add(...record);
+    return unorderedDigest(type, sum);
+  }
   if (type === 'list') return listDigest([value as Buffer[]]);
   if (type === 'stream') return digest(type, JSON.stringify(streamContent(value)));
   return digest(type, value as Buffer);
@@ -182,9 +238,20 @@ function pairs(flat: readonly Buffer[]): readonly Buffer[][] {
   return result;
 }
 
-function unorderedDigest(type: string, records: readonly (readonly Buffer[])[]): string {
-  const sum = new CommutativeSum();
-  for (const record of records) sum.add(...record);
+/** The elements of a reply as they are summed: members, or names with their values or scores. */
+function records(type: string, flat: readonly Buffer[]): readonly (readonly (string | Buffer)[])[] {
+  if (type === 'set') return flat.map((member) => [member]);
+  if (type === 'hash') return pairs(flat);
+  return pairs(flat).map(([member = Buffer.alloc(0), score]) => [member, scoreText(String(score))]);
+}
+
+/** ZRANGE and ZSCAN may write the same score with other digits. */
+function scoreText(score: string): string {
+  const value = Number(score);
+  return Number.isNaN(value) ? score : String(value);
+}
+
+function unorderedDigest(type: string, sum: CommutativeSum): string {
   return digest(type, `${sum.count}`, sum.hex());
 }
 
@@ -215,51 +282,55 @@ function plain(value: unknown): unknown {
 }
 
 /** The digest of a value that is too large for one reply: read in windows, in bounded memory. */
-async function largeDigest(
-  connection: RedisConnection,
-  { key, type }: Described,
-  length: number,
-): Promise<string | undefined> {
-  const content = await largeContent(connection, { key, type }, length);
+async function largeDigest(connection: RedisConnection, item: Sized): Promise<string | undefined> {
+  const content = await largeContent(connection, item);
   // What went while it was read has no digest: neither half of it nor none.
   const [there] = await connection.read((pipeline) => {
-    pipeline.call('EXISTS', toArgument(key));
+    pipeline.call('EXISTS', toArgument(item.key));
   });
   return replyValue(there) === 1 ? content : undefined;
 }
 
-function largeContent(
-  connection: RedisConnection,
-  { key, type }: Pick<Described, 'key' | 'type'>,
-  length: number,
-): Promise<string> {
-  if (type === 'string') return largeStringDigest(connection, key, length);
-  if (type === 'list') return largeListDigest(connection, key, length);
-  if (type === 'stream') return largeStreamDigest(connection, key);
-  return largeUnorderedDigest(connection, key, type);
+function largeContent(connection: RedisConnection, item: Sized): Promise<string> {
+  if (item.type === 'string') return largeStringDigest(connection, item.key, item.length);
+  if (item.type === 'list') return largeListDigest(connection, item);
+  if (item.type === 'stream') return largeStreamDigest(connection, item);
+  return largeUnorderedDigest(connection, item);
 }
 
-async function largeUnorderedDigest(connection: RedisConnection, key: ByteString, type: string): Promise<string> {
-  const command = type === 'hash' ? 'HSCAN' : type === 'set' ? 'SSCAN' : 'ZSCAN';
+/**
+ * A cursor may return an element twice, where the server makes the table smaller meanwhile. That is rare and shows in
+ * the number of elements, so names are not kept: the value is read again, and only then with a table of hashes of the
+ * names. That comes to an end, also where the numbers never agree: a server counts fields that have expired.
+ */
+async function largeUnorderedDigest(connection: RedisConnection, item: Sized): Promise<string> {
+  for (let reading = 1; reading <= PLAIN_READINGS; reading += 1) {
+    const sum = await sumOfElements(connection, item);
+    const [length] = await connection.read((pipeline) => {
+      pipeline.call(LENGTH_COMMAND[item.type] ?? '', toArgument(item.key));
+    });
+    if (Number(replyValue(length) ?? 0) === sum.count) return unorderedDigest(item.type, sum);
+  }
+  return unorderedDigest(item.type, await sumOfElements(connection, item, new SeenNames()));
+}
+
+async function sumOfElements(connection: RedisConnection, item: Sized, seen?: SeenNames): Promise<CommutativeSum> {
+  const command = item.type === 'hash' ? 'HSCAN' : item.type === 'set' ? 'SSCAN' : 'ZSCAN';
   const sum = new CommutativeSum();
-  // A cursor may return an element twice; a name is counted once.
-  const seen = new Set<ByteString>();
+  const count = String(windowOf(item));
   let cursor = '0';
   do {
     const from = cursor;
     const [reply] = await connection.read((pipeline) => {
-      pipeline.callBuffer(command, toArgument(key), from, 'COUNT', String(WINDOW));
+      pipeline.callBuffer(command, toArgument(item.key), from, 'COUNT', count);
     });
     const [next, flat] = (replyValue(reply) ?? ['0', []]) as [Buffer, Buffer[]];
     cursor = String(next);
-    for (const record of type === 'set' ? flat.map((member) => [member]) : pairs(flat)) {
-      const name = fromBytes(record[0] ?? Buffer.alloc(0));
-      if (seen.has(name)) continue;
-      seen.add(name);
-      sum.add(...record);
+    for (const record of records(item.type, flat)) {
+      if (seen === undefined || seen.add(record[0] ?? '')) sum.add(...record);
     }
   } while (cursor !== '0');
-  return digest(type, `${sum.count}`, sum.hex());
+  return sum;
 }
 
 async function largeStringDigest(connection: RedisConnection, key: ByteString, length: number): Promise<string> {
@@ -275,11 +346,12 @@ async function largeStringDigest(connection: RedisConnection, key: ByteString, l
   return hash.digest('hex');
 }
 
-async function largeListDigest(connection: RedisConnection, key: ByteString, length: number): Promise<string> {
+async function largeListDigest(connection: RedisConnection, item: Sized): Promise<string> {
   const hash = createHash('sha256');
-  for (let start = 0; start < length; start += WINDOW) {
+  const window = windowOf(item);
+  for (let start = 0; start < item.length; start += window) {
     const [reply] = await connection.read((pipeline) => {
-      pipeline.callBuffer('LRANGE', toArgument(key), String(start), String(start + WINDOW - 1));
+      pipeline.callBuffer('LRANGE', toArgument(item.key), String(start), String(start + window - 1));
     });
     for (const element of (replyValue(reply) ?? []) as Buffer[]) hash.update(`${element.length}:`).update(element);
   }
@@ -287,26 +359,34 @@ async function largeListDigest(connection: RedisConnection, key: ByteString, len
 }
 
 /** Entries and each group's pending entries in windows; of the rest what XINFO tells without them. */
-async function largeStreamDigest(connection: RedisConnection, key: ByteString): Promise<string> {
+async function largeStreamDigest(connection: RedisConnection, item: Sized): Promise<string> {
   const hash = createHash('sha256');
+  const { key } = item;
+  const window = windowOf(item);
   const [info, groups] = await connection.read((pipeline) => {
     pipeline.callBuffer('XINFO', 'STREAM', toArgument(key)).callBuffer('XINFO', 'GROUPS', toArgument(key));
   });
   const named = ((replyValue(groups) ?? []) as Buffer[][]).map(streamContent);
   hash.update(JSON.stringify([streamContent(replyValue(info) ?? []), named]));
-  await digestRange(connection, hash, (from) => ['XRANGE', toArgument(key), from, '+', 'COUNT', String(WINDOW)]);
+  const range = (command: (from: string) => StreamCommand) => digestRange(connection, { hash, window, command });
+  await range((from) => ['XRANGE', toArgument(key), from, '+', 'COUNT', String(window)]);
   for (const group of (replyValue(groups) ?? []) as Buffer[][]) {
     const name = group[1] ?? Buffer.alloc(0);
-    await digestRange(connection, hash, (from) => ['XPENDING', toArgument(key), name, from, '+', String(WINDOW)]);
+    await range((from) => ['XPENDING', toArgument(key), name, from, '+', String(window)]);
   }
   return hash.digest('hex');
 }
 
+type StreamCommand = readonly [string, ...(string | Buffer)[]];
+
 /** Adds what a command that lists by stream id returns, window for window. The idle time of a pending entry is no content. */
 async function digestRange(
   connection: RedisConnection,
-  hash: ReturnType<typeof createHash>,
-  command: (from: string) => readonly [string, ...(string | Buffer)[]],
+  {
+    hash,
+    window,
+    command,
+  }: { hash: ReturnType<typeof createHash>; window: number; command: (from: string) => StreamCommand },
 ): Promise<void> {
   for (let from = '-'; ; ) {
     const [name, ...args] = command(from);
@@ -315,7 +395,7 @@ async function digestRange(
     });
     const rows = (replyValue(reply) ?? []) as unknown[][];
     for (const row of rows) hash.update(JSON.stringify(plain(name === 'XPENDING' ? row.toSpliced(2, 1) : row)));
-    if (rows.length < WINDOW) return;
+    if (rows.length < window) return;
     from = nextStreamId(String(rows.at(-1)?.[0]));
   }
 }

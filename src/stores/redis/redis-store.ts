@@ -2,6 +2,7 @@ import pMap from 'p-map';
 import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.ts';
 import { MigrateError } from '../../model/errors.ts';
 import {
+  ConnectionLost,
   errorWord,
   isLost,
   isPassing,
@@ -10,7 +11,7 @@ import {
   type Reply,
   replyError,
 } from './redis-connection.ts';
-import { type KeyFingerprint, readFingerprints } from './redis-content.ts';
+import { type KeyFingerprint, type Reading, readExpiries, readFingerprints, readSizes } from './redis-content.ts';
 import { parseServer, type RedisServer } from './redis-server.ts';
 
 /** Reads of a Redis-compatible server. No method changes anything. Losses are retried here. */
@@ -21,14 +22,20 @@ export interface RedisReader {
   server(): Promise<RedisServer>;
   /** Round trip of one small request, ms: the least of three, measured once. */
   roundTripMs(): Promise<number>;
-  /** Time for the server to answer a pipeline of `size` look-ups of missing keys, ms. */
-  probeMs(size: number): Promise<number>;
+  /** Time for the server to answer a pipeline of `size` look-ups of missing keys that begin with `prefix`, ms. */
+  probeMs(size: number, prefix: ByteString): Promise<number>;
   /** All keys in pages of about `count`. A key may come twice, a page may be empty; keys are bytes. */
   scan(count: number): AsyncIterable<readonly ByteString[]>;
   /** Whether each key exists, in order. */
   exist(keys: readonly ByteString[]): Promise<readonly boolean[]>;
   /** Type, expiry and content digest of each key, in order; undefined where it is missing. */
   fingerprints(keys: readonly ByteString[]): Promise<readonly (KeyFingerprint | undefined)[]>;
+  /** Expiry of each key, in order, as in its fingerprint; undefined where it is missing. */
+  expiries(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]>;
+  /** About how many bytes each value takes, in order; 0 where the key is missing, undefined where nothing tells. */
+  sizes(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]>;
+  /** DUMP and expiry of each key, in order; undefined where it is missing. All payloads are in memory at once. */
+  dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]>;
   /** False where the server tells only how long a key will last: two readings then differ by the way of the request. */
   readonly exactExpiry: boolean;
   /** Whether two expiries are the same: exact where the server tells absolute times. */
@@ -47,10 +54,15 @@ export interface RedisWriter extends RedisReader {
    * After a lost connection the outcome is found by looking, never by sending the batch again blindly.
    */
   rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]>;
-  /** DUMP and expiry of each key, in order; undefined where it is missing. All payloads are in memory at once. */
-  dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]>;
-  /** Removes keys (UNLINK) in one pipeline; says how many were there. */
-  unlink(keys: readonly ByteString[]): Promise<number>;
+  /**
+   * Watches `keys` (WATCH), lets `choose` look at them, and removes what it returns (UNLINK) in one transaction.
+   * `written` where somebody wrote one of the watched keys meanwhile: then nothing was removed. Otherwise the number of
+   * keys removed. `choose` is called again after a lost connection. Nobody else may use this store's WATCH meanwhile.
+   */
+  unlinkUnwritten(
+    keys: readonly ByteString[],
+    choose: () => Promise<readonly ByteString[]>,
+  ): Promise<number | 'written'>;
   /** Makes each `to` from `from` as it is now, with its expiry. False where `to` exists or `from` does not. */
   copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]>;
   /** Makes a key from its dump. False where it exists. */
@@ -104,7 +116,7 @@ interface ScanPage {
 class RedisStore implements RedisWriter {
   readonly address: string;
   readonly #connection: RedisConnection;
-  #expiry: 'absolute' | 'relative' = 'absolute';
+  readonly #reading: Reading = { expiry: 'absolute', memoryUsage: true };
   #roundTrip: Promise<number> | undefined;
 
   private constructor(connection: RedisConnection) {
@@ -126,12 +138,13 @@ class RedisStore implements RedisWriter {
   }
 
   async #askForAbsoluteExpiry(): Promise<void> {
-    // Asked once: a server that is loading or has lost its slots is judged by the preflight, with its INFO.
-    const [reply] = await this.#connection.pipeline((pipeline) => {
-      pipeline.call('PEXPIRETIME', `tenant-migrate-absent-${Math.random()}`);
+    // Not waited for: a server that is loading or has lost its slots is judged by the preflight, with its INFO.
+    // Without a key, which this user might not be allowed to name: the server then counts arguments, if it knows it.
+    const [reply] = await this.#connection.readOnce((pipeline) => {
+      pipeline.call('PEXPIRETIME');
     });
     // PEXPIRETIME came with Redis 7.0.
-    if (reply !== undefined && /unknown command/i.test(replyError(reply))) this.#expiry = 'relative';
+    if (reply !== undefined && /unknown command/i.test(replyError(reply))) this.#reading.expiry = 'relative';
   }
 
   async server(): Promise<RedisServer> {
@@ -155,10 +168,11 @@ class RedisStore implements RedisWriter {
     return performance.now() - start;
   }
 
-  async probeMs(size: number): Promise<number> {
+  async probeMs(size: number, prefix: ByteString): Promise<number> {
+    const names = Array.from({ length: size }, (_, index) => toArgument(`${prefix}tenant-migrate-absent-${index}`));
     const start = performance.now();
     await this.#connection.read((pipeline) => {
-      for (let index = 0; index < size; index += 1) pipeline.call('EXISTS', `tenant-migrate-absent-${index}`);
+      for (let index = 0; index < size; index += 1) pipeline.call('EXISTS', names[index] ?? '');
     });
     return performance.now() - start;
   }
@@ -222,11 +236,26 @@ class RedisStore implements RedisWriter {
     return replies.map((reply) => this.#value(reply) === 1);
   }
 
-  async fingerprints(keys: readonly ByteString[]): Promise<readonly (KeyFingerprint | undefined)[]> {
+  fingerprints(keys: readonly ByteString[]): Promise<readonly (KeyFingerprint | undefined)[]> {
+    return this.#inChunks(keys, readFingerprints);
+  }
+
+  expiries(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]> {
+    return this.#inChunks(keys, readExpiries);
+  }
+
+  sizes(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]> {
+    return this.#inChunks(keys, readSizes);
+  }
+
+  async #inChunks<T>(
+    keys: readonly ByteString[],
+    read: (connection: RedisConnection, keys: readonly ByteString[], reading: Reading) => Promise<readonly T[]>,
+  ): Promise<readonly T[]> {
     const chunks: (readonly ByteString[])[] = [];
     for (let start = 0; start < keys.length; start += READ_CHUNK) chunks.push(keys.slice(start, start + READ_CHUNK));
-    const read = (chunk: readonly ByteString[]) => readFingerprints(this.#connection, chunk, this.#expiry);
-    return (await pMap(chunks, read, { concurrency: CHUNKS_AT_ONCE })).flat();
+    const one = (chunk: readonly ByteString[]) => read(this.#connection, chunk, this.#reading);
+    return (await pMap(chunks, one, { concurrency: CHUNKS_AT_ONCE })).flat();
   }
 
   async now(): Promise<number> {
@@ -239,11 +268,11 @@ class RedisStore implements RedisWriter {
   }
 
   get exactExpiry(): boolean {
-    return this.#expiry === 'absolute';
+    return this.#reading.expiry === 'absolute';
   }
 
   sameExpiry(a: number, b: number): boolean {
-    if (this.#expiry === 'absolute' || a < 0 || b < 0) return a === b;
+    if (this.#reading.expiry === 'absolute' || a < 0 || b < 0) return a === b;
     return Math.abs(a - b) <= RELATIVE_EXPIRY_TOLERANCE_MS;
   }
 
@@ -335,7 +364,7 @@ class RedisStore implements RedisWriter {
   }
 
   async dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]> {
-    const expiryCommand = this.#expiry === 'absolute' ? 'PEXPIRETIME' : 'PTTL';
+    const expiryCommand = this.#reading.expiry === 'absolute' ? 'PEXPIRETIME' : 'PTTL';
     const replies = await this.#connection.read((pipeline) => {
       for (const key of keys) pipeline.callBuffer('DUMP', toArgument(key)).call(expiryCommand, toArgument(key));
     });
@@ -344,13 +373,63 @@ class RedisStore implements RedisWriter {
       const payload = this.#value(replies[2 * index]) as Buffer | null;
       const expiry = Number(this.#value(replies[2 * index + 1]));
       if (payload === null || expiry === -2) return undefined;
-      return { payload, expiresAt: this.#expiry === 'relative' && expiry >= 0 ? now + expiry : expiry };
+      return { payload, expiresAt: this.#reading.expiry === 'relative' && expiry >= 0 ? now + expiry : expiry };
     });
   }
 
-  async unlink(keys: readonly ByteString[]): Promise<number> {
-    const replies = await this.#writeOnce(keys.map((key) => ['UNLINK', toArgument(key)]));
-    return replies.filter((reply) => reply === 1).length;
+  async unlinkUnwritten(
+    keys: readonly ByteString[],
+    choose: () => Promise<readonly ByteString[]>,
+  ): Promise<number | 'written'> {
+    for (let attempt = 1; ; attempt += 1) {
+      let chosen: readonly ByteString[] = [];
+      try {
+        const watching = await this.#watch(keys);
+        chosen = watching === 'not ready' ? [] : await choose();
+        const outcome = watching === 'not ready' ? watching : await this.#unlinkWatched(chosen, watching);
+        if (outcome !== 'not ready') return outcome;
+        if (attempt >= MOST_ATTEMPTS) throw this.#staysNotReady();
+        await this.#connection.pauseBeforeRetry(attempt, 'the server is not ready');
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        await this.#connection.recover(attempt, error.message);
+        // The transaction removes all or none: where none is left, only its reply was lost.
+        if (chosen.length > 0 && !(await this.exist(chosen)).includes(true)) return chosen.length;
+      }
+    }
+  }
+
+  /** Number of the connection that watches the keys: with a connection its watches end. */
+  async #watch(keys: readonly ByteString[]): Promise<number | 'not ready'> {
+    let connection = 0;
+    const [reply] = await this.#connection.pipeline((pipeline) => {
+      connection = this.#connection.connections;
+      pipeline.call('WATCH', ...keys.map(toArgument));
+    });
+    if (reply !== undefined && isPassing(replyError(reply))) return 'not ready';
+    this.#value(reply);
+    return connection;
+  }
+
+  async #unlinkWatched(keys: readonly ByteString[], connection: number): Promise<number | 'written' | 'not ready'> {
+    const replies = await this.#connection.pipeline((pipeline) => {
+      // A new connection watches nothing: it would remove what was written meanwhile.
+      if (connection !== this.#connection.connections) throw new ConnectionLost('a connection was lost');
+      pipeline.call('MULTI');
+      for (const key of keys) pipeline.call('UNLINK', toArgument(key));
+      // Sent without keys, too: it ends the watch.
+      pipeline.call('EXEC');
+    });
+    const refusal = replies.map(replyError).find((error) => error !== '');
+    // EXEC puts this before its own refusal.
+    const error = refusal?.replace(/^EXECABORT .* because of: /, '');
+    if (error !== undefined && isPassing(error)) return 'not ready';
+    if (error !== undefined) this.#value({ error });
+    const removed = this.#value(replies.at(-1)) as readonly unknown[] | null;
+    if (removed === null) return 'written';
+    const failed = removed.find((reply) => reply instanceof Error);
+    if (failed instanceof Error) this.#value({ error: failed.message });
+    return removed.filter((reply) => reply === 1).length;
   }
 
   async copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
@@ -379,7 +458,7 @@ class RedisStore implements RedisWriter {
     return reply === 'OK';
   }
 
-  /** Writes that may be sent again after a loss, since each takes effect once (UNLINK; COPY, RESTORE without REPLACE). */
+  /** Writes that may be sent again after a loss, since each takes effect once (COPY, RESTORE without REPLACE). */
   async #writeOnce(commands: readonly [string, ...(string | Buffer)[]][]): Promise<readonly unknown[]> {
     if (commands.length === 0) return [];
     for (let attempt = 1; ; attempt += 1) {

@@ -1,0 +1,130 @@
+import { type ByteString, printable, toJson } from '../../model/byte-string.ts';
+import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
+import type { ApplyContext, Checkpoint } from '../stage.ts';
+import type { RedisUndoEntry } from './apply.ts';
+import { compareEnds } from './compare-ends.ts';
+
+/** Of one transaction and one line of the undo log; a larger key has one of its own. */
+const MOST_KEYS = 200;
+const MOST_BYTES = 16 << 20;
+/** Dumps become base64 inside one string, which holds half a gigabyte at most. */
+const LARGEST_DUMP = 128 << 20;
+/** Larger values are not dumped at all: a RESTORE takes no argument above the server's 512 MB. */
+const LARGEST_VALUE = 512 << 20;
+
+interface Sized {
+  readonly pair: RenamePair;
+  readonly bytes: number;
+}
+
+/** What one transaction did. */
+interface Removal {
+  /** 0 where nothing was logged. */
+  readonly batch: number;
+  /** Pairs that were found equal. */
+  readonly equal: readonly RenamePair[];
+  /** Number of pairs that were found with different content. */
+  readonly different: number;
+  /** Equal pairs whose dump is too large to be logged: their sources stay. */
+  readonly tooLarge: readonly RenamePair[];
+  /** Number of sources removed; `written`: somebody wrote one of the keys, nothing was removed. */
+  readonly removed: number | 'written';
+}
+
+/**
+ * Removes the sources that equal their targets, each logged with its dump before. What is written between the comparing
+ * and the removing stays, as a conflict. Yields one checkpoint for each transaction that came upon something to do.
+ */
+export async function* removeSources(
+  pairs: readonly RenamePair[],
+  ctx: ApplyContext<RedisWriter>,
+): AsyncIterable<Checkpoint> {
+  const sizes = await ctx.store.sizes(pairs.map(({ from }) => from));
+  // What cannot be weighed is dumped alone.
+  const sized = pairs.map((pair, index) => ({ pair, bytes: sizes[index] ?? MOST_BYTES }));
+  for (const group of grouped(sized.filter(({ bytes }) => bytes <= LARGEST_VALUE))) {
+    const removal = await removeEqual(group, ctx);
+    if (removal.removed !== 'written') yield* checkpoint(removal, ctx);
+    // One at a time, so that only what is being written stays.
+    else for (const pair of removal.equal) yield* checkpoint(await removeEqual([pair], ctx), ctx, pair);
+  }
+  const huge = sized.filter(({ bytes }) => bytes > LARGEST_VALUE).map(({ pair }) => pair);
+  if (huge.length > 0) yield { batch: 0, moved: 0, failed: reportTooLarge(huge, ctx) };
+}
+
+function grouped(items: readonly Sized[]): readonly RenamePair[][] {
+  const groups: RenamePair[][] = [];
+  let room = 0;
+  for (const { pair, bytes } of items) {
+    if (groups.length === 0 || bytes > room || groups.at(-1)?.length === MOST_KEYS) {
+      groups.push([]);
+      room = MOST_BYTES;
+    }
+    groups.at(-1)?.push(pair);
+    room -= bytes;
+  }
+  return groups;
+}
+
+async function removeEqual(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Promise<Removal> {
+  let logged: Omit<Removal, 'removed'> = { batch: 0, equal: [], different: 0, tooLarge: [] };
+  const keys = pairs.flatMap(({ from, to }) => [from, to]);
+  // The store's one connection is watching: nothing else writes through it while a run finalizes.
+  const removed = await ctx.store.unlinkUnwritten(keys, async () => {
+    const ends = await compareEnds(pairs, ctx);
+    const equal = ends.filter((end) => end.equal === true).map(({ pair }) => pair);
+    const { names, ...rest } = await log(equal, ctx);
+    logged = { equal, different: ends.filter((end) => end.equal === false).length, ...rest };
+    return names;
+  });
+  return { ...logged, removed };
+}
+
+/** Logs the dumps. Only the keys that it names may be removed. */
+async function log(
+  pairs: readonly RenamePair[],
+  ctx: ApplyContext<RedisWriter>,
+): Promise<{ batch: number; names: readonly ByteString[]; tooLarge: readonly RenamePair[] }> {
+  const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
+  const tooLarge: RenamePair[] = [];
+  const names: ByteString[] = [];
+  const entries: RedisUndoEntry[] = [];
+  for (const [index, pair] of pairs.entries()) {
+    const dumped = dumps[index];
+    // A key that went meanwhile is not logged, and so not removed: it may be made anew before that.
+    if (dumped === undefined) continue;
+    if (dumped.payload.length > LARGEST_DUMP) tooLarge.push(pair);
+    else {
+      const { expiresAt, payload } = dumped;
+      const [key, target] = [toJson(pair.from), toJson(pair.to)];
+      entries.push({ kind: 'unlink', key, target, payload: payload.toString('base64'), expiresAt });
+      names.push(pair.from);
+    }
+  }
+  const batch = entries.length === 0 ? 0 : await ctx.undo.append(entries);
+  return { batch, names, tooLarge };
+}
+
+/** The checkpoint of one transaction; `alone` is the pair of one whose keys were seen to be written. */
+function* checkpoint(
+  { batch, different, tooLarge, removed }: Removal,
+  ctx: ApplyContext<RedisWriter>,
+  alone?: RenamePair,
+): Iterable<Checkpoint> {
+  const failed = reportTooLarge(tooLarge, ctx);
+  const conflicts = alone !== undefined && (removed === 'written' || different > 0) ? 1 : 0;
+  if (alone !== undefined && conflicts > 0 && ctx.options.onConflict === 'fail') {
+    const reason = 'it was written while it was compared with its target, and stays';
+    ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(alone.from), reason });
+  }
+  const skipped = removed === 'written' ? 0 : removed;
+  if (skipped + failed + conflicts > 0) yield { batch, moved: 0, skipped, failed, conflicts };
+}
+
+function reportTooLarge(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): number {
+  for (const { from } of pairs) {
+    const reason = 'it equals its target, but is too large to be logged for an undo: remove it by hand';
+    ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(from), reason });
+  }
+  return pairs.length;
+}
