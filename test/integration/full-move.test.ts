@@ -96,7 +96,7 @@ describe('the guide’s whole tenant beside four neighbours', () => {
 
 /** Commands that change nothing, as MONITOR names them; AUTH, CLIENT and their like are the connection's own. */
 const READING = new Set(
-  'info ping client select hello scan exists type pexpiretime pttl strlen llen hlen scard zcard xlen get getrange lrange hgetall smembers zrange xinfo xrange dump hscan sscan zscan acl command'.split(
+  'info ping client select hello scan exists type pexpiretime pttl strlen llen hlen scard zcard xlen get getrange lrange hgetall smembers zrange xinfo xrange dump hscan sscan zscan memory acl command'.split(
     ' ',
   ),
 );
