@@ -1,4 +1,4 @@
-import { isFinished, type RunFolder } from '../journal/run-folder.ts';
+import type { RunFolder } from '../journal/run-folder.ts';
 import { MigrateError } from '../model/errors.ts';
 import type { RunFolders } from '../orchestrator/run.ts';
 
@@ -24,9 +24,4 @@ export async function chooseRun(
   throw new MigrateError('usage', `${matching.length === 0 ? 'no run' : 'more than one run'} begins with '${id}'`, {
     next: 'tenant-migrate runs lists them',
   });
-}
-
-/** Whether a run still wants a command: it has written and did not come to an end. */
-export async function isOpen(folder: RunFolder): Promise<boolean> {
-  return !isFinished(folder.record) && (await folder.hasWritten());
 }

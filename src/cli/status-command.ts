@@ -1,7 +1,7 @@
 import { moveText } from '../model/move.ts';
 import { clean } from '../report/format.ts';
 import { wireFolders } from '../wire.ts';
-import { chooseRun, isOpen } from './choose-run.ts';
+import { chooseRun } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { shellWord } from './repeat-command.ts';
 import { readSettings } from './settings.ts';
@@ -16,7 +16,7 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
   const chosen = command === 'runs' ? await folders.all() : [await chooseRun(folders, positionals.run, 'all')];
   const runs = await Promise.all(
     chosen.map(async (folder) => {
-      const open = await isOpen(folder);
+      const open = await folder.isUnfinished();
       const { id, moves, state, startedAt, updatedAt, settled, undone } = folder.record;
       const ids = moves.flatMap(({ source, target }) => [source, target].map(shellWord)).join(' ');
       const onward = `tenant-migrate ${ids} …`;

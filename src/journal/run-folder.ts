@@ -28,7 +28,7 @@ export interface RunRecord {
 }
 
 /** Whether nothing is left to do for the run: moved, refused before any write, or taken back. */
-export function isFinished({ state }: RunRecord): boolean {
+function isFinished({ state }: RunRecord): boolean {
   return state === 'done' || state === 'refused' || state === 'rolled-back';
 }
 
@@ -80,7 +80,7 @@ export class RunFolder {
     const folders = await RunFolder.all(stateDir);
     const unfinished: RunFolder[] = [];
     for (const folder of folders) {
-      if (!isFinished(folder.record) && (await folder.hasWritten())) unfinished.push(folder);
+      if (await folder.isUnfinished()) unfinished.push(folder);
     }
     return unfinished;
   }
@@ -101,6 +101,11 @@ export class RunFolder {
 
   get record(): RunRecord {
     return this.#record;
+  }
+
+  /** Whether the run still wants a command: it may have written, and did not come to an end. */
+  async isUnfinished(): Promise<boolean> {
+    return !isFinished(this.#record) && (await this.hasWritten());
   }
 
   /** True once an intent to write was logged in any stage. */

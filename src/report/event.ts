@@ -1,5 +1,5 @@
 import type { Move } from '../model/move.ts';
-import type { Finding, Problem, StageEvent, StageName } from '../stages/stage.ts';
+import type { StageEvent, StageName } from '../stages/stage.ts';
 import type { RunCommand, RunPlan, RunReport, StageRow } from './report.ts';
 
 /** Everything that a run says, in the order in which it happens. Reporters are functions of these alone. */
@@ -17,8 +17,6 @@ export type RunEvent =
   | { readonly type: 'planned'; readonly plan: RunPlan }
   | { readonly type: 'stage-started'; readonly stage: StageName; readonly phase: RunPhase }
   | { readonly type: 'stage-finished'; readonly stage: StageName; readonly phase: RunPhase; readonly row: StageRow }
-  | { readonly type: 'finding'; readonly finding: Finding }
-  | { readonly type: 'problem'; readonly problem: Problem }
   | { readonly type: 'stopping'; readonly signal: string }
   | { readonly type: 'run-finished'; readonly report: RunReport };
 

@@ -74,8 +74,6 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
       case 'phase':
         if (event.phase === 'verify' || options.verbose) write(`\n${PHASE_TITLES[event.phase]}`);
         break;
-      case 'finding':
-      case 'problem':
       case 'run-finished':
         break;
     }
