@@ -17,6 +17,9 @@ import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
 
+/** What a server's operator sees in its list of clients; a writer's has the run's id behind it. */
+const CLIENT_NAME = 'tenant-migrate';
+
 interface Wiring {
   readonly settings: Settings;
   readonly profile: Profile;
@@ -66,13 +69,13 @@ function wireRedis({ settings, emit }: Wiring): BoundStage {
     ...redisAddress(settings),
     connectTimeoutMs: settings['connect-timeout'],
     replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
-    clientName: 'tenant-migrate',
+    clientName: CLIENT_NAME,
     onRetry: retryEvents('redis', emit),
   };
   return bindStage(redisStage, {
     address: `${store.host}:${store.port}/${store.db}`,
     openReader: () => openRedisReader(store),
-    openWriter: () => openRedisWriter(store),
+    openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
   });
 }
 

@@ -196,9 +196,17 @@ export const FLAGS: readonly Flag[] = [
     kind: 'text',
     group: 'Safety',
     help: 'a record that exists at both ends and differs',
-    choices: ['fail', 'skip'],
+    choices: ['fail', 'skip', 'overwrite'],
     fallback: 'fail',
     commands: READS_TOO,
+  },
+  {
+    name: 'settle',
+    kind: 'text',
+    group: 'Safety',
+    help: 'longest wait for what a broken process has sent, where it cannot be ended, seconds',
+    fallback: '5',
+    commands: ['move', 'apply', 'rollback'],
   },
   {
     name: 'accept-differences',

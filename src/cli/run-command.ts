@@ -101,7 +101,7 @@ function profileOf(settings: Settings): Profile {
 function narrowed(plan: RunPlan, skipped: readonly StageName[]): RunPlan {
   const stages = plan.stages.filter(({ stage }) => !skipped.includes(stage));
   if (stages.length === plan.stages.length) return plan;
-  return makeRunPlan({ ...plan, stages, options: { ...plan.options, continuing: false } });
+  return makeRunPlan({ ...plan, stages });
 }
 
 /** What the flags say about how the stages work. */
@@ -111,6 +111,7 @@ export function optionsOf(settings: Settings): StageOptions {
     merge: settings.merge,
     continuing: false,
     onConflict: settings['on-conflict'],
+    settleMs: settings.settle,
     verify: settings.verify,
     seed: settings['sample-seed'],
     failOnUnclaimed: settings['fail-on-unclaimed'],

@@ -17,7 +17,8 @@ export interface StoreAccess<R, W extends R> {
   /** Where the store is, without credentials. */
   readonly address: string;
   openReader(): Promise<R & Closable>;
-  openWriter(): Promise<W & Closable>;
+  /** `runId` is the run that will write, so that another process can tell whose connection it is. */
+  openWriter(runId: string): Promise<W & Closable>;
 }
 
 interface Closable {
@@ -44,6 +45,7 @@ export interface BoundStage {
   verify(plan: StagePlan, phase: VerifyPhase, common: CommonContext): Promise<readonly Finding[]>;
   finalize(plan: StagePlan, common: CommonContext, ports: WritePorts): AsyncIterable<Checkpoint>;
   undo(plan: StagePlan, common: CommonContext, ports: WritePorts): AsyncIterable<Checkpoint>;
+  quiesce(moves: readonly Move[], common: CommonContext): Promise<void>;
   tenants(common: CommonContext): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -60,7 +62,7 @@ export function bindStage<R, W extends R, P extends StagePlan>(
     return { ...common, store: await reader };
   };
   const writing = async (common: CommonContext, ports: WritePorts): Promise<ApplyContext<W>> => {
-    writer ??= access.openWriter();
+    writer ??= access.openWriter(common.runId);
     // Ports may be class instances: named one by one, since a spread loses their methods.
     return { ...common, store: await writer, permit: (units) => ports.permit(units), undo: ports.undo };
   };
@@ -78,7 +80,7 @@ export function bindStage<R, W extends R, P extends StagePlan>(
     preflight: async (moves, common, real) => {
       const ctx = await reading(common);
       if (!real) return stage.preflight(moves, ctx);
-      writer ??= access.openWriter();
+      writer ??= access.openWriter(common.runId);
       return stage.preflight(moves, ctx, await writer);
     },
     plan: async (moves, common) => stage.plan(moves, await reading(common)),
@@ -86,6 +88,11 @@ export function bindStage<R, W extends R, P extends StagePlan>(
     verify: async (plan, phase, common) => stage.verify(plan as P, phase, await reading(common)),
     finalize: (plan, common, ports) => steps(stage.finalize.bind(stage), plan, common, ports),
     undo: (plan, common, ports) => steps(stage.undo.bind(stage), plan, common, ports),
+    quiesce: async (moves, common) => {
+      if (stage.quiesce === undefined) return;
+      writer ??= access.openWriter(common.runId);
+      await stage.quiesce(moves, { ...common, store: await writer });
+    },
     tenants: async (common) => (await stage.tenants?.(await reading(common))) ?? [],
     close: async () => {
       const opened = await Promise.allSettled([reader, writer]);

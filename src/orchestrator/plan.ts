@@ -4,7 +4,7 @@ import { canonicalJson } from '../model/json.ts';
 import { type Move, moveText } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { RunPlan } from '../report/report.ts';
-import type { Problem, StageOptions, StagePlan } from '../stages/stage.ts';
+import type { Problem, StagePlan } from '../stages/stage.ts';
 
 /** Counts may differ by this share between a stored plan and its first apply, unless `--exact-plan` is given. */
 const COUNT_TOLERANCE = 0.05;
@@ -14,7 +14,7 @@ interface PlanParts {
   readonly createdAt: string;
   readonly moves: readonly Move[];
   readonly profile: Profile;
-  readonly options: StageOptions;
+  readonly options: RunPlan['options'];
   readonly stages: readonly StagePlan[];
 }
 

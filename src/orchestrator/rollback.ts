@@ -214,6 +214,7 @@ function contextOf(input: RollbackInput): CommonContext {
     profile: plan.profile,
     // Both ids may hold data in the middle of a move: that is what is being taken back.
     options: { ...options, ...plan.options, verify: 'counts', merge: true, continuing: true, onConflict: 'skip' },
+    runId: input.folder.record.id,
     signal,
     clock,
     emit,

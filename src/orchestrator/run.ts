@@ -404,7 +404,8 @@ class Run {
     const { profile, options, signal, clock, emit } = this.#input;
     const verify = this.#plan?.options.verify ?? options.verify;
     const continuing = stage !== undefined && this.#begun.has(stage);
-    return { profile, options: { ...options, verify, continuing }, signal, clock, emit };
+    const runId = this.#folder?.record.id ?? 'none';
+    return { profile, options: { ...options, verify, continuing }, runId, signal, clock, emit };
   }
 
   /** For a step that meets data at both ends which is ours. */

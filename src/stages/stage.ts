@@ -23,6 +23,11 @@ export interface Stage<R, W extends R, P extends StagePlan = StagePlan> {
   finalize(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
   /** Takes back what the undo log names, with the value it has now. Legal from any phase, idempotent. */
   undo(plan: P, ctx: ApplyContext<W>): AsyncIterable<Checkpoint>;
+  /**
+   * Makes sure that nothing a broken process of this run has sent can still arrive: what was looked at after that stays
+   * as it was seen. Called before a begun stage is continued or taken back.
+   */
+  quiesce?(moves: readonly Move[], ctx: PlanContext<W>): Promise<void>;
   /** Ids of tenants in the store, as far as that is cheap to tell: to suggest near ones when an id is unknown. */
   tenants?(ctx: PlanContext<R>): Promise<readonly string[]>;
 }
@@ -35,6 +40,8 @@ export interface PlanContext<R> {
   readonly store: R;
   readonly profile: Profile;
   readonly options: StageOptions;
+  /** The run's id; connections that write are named after it where the store knows names. */
+  readonly runId: string;
   /** Aborted when the run shall stop: reading loops throw at their next page, requests under way are finished. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -80,7 +87,10 @@ export interface StageOptions {
   readonly merge: boolean;
   /** An unfinished run of the same move is being continued: data at both ends is expected. */
   readonly continuing: boolean;
-  readonly onConflict: 'fail' | 'skip';
+  /** `overwrite` logs what it destroys before. */
+  readonly onConflict: 'fail' | 'skip' | 'overwrite';
+  /** How long a request of a broken process may still be under way where it cannot be ended, ms. */
+  readonly settleMs: number;
   readonly verify: VerifyDepth;
   /** Seed of the samples. */
   readonly seed: number;
@@ -110,6 +120,8 @@ export interface StagePlan {
   readonly problems: readonly Problem[];
   /** Expected time of apply in ms, from a short measured probe. */
   readonly estimateMs: number;
+  /** About how many bytes the undo log of apply and finalize will take, at most; absent where it writes none. */
+  readonly undoBytes?: number;
   /** What the plan's digest covers beside settings: server version, schema, key shapes; never counts. */
   readonly basis: Json;
 }

@@ -11,6 +11,7 @@ export const defaultOptions: StageOptions = {
   merge: false,
   continuing: false,
   onConflict: 'fail',
+  settleMs: 500,
   verify: 'sample',
   seed: 1,
   failOnUnclaimed: false,
@@ -20,6 +21,7 @@ export const defaultOptions: StageOptions = {
 interface Overrides {
   readonly profile?: Profile;
   readonly options?: Partial<StageOptions>;
+  readonly runId?: string;
   readonly signal?: AbortSignal;
   readonly events?: StageEvent[];
 }
@@ -30,6 +32,7 @@ export function planContext<R>(store: R, overrides: Overrides = {}): PlanContext
     store,
     profile: overrides.profile ?? ragApi,
     options: { ...defaultOptions, ...overrides.options },
+    runId: overrides.runId ?? 'test',
     signal: overrides.signal ?? new AbortController().signal,
     clock: { now: () => Date.now() },
     emit: (event) => void overrides.events?.push(event),
