@@ -1,7 +1,7 @@
 import type { Settings } from './cli/settings.ts';
 import { RunFolder } from './journal/run-folder.ts';
 import { type BoundStage, bindStage } from './orchestrator/bound-stage.ts';
-import type { RunFolders } from './orchestrator/run.ts';
+import type { RunFolders } from './orchestrator/run-input.ts';
 import type { Profile } from './profiles/profile.ts';
 import type { RunEvent } from './report/event.ts';
 import type { ConfigSecrets } from './stages/config/config-secrets.ts';
@@ -48,6 +48,12 @@ export function wireFolders(stateDir: string): RunFolders {
   };
 }
 
+/** The redis stage's server, for the lease; undefined where the stage is left out. */
+export function wireRedisSettings(settings: Settings, skipped: readonly StageName[]): RedisSettings | undefined {
+  if (skipped.includes('redis')) return undefined;
+  return redisSettings(settings, () => undefined);
+}
+
 function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
   const store = {
     url: withoutCredentials(settings['api-url']),
@@ -57,7 +63,7 @@ function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
     onRetry: retryEvents('config', emit),
     ...given({ token: settings.secrets.API_TOKEN }),
   };
-  return bindStage(configStage(secrets), {
+  return bindStage(configStage(secrets, settings.secrets.ENCRYPTION_KEY), {
     address: store.url,
     openReader: () => openConfigReader(store),
     openWriter: () => openConfigWriter(store),
@@ -65,18 +71,23 @@ function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
 }
 
 function wireRedis({ settings, emit }: Wiring): BoundStage {
-  const store: RedisSettings = {
-    ...redisAddress(settings),
-    connectTimeoutMs: settings['connect-timeout'],
-    replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
-    clientName: CLIENT_NAME,
-    onRetry: retryEvents('redis', emit),
-  };
+  const store = redisSettings(settings, emit);
   return bindStage(redisStage, {
     address: `${store.host}:${store.port}/${store.db}`,
     openReader: () => openRedisReader(store),
     openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
   });
+}
+
+function redisSettings(settings: Settings, emit: Wiring['emit']): RedisSettings {
+  return {
+    ...redisAddress(settings),
+    connectTimeoutMs: settings['connect-timeout'],
+    replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
+    clientName: CLIENT_NAME,
+    settleMs: settings.settle,
+    onRetry: retryEvents('redis', emit),
+  };
 }
 
 function redisAddress(settings: Settings): Pick<RedisSettings, 'host' | 'port' | 'db' | 'username' | 'password'> {
@@ -119,6 +130,7 @@ function wireGraph({ settings, emit }: Wiring): BoundStage {
   const store = {
     url: withoutCredentials(url),
     connectTimeoutMs: settings['connect-timeout'],
+    statementTimeoutMs: settings['request-timeout'],
     onRetry: retryEvents('graph', emit),
     ...given({
       username: settings.secrets.GRAPH_USERNAME ?? username,
@@ -129,7 +141,7 @@ function wireGraph({ settings, emit }: Wiring): BoundStage {
   return bindStage(graphStage(), {
     address: [store.url, settings['graph-database'] ?? ''].join('/'),
     openReader: () => openGraphReader(store),
-    openWriter: () => openGraphWriter(store),
+    openWriter: (runId) => openGraphWriter({ ...store, runId }),
   });
 }
 

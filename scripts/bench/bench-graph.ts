@@ -40,7 +40,7 @@ async function measure(url: string, driver: Driver, repeat: number): Promise<rea
   const writer = await openGraphWriter({ url, connectTimeoutMs: 10_000 });
   const planned = (one: Move) => stage.plan([one], planContext(reader));
   const applied = (plan: Awaited<ReturnType<typeof planned>>) =>
-    withUndoLog(async (undo) => {
+    withUndoLog('graph', async (undo) => {
       const context = await applyContext(writer, { undo });
       return timed(async () => expectAll(total(await drain(stage.apply(plan, context)), 'moved')));
     });

@@ -47,14 +47,14 @@ export async function benchQdrant({
       await seedTenant({ ...size, keys: 0, nodes: 0 }, { qdrantUrl: url });
     const apply = async (one: Move): Promise<number> => {
       const plan = await qdrantStage.plan([one], planContext(reader));
-      return withUndoLog(async (undo) => {
+      return withUndoLog('qdrant', async (undo) => {
         const context = await applyContext(writer, { undo });
         return timed(async () => expectAll(total(await drain(qdrantStage.apply(plan, context)), 'moved')));
       });
     };
     const whole = async (one: Move): Promise<void> => {
       const plan = await qdrantStage.plan([one], planContext(reader));
-      await withUndoLog(async (undo) => {
+      await withUndoLog('qdrant', async (undo) => {
         const context = await applyContext(writer, { undo });
         expectAll(total(await drain(qdrantStage.apply(plan, context)), 'moved'));
       });

@@ -125,7 +125,7 @@ interface Ours {
 
 async function applyAlone(one: Move, { reader, writer, keys }: Ours): Promise<number> {
   const plan = await planRedis([one], planContext(reader));
-  return withUndoLog((undo) =>
+  return withUndoLog('redis', (undo) =>
     timed(async () => {
       const context = await applyContext(writer, { undo });
       expectAll(total(await drain(applyRedis(plan, context)), 'moved'), keys);
@@ -136,7 +136,7 @@ async function applyAlone(one: Move, { reader, writer, keys }: Ours): Promise<nu
 async function planApplyVerify(one: Move, { reader, writer, keys }: Ours): Promise<void> {
   const reading = planContext(reader);
   const plan = await planRedis([one], reading);
-  await withUndoLog(async (undo) => {
+  await withUndoLog('redis', async (undo) => {
     const context = await applyContext(writer, { undo });
     expectAll(total(await drain(applyRedis(plan, context)), 'moved'), keys);
   });

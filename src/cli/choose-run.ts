@@ -1,6 +1,6 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { MigrateError } from '../model/errors.ts';
-import type { RunFolders } from '../orchestrator/run.ts';
+import type { RunFolders } from '../orchestrator/run-input.ts';
 
 /**
  * The run of that id (its start is enough), or without one the newest, among the unfinished or all.

@@ -7,8 +7,8 @@ import { ownVersion } from './own-version.ts';
 import { paintFor } from './terminal.ts';
 
 const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexpected error · 2 differences found ·
-4 failed, partial: the same command finishes it · 5 refused before any write · 64 usage · 78 state folder
-or secrets file wrong · 129/130/143 stopped by SIGHUP/SIGINT/SIGTERM: the same command finishes it
+3 failed, all taken back · 4 failed, partial: resume or rollback · 5 refused before any write · 64 usage ·
+78 state folder or secrets file wrong · 129/130/143 stopped by SIGHUP/SIGINT/SIGTERM: resume or rollback
 Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KEY, GRAPH_USERNAME,
 GRAPH_PASSWORD, API_TOKEN (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
 
@@ -31,6 +31,13 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
     case 'status':
     case 'runs':
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
+    case 'backup create':
+    case 'backup restore':
+    case 'backup list':
+    case 'backup verify':
+    case 'backup extend':
+    case 'backup cleanup':
+      return (await import('./backup-command.ts')).backupCommand(invocation, ctx);
     default:
       return (await import('./run-command.ts')).runCommand(invocation, ctx);
   }
@@ -88,6 +95,12 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('verify', ends),
     )
     .command(
+      'resume [run]',
+      'go on with a run; without a run the newest unfinished one',
+      (builder) => withFlags(runPositional(builder), 'resume'),
+      take('resume', ['run']),
+    )
+    .command(
       'rollback [run]',
       'take back what a run did; without a run the newest unfinished one',
       (builder) => withFlags(runPositional(builder), 'rollback'),
@@ -100,6 +113,9 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('status', ['run']),
     )
     .command('runs', 'all runs in the state folder', (builder) => withFlags(builder, 'runs'), take('runs', []))
+    .command('backup', 'keep a tenant’s data in a folder, and bring it back', (builder) =>
+      backupCommands(builder, take),
+    )
     .example([
       ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
       ['$0 siraya tenant_76920508', 'move, then verify'],
@@ -128,6 +144,27 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
     return undefined;
   }
   return invocation;
+}
+
+type Take = (command: Invocation['command'], names: readonly string[]) => (args: Record<string, unknown>) => void;
+
+function backupCommands(builder: Argv, take: Take): Argv {
+  const id = (inner: Argv) => inner.positional('id', { type: 'string', describe: 'id of the backup, or its start' });
+  const tenant = (inner: Argv) => inner.positional('tenant', { type: 'string', describe: 'tenant id' });
+  const same = (inner: Argv) => inner;
+  const commands = [
+    ['create', ' <tenant>', 'back up a tenant from all stores', tenant, ['tenant']],
+    ['list', '', 'all backups in the state folder', same, []],
+    ['verify', ' <id>', 'check that a backup is as it was written', id, ['id']],
+    ['restore', ' <id>', 'write back what the stores lack; overwrites nothing', id, ['id']],
+    ['extend', ' <id>', 'keep a backup for --days from now', id, ['id']],
+    ['cleanup', '', 'remove backups whose time has passed', same, []],
+  ] as const;
+  for (const [verb, rest, help, positional, names] of commands) {
+    const command = `backup ${verb}` as const;
+    builder.command(`${verb}${rest}`, help, (inner) => withFlags(positional(inner), command), take(command, names));
+  }
+  return builder.demandCommand(1, 'backup needs one of create, list, verify, restore, extend, cleanup');
 }
 
 function movePositionals(builder: Argv): Argv {

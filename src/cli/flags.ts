@@ -3,7 +3,7 @@ export interface Flag {
   readonly name: string;
   readonly kind: 'text' | 'switch' | 'list';
   readonly help: string;
-  readonly group: 'Stores' | 'What moves' | 'Safety' | 'Output' | 'Plan';
+  readonly group: 'Stores' | 'What moves' | 'Safety' | 'Limits' | 'Output' | 'Plan';
   readonly fallback?: string;
   readonly choices?: readonly string[];
   /** Only these commands take it; all where absent. */
@@ -14,7 +14,13 @@ export interface Flag {
 const MOVES = ['move', 'plan'] as const;
 const READS_TOO = ['move', 'plan', 'verify'] as const;
 /** Everything that connects to a store. */
-const CONNECTS = ['move', 'plan', 'apply', 'verify', 'rollback'] as const;
+const CONNECTS = ['move', 'plan', 'apply', 'resume', 'verify', 'rollback', 'backup create', 'backup restore'] as const;
+/** Everything that asks the profile what belongs to a tenant. */
+const CLAIMS = ['move', 'plan', 'verify', 'backup create'] as const;
+/** Everything that moves. */
+const WRITES = ['move', 'apply', 'resume'] as const;
+/** Everything that works on a run between its start and its end. */
+const RUNS = ['move', 'apply', 'resume', 'rollback'] as const;
 
 export const FLAGS: readonly Flag[] = [
   {
@@ -79,7 +85,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'path of a tenant’s config',
     fallback: '/tenants/{tenant}/config',
-    commands: READS_TOO,
+    commands: CLAIMS,
   },
   {
     name: 'api-method',
@@ -145,21 +151,21 @@ export const FLAGS: readonly Flag[] = [
     help: 'which application wrote the data',
     choices: ['rag-api', 'generic'],
     fallback: 'rag-api',
-    commands: READS_TOO,
+    commands: CLAIMS,
   },
   {
     name: 'key-template',
     kind: 'list',
     group: 'What moves',
     help: "further keys of a tenant, such as 'cache:{tenant}:*' (may be given again)",
-    commands: READS_TOO,
+    commands: CLAIMS,
   },
   {
     name: 'qdrant-field',
     kind: 'text',
     group: 'What moves',
     help: 'payload field that holds the tenant, where not the profile’s',
-    commands: READS_TOO,
+    commands: CLAIMS,
   },
   {
     name: 'config-secrets',
@@ -181,9 +187,15 @@ export const FLAGS: readonly Flag[] = [
     kind: 'switch',
     group: 'Safety',
     help: 'show what would be done; writes nothing',
-    commands: ['move', 'rollback'],
+    commands: ['move', 'rollback', 'runs cleanup', 'backup restore', 'backup cleanup'],
   },
-  { name: 'yes', kind: 'switch', group: 'Safety', help: 'do not ask before writing', commands: ['move', 'rollback'] },
+  {
+    name: 'yes',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'do not ask before writing',
+    commands: ['move', 'resume', 'rollback', 'backup restore'],
+  },
   {
     name: 'merge',
     kind: 'switch',
@@ -198,7 +210,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'a record that exists at both ends and differs',
     choices: ['fail', 'skip', 'overwrite'],
     fallback: 'fail',
-    commands: READS_TOO,
+    commands: [...READS_TOO, 'resume'],
   },
   {
     name: 'settle',
@@ -206,14 +218,14 @@ export const FLAGS: readonly Flag[] = [
     group: 'Safety',
     help: 'longest wait for what a broken process has sent, where it cannot be ended, seconds',
     fallback: '5',
-    commands: ['move', 'apply', 'rollback'],
+    commands: RUNS,
   },
   {
     name: 'accept-differences',
     kind: 'switch',
     group: 'Safety',
     help: 'close the run though verify found differences, once you have looked at them',
-    commands: ['move', 'apply'],
+    commands: WRITES,
   },
   {
     name: 'fail-on-unclaimed',
@@ -229,7 +241,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'how deep to compare afterwards',
     choices: ['counts', 'sample', 'full'],
     fallback: 'sample',
-    commands: READS_TOO,
+    commands: [...READS_TOO, 'resume'],
   },
   {
     name: 'sample-seed',
@@ -244,7 +256,80 @@ export const FLAGS: readonly Flag[] = [
     kind: 'text',
     group: 'Safety',
     help: 'records in one request (each stage has its own default)',
-    commands: MOVES,
+    commands: [...MOVES, 'resume'],
+  },
+  {
+    name: 'auto-rollback',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'take everything back when the run fails (exit 3)',
+    commands: WRITES,
+  },
+  {
+    name: 'max-errors',
+    kind: 'text',
+    group: 'Limits',
+    help: 'stop early when more records than this have failed',
+    commands: WRITES,
+  },
+  {
+    name: 'max-error-rate',
+    kind: 'text',
+    group: 'Limits',
+    help: 'stop early when more percent of the records have failed',
+    fallback: '5',
+    commands: WRITES,
+  },
+  {
+    name: 'max-slowdown',
+    kind: 'text',
+    group: 'Limits',
+    help: 'stop early when a store answers by more percent slower than at first',
+    commands: WRITES,
+  },
+  {
+    name: 'timeout',
+    kind: 'text',
+    group: 'Limits',
+    help: 'stop when the run takes longer, seconds',
+    commands: WRITES,
+  },
+  {
+    name: 'pause-file',
+    kind: 'text',
+    group: 'Limits',
+    help: 'wait between batches while this file exists',
+    commands: RUNS,
+  },
+  {
+    name: 'force-unlock',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'take the tenants’ locks from a run that is surely gone',
+    commands: RUNS,
+  },
+  {
+    name: 'same-servers',
+    kind: 'switch',
+    group: 'Safety',
+    help: 'the servers are those of the run, now at other addresses',
+    commands: ['resume', 'rollback'],
+  },
+  {
+    name: 'days',
+    kind: 'text',
+    group: 'Safety',
+    help: 'age of what is removed; for a backup how long from now it is kept',
+    fallback: '14',
+    commands: ['runs cleanup', 'backup extend'],
+  },
+  {
+    name: 'keep-days',
+    kind: 'text',
+    group: 'Safety',
+    help: 'how long the backup is kept from cleanup, days',
+    fallback: '7',
+    commands: ['backup create'],
   },
   { name: 'state-dir', kind: 'text', group: 'Safety', help: 'where runs are recorded', fallback: '.tenant-migrate' },
 
@@ -285,7 +370,28 @@ export const SECRETS = [
   'GRAPH_USERNAME',
   'GRAPH_PASSWORD',
   'API_TOKEN',
+  'ENCRYPTION_KEY',
 ] as const;
+
+/** Flags that say how one command is run, not what its run does: a run's record leaves them out. */
+const OF_ONE_COMMAND: ReadonlySet<string> = new Set([
+  'dry-run',
+  'yes',
+  'accept-differences',
+  'force-unlock',
+  'same-servers',
+  'days',
+  'keep-days',
+  'state-dir',
+  'out',
+  'detailed-exitcode',
+  'exact-plan',
+]);
+
+/** Whether a run's record keeps the setting, so that `resume` and `rollback` need not be given it again. */
+export function isRecorded({ name, group }: Flag): boolean {
+  return group !== 'Output' && !OF_ONE_COMMAND.has(name);
+}
 
 export type SecretName = (typeof SECRETS)[number];
 

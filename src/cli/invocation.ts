@@ -11,9 +11,12 @@ export interface CommandContext {
   readonly interrupt: () => void;
 }
 
+/** What is done with backups. */
+export type BackupCommand = `backup ${'create' | 'list' | 'verify' | 'restore' | 'extend' | 'cleanup'}`;
+
 /** What was typed. */
 export interface Invocation {
-  readonly command: RunCommand | 'status' | 'runs';
+  readonly command: RunCommand | BackupCommand | 'status' | 'runs';
   readonly positionals: Readonly<Record<string, string>>;
   readonly flags: RawFlags;
 }

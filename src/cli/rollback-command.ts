@@ -6,20 +6,20 @@ import type { RunEvent } from '../report/event.ts';
 import { wireFolders, wireStages } from '../wire.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
-import { forRealCommand } from './for-real.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { ownVersion } from './own-version.ts';
-import { repeatCommand } from './repeat-command.ts';
 import { printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
+import { runPorts } from './run-ports.ts';
 import { readSettings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
 
 /** `rollback [run]`: takes back what a run's undo logs name. Returns the exit code. */
 export async function rollbackCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
   const { positionals, flags } = invocation;
-  const settings = await readSettings({ command: 'rollback', flags, env: ctx.terminal.env });
-  const folder = await chooseRun(wireFolders(settings['state-dir']), positionals.run, 'unfinished');
+  const { env } = ctx.terminal;
+  const first = await readSettings({ command: 'rollback', flags, env });
+  const folder = await chooseRun(wireFolders(first['state-dir']), positionals.run, 'unfinished');
+  const settings = await readSettings({ command: 'rollback', flags, env, recorded: folder.record.settings });
   const stored = await folder.readPlan();
   if (stored === undefined || !(await folder.hasWritten())) {
     throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
@@ -33,19 +33,14 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${folder.record.moves.map(moveText).join(', ')} (run ${folder.record.id})?`;
   const report = await executeRollback({
+    ...(await runPorts(settings, skipped, { ctx, emit })),
     folder,
     plan,
     dryRun: settings['dry-run'],
     stages: wireStages({ settings, profile: plan.profile, secrets, emit }, skipped),
     skipped,
     options: optionsOf(settings),
-    toolVersion: await ownVersion(),
-    again: repeatCommand(ctx.argv),
-    forReal: forRealCommand(ctx.argv),
     confirm: asks ? () => askYes(ctx, question) : undefined,
-    signal: ctx.signal,
-    clock: { now: () => Date.now() },
-    emit,
   }).finally(() => reporting.close());
   printResult({ report, plan: undefined, command: 'rollback', settings, ctx });
   return report.exitCode;

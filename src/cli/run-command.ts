@@ -1,9 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
+import type { Json } from '../model/json.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
 import { type Move, tenantIdProblem } from '../model/move.ts';
 import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
+import { undoFailed } from '../orchestrator/undo-failed.ts';
 import { generic } from '../profiles/generic.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { ragApi } from '../profiles/rag-api.ts';
@@ -11,52 +14,95 @@ import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { StageName, StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
+import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
-import { forRealCommand } from './for-real.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { ownVersion } from './own-version.ts';
-import { repeatCommand } from './repeat-command.ts';
 import { printResult, startReporting } from './reporting.ts';
+import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
 
 /** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
-  const { positionals, flags } = invocation;
-  const command = invocation.command as RunCommand;
-  const settings = await readSettings({ command, flags, env: ctx.terminal.env });
-  const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
-  const profile = stored?.profile ?? profileOf(settings);
-  const moves = stored?.moves ?? [moveOf(positionals, profile)];
-  const skipped = skippedStages(settings, stored);
+  const { command, flags } = invocation;
+  const asked = await askedFor(invocation, ctx);
+  const { settings, profile, moves, stored, skipped, options } = asked;
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
+  const wiring = { settings, profile, secrets, emit };
+  const ports = await runPorts(settings, skipped, { ctx, emit });
   const report = await executeRun({
-    command,
+    ...ports,
+    command: command as RunCommand,
+    resume: asked.resume,
     moves,
     dryRun: settings['dry-run'],
-    stages: wireStages({ settings, profile, secrets, emit }, skipped),
+    stages: wireStages(wiring, skipped),
     skipped,
     profile,
-    options: stored === undefined ? optionsOf(settings) : { ...optionsOf(settings), ...stored.options },
+    options,
+    settings: recordedSettings(settings, options),
     stored: stored === undefined ? undefined : narrowed(stored, skipped),
     exactPlan: settings['exact-plan'],
     acceptDifferences: settings['accept-differences'],
     detailedExitCode: settings['detailed-exitcode'],
     confirm: confirmation(command, settings, ctx),
-    folders: wireFolders(settings['state-dir']),
-    toolVersion: await ownVersion(),
-    again: repeatCommand(ctx.argv),
-    forReal: forRealCommand(ctx.argv),
-    signal: ctx.signal,
-    clock: { now: () => Date.now() },
-    emit,
-  }).finally(() => reporting.close());
+  })
+    .then((first) => {
+      if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;
+      return undoFailed(first, { ...ports, skipped, options, stages: wireStages(wiring, skipped) });
+    })
+    .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), command, settings, ctx });
   return report.exitCode;
+}
+
+/** What the command line asks for: a move that is named, one that a plan holds, or one that a run has begun. */
+interface Asked {
+  readonly settings: Settings;
+  readonly profile: Profile;
+  readonly moves: readonly Move[];
+  readonly stored: RunPlan | undefined;
+  readonly resume: RunFolder | undefined;
+  readonly skipped: readonly StageName[];
+  readonly options: StageOptions;
+}
+
+async function askedFor({ command, positionals, flags }: Invocation, ctx: CommandContext): Promise<Asked> {
+  const { env } = ctx.terminal;
+  const settings = await readSettings({ command, flags, env });
+  if (command === 'resume') {
+    const folder = await chooseRun(wireFolders(settings['state-dir']), positionals.run, 'unfinished');
+    const { moves, settings: recorded } = folder.record;
+    const again = await readSettings({ command, flags, env, recorded });
+    const plan = await folder.readPlan();
+    // Under the profile with which the run began, whatever this version's is.
+    const profile = plan === undefined ? profileOf(again) : readRunPlan(plan, `${folder.path}/plan.json`).profile;
+    const skipped = skippedStages(again);
+    return { settings: again, profile, moves, stored: undefined, resume: folder, skipped, options: optionsOf(again) };
+  }
+  const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
+  const profile = stored?.profile ?? profileOf(settings);
+  const moves = stored?.moves ?? [moveOf(positionals, profile)];
+  const options = { ...optionsOf(settings), ...stored?.options };
+  return { settings, profile, moves, stored, resume: undefined, skipped: skippedStages(settings, stored), options };
+}
+
+/** What the run's record keeps; what a stored plan decides stands in it as well, so that the run is resumed so. */
+function recordedSettings(settings: Settings, options: StageOptions): Readonly<Record<string, Json>> {
+  return {
+    ...settings.recorded,
+    merge: options.merge,
+    'on-conflict': options.onConflict,
+    verify: options.verify,
+    'sample-seed': String(options.seed),
+    ...(options.batchSize === undefined ? {} : { 'batch-size': String(options.batchSize) }),
+    'fail-on-unclaimed': options.failOnUnclaimed,
+    'delete-source-config': options.deleteSourceConfig,
+  };
 }
 
 function moveOf(positionals: Readonly<Record<string, string>>, profile: Profile): Move {
@@ -74,7 +120,7 @@ function moveOf(positionals: Readonly<Record<string, string>>, profile: Profile)
 }
 
 /** What the application's key layout forbids: a separator, or the first word of a key of another kind. */
-function profileIdProblem(id: string, profile: Profile): string | undefined {
+export function profileIdProblem(id: string, profile: Profile): string | undefined {
   for (const character of profile.forbiddenInIds) {
     if (id.includes(character)) return `holds '${character}', which the profile ${profile.name} uses as a separator`;
   }
@@ -86,7 +132,8 @@ function profileIdProblem(id: string, profile: Profile): string | undefined {
   return undefined;
 }
 
-function profileOf(settings: Settings): Profile {
+/** What belongs to a tenant, as the flags say. */
+export function profileOf(settings: Settings): Profile {
   const base = settings.profile === 'generic' ? generic : ragApi;
   for (const template of settings['key-template']) parseKeyTemplate(template);
   return {
@@ -124,7 +171,11 @@ function confirmation(
   settings: Settings,
   ctx: CommandContext,
 ): ((plan: RunPlan) => Promise<boolean>) | undefined {
-  const asks = command === 'move' && !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
+  const asks =
+    (command === 'move' || command === 'resume') &&
+    !settings['dry-run'] &&
+    !settings.yes &&
+    isInteractive(ctx.terminal);
   if (!asks) return undefined;
   return ({ moves }) => askYes(ctx, `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`);
 }

@@ -3,17 +3,25 @@ import { isIP, isIPv6 } from 'node:net';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { MigrateError } from '../model/errors.ts';
+import type { Json } from '../model/json.ts';
 import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
-import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, SECRETS, type SecretName } from './flags.ts';
+import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
 
 /** Everything that can be set, checked. Secrets are in `secrets` alone. */
-export type Settings = z.infer<typeof schema> & { readonly secrets: Secrets };
+export type Settings = z.infer<typeof schema> & {
+  readonly secrets: Secrets;
+  /** What a run's record keeps, as it was given: no secret. */
+  readonly recorded: Readonly<Record<string, Json>>;
+};
 
 export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 
 /** What yargs read: a value, or a list where a flag was given more than once. */
 export type RawFlags = Readonly<Record<string, unknown>>;
+
+/** A shorter passphrase could be guessed by whoever has the sealed values. */
+const SHORTEST_ENCRYPTION_KEY = 16;
 
 const STAGES = ['config', 'redis', 'qdrant', 'graph'] as const;
 
@@ -28,6 +36,11 @@ const seconds = z
   .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
   .transform((text) => Number(text) * 1_000)
   .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds');
+const percent = z
+  .string()
+  .regex(/^\d+(\.\d+)?%?$/, 'is not a percentage')
+  .transform((text) => Number.parseFloat(text) / 100)
+  .refine((share) => share <= 10, 'must be between 0 and 1000 percent');
 const filled = z.string().min(1, 'is empty');
 const host = filled.refine(isHost, 'is not a host name or an IP address (ports have a flag of their own)');
 const address = (protocols: readonly string[]) =>
@@ -73,10 +86,20 @@ const schema = z.object({
   'on-conflict': z.enum(['fail', 'skip', 'overwrite']),
   settle: seconds,
   'accept-differences': z.boolean(),
+  'auto-rollback': z.boolean(),
+  'max-errors': whole(0, Number.MAX_SAFE_INTEGER).optional(),
+  'max-error-rate': percent,
+  'max-slowdown': percent.optional(),
+  timeout: seconds.optional(),
+  'pause-file': filled.optional(),
+  'force-unlock': z.boolean(),
+  'same-servers': z.boolean(),
+  days: whole(0, 100_000),
   'fail-on-unclaimed': z.boolean(),
   verify: z.enum(['counts', 'sample', 'full']),
   'sample-seed': whole(0, 4_294_967_295),
   'batch-size': whole(1, 100_000).optional(),
+  'keep-days': whole(0, 36_500),
   'state-dir': filled,
   out: filled.optional(),
   'detailed-exitcode': z.boolean(),
@@ -91,10 +114,12 @@ interface Sources {
   readonly command: string;
   readonly flags: RawFlags;
   readonly env: NodeJS.ProcessEnv;
+  /** The settings of the run that is gone on with. */
+  readonly recorded?: Readonly<Record<string, Json>> | undefined;
 }
 
-/** Flags > environment > default, checked. Throws MigrateError `usage` that names the setting and says what to do. */
-export async function readSettings({ command, flags, env }: Sources): Promise<Settings> {
+/** Flags > the run's record > environment > default, checked. Throws MigrateError `usage` that names the setting and says what to do. */
+export async function readSettings({ command, flags, env, recorded = {} }: Sources): Promise<Settings> {
   refuseUnknownVariables(env);
   // Every value is in the process list, also one that a later one replaces.
   for (const { name, kind } of FLAGS)
@@ -103,13 +128,46 @@ export async function readSettings({ command, flags, env }: Sources): Promise<Se
   const own = new Set(flagsOf(command));
   for (const flag of FLAGS) {
     // What is set for all commands alike concerns those that take it.
-    merged[flag.name] = settingOf(flag, flags[flag.name], own.has(flag) ? setIn(env, envName(flag.name)) : undefined);
+    const fromEnv = own.has(flag) ? setIn(env, envName(flag.name)) : undefined;
+    const before = isReplaced(flag.name, flags) ? undefined : recordedSetting(recorded[flag.name], fromEnv);
+    merged[flag.name] = settingOf(flag, flags[flag.name] ?? before, fromEnv);
   }
   refuseUrlSecrets(env);
   const parsed = schema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error.issues, flags);
   refuseForeignFlags(command, flags);
-  return { ...parsed.data, secrets: await readSecrets(env) };
+  return { ...parsed.data, secrets: await readSecrets(env), recorded: recordOf(merged) };
+}
+
+/** Host and port on the command line are meant to replace the address that the record holds. */
+function isReplaced(name: string, flags: RawFlags): boolean {
+  const parts = { 'redis-url': ['redis-host', 'redis-port'], 'graph-url': ['memgraph-host', 'memgraph-port'] }[name];
+  return parts?.some((part) => flags[part] !== undefined) ?? false;
+}
+
+/** What the record holds; where the environment gives the same address with a login, that one. */
+function recordedSetting(recorded: Json | undefined, fromEnv: string | undefined): unknown {
+  if (typeof recorded !== 'string' || fromEnv === undefined) return recorded;
+  return withoutLogin(fromEnv) === recorded ? fromEnv : recorded;
+}
+
+function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
+  const kept = FLAGS.filter((flag) => isRecorded(flag) && merged[flag.name] !== undefined);
+  return Object.fromEntries(
+    kept.map(({ name }) => {
+      const value = merged[name] as Json;
+      return [name, typeof value === 'string' ? withoutLogin(value) : value];
+    }),
+  );
+}
+
+function withoutLogin(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  if (url.username === '' && url.password === '') return text;
+  url.username = '';
+  url.password = '';
+  return url.toString();
 }
 
 /** The stages that `--skip-…` and `--only` leave out, and with a stored plan those that it does not hold. */
@@ -272,6 +330,9 @@ async function readSecrets(env: NodeJS.ProcessEnv): Promise<Secrets> {
   for (const name of SECRETS) {
     const value = await readSecret(name, env);
     if (value !== undefined && value !== '') secrets[name] = value;
+  }
+  if (secrets.ENCRYPTION_KEY !== undefined && [...secrets.ENCRYPTION_KEY].length < SHORTEST_ENCRYPTION_KEY) {
+    throw usage('ENCRYPTION_KEY', `has fewer than ${SHORTEST_ENCRYPTION_KEY} characters`, 'set a longer one');
   }
   return secrets;
 }

@@ -1,42 +1,33 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MigrateError } from '../model/errors.ts';
+import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
-import type { Move } from '../model/move.ts';
-import type { StageName } from '../stages/stage.ts';
-import { UndoFile } from './undo-file.ts';
+import type { Checkpoint, StageName } from '../stages/stage.ts';
+import { ifThere } from './if-there.ts';
+import { Journal, readJournal } from './journal.ts';
+import { FORMAT, type JournalEntry } from './journal-entry.ts';
+import { isFinished, type RunRecord, readRecord } from './run-record.ts';
+import { syncFolder } from './sync-folder.ts';
+import { type LoggedMember, UndoLog } from './undo-log.ts';
 
-/** What the run folder says about its run. */
-export interface RunRecord {
-  readonly schema: 'tenant-migrate/run@1';
-  readonly id: string;
+/** The process that writes into a run's folder. */
+export interface RunProcess {
+  readonly command: string;
   readonly toolVersion: string;
-  readonly moves: readonly Move[];
-  readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped' | 'rolled-back';
-  /** Over the profile: a run goes on only under the templates with which it began. */
-  readonly profileDigest: string;
-  /** Where each stage's store is, without credentials: the same ids on other servers are another move. */
-  readonly stores: Readonly<Partial<Record<StageName, string>>>;
-  /** Stages whose part has been moved and verified. */
-  readonly settled: readonly StageName[];
-  /** Stages that a rollback has taken back. */
-  readonly undone: readonly StageName[];
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly updatedAt: string;
+  /** Digest of its settings. */
+  readonly settings: string;
+  readonly pid: number;
+  readonly host: string;
+  now(): number;
 }
 
-/** Whether nothing is left to do for the run: moved, refused before any write, or taken back. */
-function isFinished({ state }: RunRecord): boolean {
-  return state === 'done' || state === 'refused' || state === 'rolled-back';
-}
-
-/** The folder of one run: `run.json`, `plan.json`, `report.json`, `undo/<stage>.ndjson`. */
+/** The folder of one run: `run.json`, `plan.json`, `journal.ndjson`, `undo/<stage>.ndjson.gz`, `report.json`. */
 export class RunFolder {
   readonly path: string;
   #record: RunRecord;
-  readonly #undo = new Map<StageName, UndoFile>();
+  #writing: { readonly journal: Journal; readonly process: RunProcess } | undefined;
+  readonly #undo = new Map<StageName, Promise<UndoLog>>();
 
   private constructor(path: string, record: RunRecord) {
     this.path = path;
@@ -50,36 +41,29 @@ export class RunFolder {
   ): Promise<RunFolder> {
     const id = `${run.startedAt.replace(/[-:]|\.\d+Z$/g, '')}-${randomBytes(3).toString('hex')}`;
     const path = join(stateDir, 'runs', id);
+    const [schema, updatedAt] = ['tenant-migrate/run@2', run.startedAt] as const;
+    const record: RunRecord = { schema, id, ...run, state: 'running', settled: [], undone: [], updatedAt };
     try {
       await mkdir(join(path, 'undo'), { recursive: true, mode: 0o700 });
-      const folder = new RunFolder(path, {
-        schema: 'tenant-migrate/run@1',
-        id,
-        ...run,
-        state: 'running',
-        settled: [],
-        undone: [],
-        updatedAt: run.startedAt,
-      });
+      const journal = await Journal.create(join(path, 'journal.ndjson'), firstEntry(record, Date.parse(updatedAt)));
+      await journal.close();
+      const folder = new RunFolder(path, record);
       await folder.#save('run.json', folder.#record as unknown as Json);
+      await syncFolder(join(stateDir, 'runs'));
       return folder;
     } catch (error) {
-      throw new MigrateError(
-        'settings',
-        `the state folder ${stateDir} cannot be written: ${(error as Error).message}`,
-        {
-          next: 'set --state-dir to a folder that you may write',
-          cause: error,
-        },
-      );
+      const text = `the state folder ${stateDir} cannot be written: ${errorText(error)}`;
+      throw new MigrateError('settings', text, {
+        next: 'set --state-dir to a folder that you may write',
+        cause: error,
+      });
     }
   }
 
   /** All runs whose stores may have been written to and that did not end well, newest first. */
   static async unfinished(stateDir: string): Promise<readonly RunFolder[]> {
-    const folders = await RunFolder.all(stateDir);
     const unfinished: RunFolder[] = [];
-    for (const folder of folders) {
+    for (const folder of await RunFolder.all(stateDir)) {
       if (await folder.isUnfinished()) unfinished.push(folder);
     }
     return unfinished;
@@ -109,68 +93,182 @@ export class RunFolder {
   }
 
   /** True once an intent to write was logged in any stage. */
-  hasWritten(): Promise<boolean> {
-    return holdsUndo(this.path);
+  async hasWritten(): Promise<boolean> {
+    return (await this.writtenStages()).length > 0;
+  }
+
+  /** Stages in which an intent to write was logged; all of them where the journal that would tell is gone. */
+  async writtenStages(): Promise<readonly StageName[]> {
+    const entries = await this.entries();
+    if (isLost(entries)) return Object.keys(this.#record.stores) as StageName[];
+    return [...new Set(entries.flatMap((entry) => (entry.type === 'intent' ? [entry.stage] : [])))];
+  }
+
+  /**
+   * Stages in which something was sent whose outcome is not known: it may still arrive. Where the journal is gone, or a
+   * rollback was broken off, all that were written to.
+   */
+  async unsettledStages(): Promise<readonly StageName[]> {
+    const [entries, written] = [await this.entries(), await this.writtenStages()];
+    if (isLost(entries) || isUndoOpen(entries)) return written;
+    return written.filter((stage) => hasUnknownBatch(entries, stage));
+  }
+
+  /** Whether the journal was found gone: what the run has done is known from the stores alone. */
+  async isJournalLost(): Promise<boolean> {
+    return isLost(await this.entries());
+  }
+
+  /** The journal, also while another process writes it; empty where it is gone. Throws MigrateError `journal`. */
+  async entries(): Promise<readonly JournalEntry[]> {
+    if (this.#writing !== undefined) return this.#writing.journal.entries;
+    return (await ifThere(readJournal(join(this.path, 'journal.ndjson'), this.#record.id))) ?? [];
+  }
+
+  /** From here on this process works on the run: it must hold the run's locks. Throws MigrateError `journal`. */
+  async open(process: RunProcess): Promise<void> {
+    if (this.#writing !== undefined) throw new MigrateError('internal', `the run folder ${this.path} is open already`);
+    const path = join(this.path, 'journal.ndjson');
+    const { command, toolVersion: tool, settings, pid, host } = process;
+    const first = { ...firstEntry(this.#record, process.now()), lost: true } as const;
+    const journal = (await ifThere(Journal.open(path, this.#record.id))) ?? (await Journal.create(path, first));
+    this.#writing = { journal, process };
+    // Not one whole line: a crash came while a journal was begun anew, or all of it is gone.
+    if (journal.entries.length === 0) await journal.append(first);
+    await journal.append({ type: 'process', command, tool, settings, pid, host, at: process.now() });
+  }
+
+  /** A batch is done. Durable with the next intent. */
+  done(stage: StageName, checkpoint: Checkpoint): void {
+    this.#note({ type: 'done', stage, ...checkpoint, at: this.#now() });
+  }
+
+  /** A batch is taken back. */
+  takenBack(stage: StageName, checkpoint: Checkpoint): void {
+    this.#note({ type: 'undone', stage, ...checkpoint, at: this.#now() });
+  }
+
+  phase(phase: string, totals?: Readonly<Partial<Record<StageName, number>>>): void {
+    this.#note({ type: 'phase', phase, ...(totals === undefined ? {} : { totals }), at: this.#now() });
   }
 
   async setState(state: RunRecord['state'], at: string): Promise<void> {
-    this.#record = { ...this.#record, state, updatedAt: at };
-    await this.#save('run.json', this.#record as unknown as Json);
+    await this.#change({ state }, at);
   }
 
-  /** Stages in which an intent to write was logged. */
-  async writtenStages(): Promise<readonly StageName[]> {
-    return (await undoLogs(this.path)).map((name) => name.replace(/\.ndjson$/, '') as StageName);
-  }
-
-  /** Notes where further stages' stores are. */
-  async addStores(stores: RunRecord['stores'], at: string): Promise<void> {
-    this.#record = { ...this.#record, stores: { ...stores, ...this.#record.stores }, updatedAt: at };
-    await this.#save('run.json', this.#record as unknown as Json);
+  /** Notes where further stages' stores are, and the settings with which the run goes on. */
+  async addStores(stores: RunRecord['stores'], settings: RunRecord['settings'], at: string): Promise<void> {
+    await this.#change({ stores: { ...this.#record.stores, ...stores }, settings }, at);
   }
 
   /** Notes that these stages are moved and verified. */
   async settle(stages: readonly StageName[], at: string): Promise<void> {
     const settled = [...new Set([...this.#record.settled, ...stages])];
     const undone = this.#record.undone.filter((name) => !stages.includes(name));
-    this.#record = { ...this.#record, settled, undone, updatedAt: at };
-    await this.#save('run.json', this.#record as unknown as Json);
+    await this.#change({ settled, undone }, at);
   }
 
   /** Notes that these stages are taken back: moved again, they must be verified again. */
   async unsettle(stages: readonly StageName[], at: string): Promise<void> {
     const undone = [...new Set([...this.#record.undone, ...stages])];
     const settled = this.#record.settled.filter((name) => !stages.includes(name));
-    this.#record = { ...this.#record, settled, undone, updatedAt: at };
-    await this.#save('run.json', this.#record as unknown as Json);
+    await this.#change({ settled, undone }, at);
   }
 
-  savePlan(plan: Json): Promise<void> {
-    return this.#save('plan.json', plan);
+  /** Stores the plan. The journal names it first, so that at any moment the plan that stands here is one that it names. */
+  async savePlan(plan: { readonly checksum: string; readonly digest: string }): Promise<void> {
+    const { checksum, digest } = plan;
+    await this.#journal().append({ type: 'plan', checksum, digest, at: this.#now() });
+    await this.#save('plan.json', plan as unknown as Json);
   }
 
-  /** The plan that was stored, or undefined where the run did not come so far. */
+  /** The plan that was stored, or undefined where the run did not come so far. Throws MigrateError `journal` on a foreign one. */
   async readPlan(): Promise<unknown> {
-    const text = await readFileIfThere(join(this.path, 'plan.json'));
-    return text === undefined ? undefined : JSON.parse(text);
+    const path = join(this.path, 'plan.json');
+    const text = await ifThere(readFile(path, 'utf8'));
+    if (text === undefined) return undefined;
+    const plan: unknown = parsed(text, path);
+    const entries = await this.entries();
+    const known = entries.flatMap((entry) => (entry.type === 'plan' ? [entry.checksum] : []));
+    if (!isLost(entries) && !known.includes(checksumOf(plan))) {
+      throw new MigrateError('journal', `${path} is not the plan that this run’s journal names`, {
+        next: 'put the run’s own plan back',
+      });
+    }
+    return plan;
   }
 
-  saveReport(report: Json): Promise<void> {
-    return this.#save('report.json', report);
+  /** The run's process has come to its end: stores the report and the state. A run that was never opened keeps its own. */
+  async end(
+    report: { readonly outcome: string; readonly error: string | null },
+    state: RunRecord['state'],
+    at: string,
+  ): Promise<void> {
+    if (this.#writing !== undefined) {
+      if (report.error !== null) this.#note({ type: 'failed', error: report.error, at: this.#now() });
+      this.#note({ type: 'end', outcome: report.outcome, at: this.#now() });
+    }
+    await this.saveReport(report);
+    await this.setState(state, at);
   }
 
-  /** The undo log of a stage, opened at its first use. */
-  async undo(stage: StageName): Promise<UndoFile> {
-    const opened = this.#undo.get(stage);
-    if (opened !== undefined) return opened;
-    const file = await UndoFile.open(join(this.path, 'undo', `${stage}.ndjson`));
-    this.#undo.set(stage, file);
-    return file;
+  saveReport(report: object): Promise<void> {
+    return this.#save('report.json', report as Json);
   }
 
+  /** The report of the run's last process, or undefined. */
+  async readReport(): Promise<unknown> {
+    const path = join(this.path, 'report.json');
+    const text = await ifThere(readFile(path, 'utf8'));
+    return text === undefined ? undefined : parsed(text, path);
+  }
+
+  /** The undo log of a stage, opened at its first use. Only after {@link open}. */
+  undo(stage: StageName): Promise<UndoLog> {
+    const opened = this.#undo.get(stage) ?? this.#openUndo(stage);
+    this.#undo.set(stage, opened);
+    return opened;
+  }
+
+  /** Makes everything durable. */
   async close(): Promise<void> {
-    for (const file of this.#undo.values()) await file.close();
+    const logs = await Promise.allSettled(this.#undo.values());
+    const writing = this.#writing;
     this.#undo.clear();
+    this.#writing = undefined;
+    try {
+      for (const log of logs) if (log.status === 'fulfilled') await log.value.close();
+    } finally {
+      await writing?.journal.close();
+    }
+  }
+
+  async #openUndo(stage: StageName): Promise<UndoLog> {
+    const journal = this.#journal();
+    return UndoLog.open({
+      path: join(this.path, 'undo', `${stage}.ndjson.gz`),
+      members: isLost(journal.entries) ? undefined : membersOf(journal.entries, stage),
+      intend: ({ batches, offset, length, crc }) =>
+        journal.append({ type: 'intent', stage, batches, offset, length, crc, at: this.#now() }),
+    });
+  }
+
+  #journal(): Journal {
+    if (this.#writing !== undefined) return this.#writing.journal;
+    throw new MigrateError('internal', `the run folder ${this.path} is not open for writing`);
+  }
+
+  #note(entry: JournalEntry): void {
+    this.#journal().note(entry);
+  }
+
+  #now(): number {
+    return this.#writing?.process.now() ?? 0;
+  }
+
+  async #change(change: Partial<RunRecord>, updatedAt: string): Promise<void> {
+    this.#record = { ...this.#record, ...change, updatedAt };
+    await this.#save('run.json', this.#record as unknown as Json);
   }
 
   /** Replaces a file as a whole or not at all: written aside, synced, renamed, the folder synced. */
@@ -184,45 +282,61 @@ export class RunFolder {
       await file.close();
     }
     await rename(`${path}.new`, path);
-    const folder = await open(this.path, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
+    await syncFolder(this.path);
+  }
+}
+
+function firstEntry({ id, toolVersion }: RunRecord, at: number): JournalEntry & { type: 'run' } {
+  return { type: 'run', format: FORMAT, run: id, tool: toolVersion, at };
+}
+
+function checksumOf(plan: unknown): string {
+  return typeof plan === 'object' && plan !== null && 'checksum' in plan ? String(plan.checksum) : '';
+}
+
+function isLost([first]: readonly JournalEntry[]): boolean {
+  return first?.type !== 'run' || first.lost === true;
+}
+
+/** Whether the last process that took back has not come to its end. */
+function isUndoOpen(entries: readonly JournalEntry[]): boolean {
+  const last = entries.findLastIndex((entry) => entry.type === 'phase' && entry.phase === 'undo');
+  return last >= 0 && !entries.slice(last).some((entry) => entry.type === 'end' && entry.outcome === 'rolled-back');
+}
+
+function hasUnknownBatch(entries: readonly JournalEntry[], stage: StageName): boolean {
+  const done = new Set(
+    entries.flatMap((entry) => (entry.type === 'done' && entry.stage === stage ? [entry.batch] : [])),
+  );
+  return membersOf(entries, stage).some(({ batches: [first, last] }) => {
+    for (let batch = first; batch <= last; batch += 1) if (!done.has(batch)) return true;
+    return false;
+  });
+}
+
+/** What the journal says of a stage's undo log. */
+function membersOf(entries: readonly JournalEntry[], stage: StageName): readonly LoggedMember[] {
+  const members: LoggedMember[] = [];
+  for (const entry of entries) {
+    if (entry.type === 'intent' && entry.stage === stage) {
+      const { batches, offset, length, crc } = entry;
+      // Where a crash tore a member, the next one stands in its place.
+      while ((members.at(-1)?.offset ?? -1) >= offset) members.pop();
+      members.push({ batches, offset, length, crc });
     }
+    const last = members.at(-1);
+    if (entry.type === 'done' && entry.stage === stage && last !== undefined && entry.batch >= last.batches[0])
+      members[members.length - 1] = { ...last, done: true };
   }
+  return members;
 }
 
-async function holdsUndo(path: string): Promise<boolean> {
-  return (await undoLogs(path)).length > 0;
-}
-
-/** The undo logs that hold something. */
-async function undoLogs(path: string): Promise<readonly string[]> {
-  const names: string[] = [];
-  for (const name of await readdirIfThere(join(path, 'undo'))) {
-    if ((await stat(join(path, 'undo', name))).size > 0) names.push(name);
-  }
-  return names;
-}
-
-/** The record; undefined for a folder whose run ended before its record was written, and so before anything else. */
-async function readRecord(path: string): Promise<RunRecord | undefined> {
-  const text = await readFileIfThere(join(path, 'run.json'));
-  if (text === undefined && !(await holdsUndo(path))) return undefined;
+function parsed(text: string, path: string): unknown {
   try {
-    const record = JSON.parse(text ?? '') as RunRecord;
-    if (record.schema !== 'tenant-migrate/run@1') throw new Error(`its schema is ${String(record.schema)}`);
-    return record;
+    return JSON.parse(text);
   } catch (error) {
-    throw new MigrateError(
-      'settings',
-      `the run folder ${path} holds no readable run.json: ${(error as Error).message}`,
-      {
-        next: 'see what the folder holds; move it away if it is not a run of this tool',
-        cause: error,
-      },
-    );
+    const next = 'put back a copy of it';
+    throw new MigrateError('journal', `${path} is not JSON: ${errorText(error)}`, { next, cause: error });
   }
 }
 
@@ -230,22 +344,4 @@ async function readRecord(path: string): Promise<RunRecord | undefined> {
 async function foldersIn(path: string): Promise<string[]> {
   const entries = (await ifThere(readdir(path, { withFileTypes: true }))) ?? [];
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-}
-
-async function readdirIfThere(path: string): Promise<string[]> {
-  return (await ifThere(readdir(path))) ?? [];
-}
-
-function readFileIfThere(path: string): Promise<string | undefined> {
-  return ifThere(readFile(path, 'utf8'));
-}
-
-/** Only "there is no such file" means empty; every other failure is one. */
-async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -13,6 +13,9 @@ export type ErrorCode =
   | 'store'
   | 'record'
   | 'stopped'
+  | 'journal'
+  | 'lock'
+  | 'limit'
   | 'internal';
 
 interface ErrorDetails {

@@ -25,13 +25,17 @@ export class CommutativeSum {
   #count = 0;
 
   add(...parts: readonly (string | Uint8Array)[]): void {
-    const bytes = hashParts(parts).digest();
-    const value = (bytes.readBigUInt64BE(0) << 64n) | bytes.readBigUInt64BE(8);
-    this.#sum = (this.#sum + value) % MODULUS;
+    this.#sum = (this.#sum + valueOfParts(parts)) % MODULUS;
     this.#count += 1;
   }
 
-  /** Number of records that were added. */
+  /** Takes a record out again. It may be added later: the sum is then as if neither had been done. */
+  remove(...parts: readonly (string | Uint8Array)[]): void {
+    this.#sum = (this.#sum - valueOfParts(parts) + MODULUS) % MODULUS;
+    this.#count -= 1;
+  }
+
+  /** Number of records that were added and not removed. */
   get count(): number {
     return this.#count;
   }
@@ -40,4 +44,9 @@ export class CommutativeSum {
   hex(): string {
     return this.#sum.toString(16).padStart(32, '0');
   }
+}
+
+function valueOfParts(parts: readonly (string | Uint8Array)[]): bigint {
+  const bytes = hashParts(parts).digest();
+  return (bytes.readBigUInt64BE(0) << 64n) | bytes.readBigUInt64BE(8);
 }

@@ -12,6 +12,8 @@ import type {
   VerifyPhase,
 } from '../stages/stage.ts';
 
+import { type BoundBackup, bindBackup } from './bound-backup.ts';
+
 /** How a stage reaches its store. Reader and writer are two connections: a dry run never opens a writer. */
 export interface StoreAccess<R, W extends R> {
   /** Where the store is, without credentials. */
@@ -47,6 +49,8 @@ export interface BoundStage {
   undo(plan: StagePlan, common: CommonContext, ports: WritePorts): AsyncIterable<Checkpoint>;
   quiesce(moves: readonly Move[], common: CommonContext): Promise<void>;
   tenants(common: CommonContext): Promise<readonly string[]>;
+  /** Absent where the stage takes no part in backups. */
+  readonly backup: BoundBackup | undefined;
   close(): Promise<void>;
 }
 
@@ -93,6 +97,16 @@ export function bindStage<R, W extends R, P extends StagePlan>(
       writer ??= access.openWriter(common.runId);
       await stage.quiesce(moves, { ...common, store: await writer });
     },
+    backup:
+      stage.backup === undefined
+        ? undefined
+        : bindBackup(stage.backup, {
+            reading,
+            writer: (common) => {
+              writer ??= access.openWriter(common.runId);
+              return writer;
+            },
+          }),
     tenants: async (common) => (await stage.tenants?.(await reading(common))) ?? [],
     close: async () => {
       const opened = await Promise.allSettled([reader, writer]);

@@ -86,6 +86,8 @@ export function exitCodeOf(outcome: Outcome, signal: string | undefined): number
       return 0;
     case 'differences':
       return 2;
+    case 'undone':
+      return 3;
     case 'failed':
       return 4;
     case 'refused':

@@ -1,22 +1,40 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import type { Json } from '../model/json.ts';
+import { digest } from '../model/fingerprint.ts';
+import { canonicalJson } from '../model/json.ts';
 import { moveText } from '../model/move.ts';
 import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
+import { Gate } from './gate.ts';
+import { Limits } from './limits.ts';
 import { OutcomeRows } from './outcome.ts';
 import { foundIn, targetIn } from './plan.ts';
-import type { RunInput } from './run.ts';
+import type { RunInput } from './run-input.ts';
+import { RunLocks } from './run-locks.ts';
 import { otherStores, otherStoresProblem } from './run-problems.ts';
-import { makeReport } from './run-report.ts';
+import { makeReport, recorded } from './run-report.ts';
+import { writeStep } from './write-step.ts';
 
 /** What a rollback is told: the run, its plan, and the stages with their stores. */
 export interface RollbackInput
   extends Pick<
     RunInput,
-    'dryRun' | 'stages' | 'skipped' | 'options' | 'toolVersion' | 'again' | 'forReal' | 'signal' | 'clock' | 'emit'
+    | 'dryRun'
+    | 'sameServers'
+    | 'stages'
+    | 'skipped'
+    | 'options'
+    | 'locks'
+    | 'limits'
+    | 'pauseFile'
+    | 'process'
+    | 'toolVersion'
+    | 'say'
+    | 'signal'
+    | 'clock'
+    | 'emit'
   > {
   readonly folder: RunFolder;
   readonly plan: RunPlan;
@@ -30,74 +48,125 @@ export interface RollbackInput
  */
 export async function executeRollback(input: RollbackInput): Promise<RunReport> {
   const { stages, folder } = input;
+  const locks = new RunLocks(input.locks, folder.record.moves);
   try {
-    return await rollback(input);
+    return await rollback(input, locks);
   } finally {
+    await locks.release();
     await Promise.allSettled(stages.map((stage) => stage.close()));
     await folder.close();
   }
 }
 
-async function rollback(input: RollbackInput): Promise<RunReport> {
-  const { folder, plan, clock, emit, stages, skipped } = input;
+/** What every step of a rollback works with. */
+interface Undoing extends RollbackInput {
+  readonly held: RunLocks;
+  readonly gate: Gate;
+  readonly rows: OutcomeRows;
+}
+
+async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunReport> {
+  const { folder, plan, clock, emit, stages, skipped, signal } = input;
   const startedAt = clock.now();
-  const rows = new OutcomeRows(
-    stages.map(({ name }) => name),
-    skipped,
-    stageOrder,
-  );
+  const names = stages.map(({ name }) => name);
+  const rows = new OutcomeRows(names, skipped, stageOrder);
   for (const stage of plan.stages) rows.plan(stage);
-  const { record } = folder;
-  emit({
-    type: 'run-started',
-    command: 'rollback',
-    runId: record.id,
-    moves: record.moves,
-    dryRun: input.dryRun,
-    continuing: false,
-  });
-  const problems = elsewhere(input);
-  let findings: readonly Finding[] = [];
-  let outcome: Outcome;
-  let message: string;
-  let failure: unknown;
+  const limits = new Limits(input.limits);
+  const gate = new Gate({ locks, limits, pauseFile: input.pauseFile, signal, clock, emit });
+  const { id: runId, moves } = folder.record;
+  emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
+  const problems = input.sameServers ? [] : elsewhere(input);
+  let ended: Ending;
   try {
     if (problems.length > 0) throw new NotBegun('refused before anything was written: 1 problem');
-    const names = await takeBack(input, rows);
-    findings = input.dryRun ? [] : await compare(input, rows);
-    const differences = findings.filter(({ severity }) => severity === 'difference').length;
-    outcome = input.dryRun ? 'planned' : differences > 0 ? 'failed' : 'rolled-back';
-    message = input.dryRun
-      ? `nothing was written: the undo logs of ${names.join(', ') || 'no stage'} would be taken back`
-      : `${record.moves.map(moveText).join(', ')} taken back in ${names.join(', ') || 'no stage'}${differences > 0 ? `, but ${differences} differences are left` : ''}`;
-    const open = input.dryRun ? [] : await stillMoved(folder);
-    if (open.length > 0) message += `; ${open.join(', ')}, left out now, is still moved`;
-  } catch (error) {
-    failure = error;
-    outcome = input.signal.aborted ? 'stopped' : error instanceof NotBegun ? 'refused' : 'failed';
-    message = errorText(error);
+    ended = await takeBackAll({ ...input, held: locks, gate, rows });
+  } catch (failure) {
+    const stopped = signal.aborted ? 'stopped' : 'failed';
+    const outcome = isRefusal(failure) ? 'refused' : stopped;
+    ended = {
+      outcome,
+      message: errorText(failure),
+      findings: [],
+      failure: failure instanceof NotBegun ? undefined : failure,
+    };
   }
   const report = makeReport(
-    { ...input, command: 'rollback', moves: record.moves, detailedExitCode: false },
-    {
-      runId: record.id,
-      outcome,
-      message,
-      failure,
-      startedAt,
-      rows: rows.all(),
-      problems,
-      findings,
-      hasWork: false,
-    },
+    { ...input, command: 'rollback', moves, detailedExitCode: false },
+    { runId, limit: limits.check(), startedAt, rows: rows.all(), problems, hasWork: false, ...ended },
   );
-  if (!input.dryRun && outcome !== 'refused') {
-    await folder.saveReport(report as unknown as Json);
+  let told = report;
+  if (!input.dryRun && ended.outcome !== 'refused') {
     const open = (await stillMoved(folder)).length > 0;
-    await folder.setState(open ? 'stopped' : stateAfter(outcome), new Date(clock.now()).toISOString());
+    told = await recorded(folder, report, open ? 'stopped' : stateAfter(ended.outcome), input);
   }
-  emit({ type: 'run-finished', report });
-  return report;
+  emit({ type: 'run-finished', report: told });
+  return told;
+}
+
+interface Ending {
+  readonly outcome: Outcome;
+  readonly message: string;
+  readonly findings: readonly Finding[];
+  readonly failure: unknown;
+}
+
+async function takeBackAll(input: Undoing): Promise<Ending> {
+  const { folder, dryRun, stages } = input;
+  const written = await folder.writtenStages();
+  const backwards = stages.filter(({ name }) => written.includes(name)).reverse();
+  const names = backwards.map(({ name }) => name).join(', ') || 'no stage';
+  if (dryRun) {
+    const logged = await loggedRecords(folder);
+    const message = `nothing was written: the undo logs of ${names} would be taken back${logged}`;
+    return { outcome: 'planned', message, findings: [], failure: undefined };
+  }
+  if (input.confirm !== undefined && !(await input.confirm())) {
+    throw new NotBegun('not confirmed: nothing was written');
+  }
+  input.signal.throwIfAborted();
+  const unsettled = await folder.unsettledStages();
+  await secure(input);
+  await takeBack(input, backwards, unsettled);
+  const findings = await compare(input);
+  const differences = findings.filter(({ severity }) => severity === 'difference').length;
+  const open = await stillMoved(folder);
+  const message = [
+    `${folder.record.moves.map(moveText).join(', ')} taken back in ${names}`,
+    differences > 0 ? `, but ${differences} differences are left` : '',
+    open.length > 0 ? `; ${open.join(', ')}, left out now, is still moved` : '',
+  ].join('');
+  return { outcome: differences > 0 ? 'failed' : 'rolled-back', message, findings, failure: undefined };
+}
+
+/** How many records the journal says were moved and not yet taken back. */
+async function loggedRecords(folder: RunFolder): Promise<string> {
+  if (await folder.isJournalLost()) return ' (the journal is gone: as far as the undo logs themselves tell)';
+  let moved = 0;
+  for (const entry of await folder.entries()) {
+    if (entry.type === 'done') moved += entry.moved;
+    if (entry.type === 'undone') moved -= entry.moved;
+  }
+  return `, ${Math.max(0, moved).toLocaleString('en')} records that the journal calls done among them`;
+}
+
+/** Takes the locks and opens the run's folder. */
+async function secure(input: Undoing): Promise<void> {
+  const { folder, held: locks, process, toolVersion, clock, emit, options } = input;
+  const holder = { runId: folder.record.id, command: 'rollback' };
+  const note = (text: string) => emit({ type: 'run-note', text });
+  for (const text of await locks.takeLocal(holder)) note(text);
+  const settings = digest(canonicalJson({ ...options }));
+  await folder.open({ command: 'rollback', toolVersion, settings, ...process, now: () => clock.now() });
+  await folder.setState('running', new Date(clock.now()).toISOString());
+  const without = await locks.takeLease(holder);
+  if (without !== undefined) note(`no lock that other machines see: ${without}`);
+  if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');
+}
+
+/** A lock that another holds, and a journal that cannot be trusted, end a rollback before it has written anything. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof NotBegun) return true;
+  return error instanceof MigrateError && (error.code === 'refused' || error.code === 'journal');
 }
 
 /** Ends a rollback before it has written anything. */
@@ -121,64 +190,42 @@ function stateAfter(outcome: Outcome): 'rolled-back' | 'stopped' | 'failed' {
   return outcome === 'stopped' ? 'stopped' : 'failed';
 }
 
-/** Undoes stage by stage, backwards; returns the names of those that had something to take back. */
-async function takeBack(input: RollbackInput, rows: OutcomeRows): Promise<readonly StageName[]> {
-  const written: BoundStage[] = [];
-  for (const stage of [...input.stages].reverse()) {
-    if (!(await input.folder.undo(stage.name)).empty) written.push(stage);
-  }
-  const names = written.map(({ name }) => name);
-  if (input.dryRun) return names;
-  if (input.confirm !== undefined && !(await input.confirm())) {
-    throw new NotBegun('not confirmed: nothing was written');
-  }
-  input.signal.throwIfAborted();
-  input.emit({ type: 'phase', phase: 'undo', stages: names });
+/** Undoes stage by stage, backwards. */
+async function takeBack(
+  input: Undoing,
+  written: readonly BoundStage[],
+  unsettled: readonly StageName[],
+): Promise<void> {
+  const { folder, gate, rows, emit, signal, clock } = input;
+  emit({ type: 'phase', phase: 'undo', stages: written.map(({ name }) => name) });
+  folder.phase('undo', Object.fromEntries(input.plan.stages.map((plan) => [plan.stage, foundIn(plan)])));
   const errors: unknown[] = [];
   for (const stage of written) {
+    const plan = planOf(input, stage.name);
+    const context = contextOf(input);
     try {
-      await undoStage(stage, input, rows);
+      const quiesce = () => stage.quiesce(folder.record.moves, context);
+      const before = unsettled.includes(stage.name) ? quiesce : undefined;
+      await writeStep({ stage, phase: 'undo', plan, context, folder, gate, rows, emit, before });
+      await folder.unsettle([stage.name], new Date(clock.now()).toISOString());
     } catch (error) {
       errors.push(error);
-      if (input.signal.aborted) break;
+      if (signal.aborted) break;
     }
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, 'several stages could not be taken back');
-  return names;
-}
-
-async function undoStage(stage: BoundStage, input: RollbackInput, rows: OutcomeRows): Promise<void> {
-  const { folder, signal, emit } = input;
-  emit({ type: 'stage-started', stage: stage.name, phase: 'undo' });
-  const start = performance.now();
-  try {
-    const ports = { undo: await folder.undo(stage.name), permit: async () => signal.throwIfAborted() };
-    for await (const checkpoint of stage.undo(planOf(input, stage.name), contextOf(input), ports)) {
-      rows.count(stage.name, checkpoint);
-    }
-    const { failed } = rows.of(stage.name);
-    if (failed > 0) throw new MigrateError('record', `${failed} records of ${stage.name} could not be taken back`);
-    rows.status(stage.name, 'undone');
-    await folder.unsettle([stage.name], new Date(input.clock.now()).toISOString());
-  } catch (error) {
-    rows.status(stage.name, 'undo-failed');
-    throw error;
-  } finally {
-    rows.time(stage.name, 'undo', performance.now() - start);
-    emit({ type: 'stage-finished', stage: stage.name, phase: 'undo', row: rows.of(stage.name) });
-  }
 }
 
 /** Counts anew: all that the plan found must be at the source again; what stays at the target is listed. */
-async function compare(input: RollbackInput, rows: OutcomeRows): Promise<readonly Finding[]> {
+async function compare(input: Undoing): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const stage of input.stages) {
     const before = input.plan.stages.find((plan) => plan.stage === stage.name);
     if (before === undefined) continue;
     const now = await stage.plan(input.folder.record.moves, contextOf(input));
     const short = foundIn(before) - foundIn(now);
-    const gone = rows.of(stage.name).vanished;
+    const gone = input.rows.of(stage.name).vanished;
     if (short > 0) {
       findings.push({
         stage: stage.name,

@@ -1,10 +1,11 @@
-import type { RunFolder, RunRecord } from '../journal/run-folder.ts';
+import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { type Move, moveText } from '../model/move.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { nearestIds } from './nearest-ids.ts';
+import type { Stores } from './run-input.ts';
 
 /** A stage that could not even look is a problem like any other. */
 export function problemOf(stage: StageName, error: unknown): Problem {
@@ -21,8 +22,8 @@ export function problemOf(stage: StageName, error: unknown): Problem {
 }
 
 /**
- * What unfinished runs forbid: continuing one under other templates, and moving its tenants anywhere else. The latter
- * catches a mistyped target, which would split the tenant.
+ * What earlier runs forbid: continuing one under other templates or on other servers, and moving the tenants of an
+ * unfinished one anywhere else. The latter catches a mistyped target, which would split the tenant.
  */
 export function unfinishedRuns(
   unfinished: readonly RunFolder[],
@@ -31,37 +32,41 @@ export function unfinishedRuns(
     readonly moves: readonly Move[];
     readonly profileDigest: string;
     readonly stores: Stores;
+    readonly sameServers: boolean;
   },
 ): readonly Problem[] {
-  return unfinished.flatMap(({ record }): Problem[] => {
-    if (record === run.same?.record) {
-      const elsewhere = otherStores(record.stores, run.stores);
-      if (elsewhere.length > 0) return [otherStoresProblem(record.id, elsewhere, record.stores)];
-      if (record.profileDigest === run.profileDigest) return [];
-      return [
-        {
-          stage: 'run',
-          code: 'other-settings',
-          message: `run ${record.id} of this move began under another profile or other key templates`,
-          fix: 'type the command with the same --profile, --key-template and --qdrant-field',
-        },
-      ];
-    }
-    // The same ids on other servers are other tenants.
-    if (!sharesTenant(record.moves, run.moves) || !sharesStore(record.stores, run.stores)) return [];
-    const ids = record.moves.map(({ source, target }) => `${source} ${target}`).join(' ');
-    return [
-      {
-        stage: 'run',
-        code: 'unfinished-run',
-        message: `run ${record.id} has begun to move ${record.moves.map(moveText).join(', ')} and is not finished`,
-        fix: `finish that move first: tenant-migrate ${ids} …, or take it back: tenant-migrate rollback ${record.id} … (or check the ids you typed)`,
-      },
-    ];
-  });
+  const { same, moves, profileDigest, stores, sameServers } = run;
+  const own = same === undefined ? [] : sameRun(same, profileDigest, sameServers ? {} : stores);
+  // The same ids on other servers are other tenants.
+  const others = unfinished.filter(
+    ({ record }) =>
+      record.id !== same?.record.id && sharesTenant(record.moves, moves) && sharesStore(record.stores, stores),
+  );
+  return [...own, ...others.map(unfinishedRun)];
 }
 
-type Stores = RunRecord['stores'];
+function sameRun({ record }: RunFolder, profileDigest: string, stores: Stores): readonly Problem[] {
+  const elsewhere = otherStores(record.stores, stores);
+  if (elsewhere.length > 0) return [otherStoresProblem(record.id, elsewhere, record.stores)];
+  if (record.profileDigest === profileDigest) return [];
+  return [
+    {
+      stage: 'run',
+      code: 'other-settings',
+      message: `run ${record.id} of this move began under another profile or other key templates`,
+      fix: `go on under those with which it began: tenant-migrate resume ${record.id}`,
+    },
+  ];
+}
+
+function unfinishedRun({ record }: RunFolder): Problem {
+  return {
+    stage: 'run',
+    code: 'unfinished-run',
+    message: `run ${record.id} has begun to move ${record.moves.map(moveText).join(', ')} and is not finished`,
+    fix: `finish it first: tenant-migrate resume ${record.id}, or take it back: tenant-migrate rollback ${record.id} (or check the ids you typed)`,
+  };
+}
 
 /** Stages whose store is another one now. */
 export function otherStores(before: Stores, now: Stores): readonly StageName[] {
@@ -81,7 +86,7 @@ export function otherStoresProblem(id: string, stages: readonly StageName[], bef
     stage: 'run',
     code: 'other-stores',
     message: `run ${id} of this move was made with other servers: ${places}`,
-    fix: 'give the same addresses to finish it; for a move on other servers give another --state-dir',
+    fix: 'give the same addresses; if these are the same servers: resume or rollback with --same-servers; for a move on other servers give another --state-dir',
   };
 }
 

@@ -1,8 +1,11 @@
+import type { RunFolder } from '../journal/run-folder.ts';
+import type { RunRecord } from '../journal/run-record.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Outcome, RunReport, StageRow } from '../report/report.ts';
 import type { Finding, Problem } from '../stages/stage.ts';
+import type { Limit } from './limits.ts';
 import { exitCodeOf } from './outcome.ts';
-import type { RunInput } from './run.ts';
+import type { RunInput } from './run-input.ts';
 
 interface Ended {
   readonly runId: string;
@@ -10,6 +13,8 @@ interface Ended {
   readonly message: string;
   /** What was thrown, where the run failed. */
   readonly failure: unknown;
+  /** The limit that stopped it early, if one did. */
+  readonly limit: Limit | undefined;
   /** Ms since the epoch. */
   readonly startedAt: number;
   readonly rows: readonly StageRow[];
@@ -21,7 +26,7 @@ interface Ended {
 
 type Told = Pick<
   RunInput,
-  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'again' | 'forReal' | 'detailedExitCode' | 'signal'
+  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'say' | 'detailedExitCode' | 'signal'
 >;
 
 /** The report of a run that has ended, with its exit code and the command to type now. */
@@ -41,33 +46,69 @@ export function makeReport(input: Told, ended: Ended): RunReport {
     stages: ended.rows,
     problems: ended.problems,
     findings: ended.findings,
+    limit: ended.limit ?? null,
     error: ended.failure === undefined ? null : errorText(ended.failure),
     message: ended.message,
     next: nextCommand(input, ended),
   };
 }
 
-function exitCode({ detailedExitCode, signal }: Told, { outcome, hasWork }: Ended): number {
+/** Puts the report and the state into the run's folder. Where that cannot be, the report says so: the run stays open. */
+export async function recorded(
+  folder: RunFolder | undefined,
+  report: RunReport,
+  state: RunRecord['state'],
+  { say, clock }: Pick<RunInput, 'say' | 'clock'>,
+): Promise<RunReport> {
+  if (folder === undefined) return report;
+  try {
+    await folder.end(report, state, new Date(clock.now()).toISOString());
+    return report;
+  } catch (error) {
+    const text = `the run folder ${folder.path} cannot be written: ${errorText(error)}`;
+    const refused = report.outcome === 'refused' || report.outcome === 'nothing-to-do';
+    const { command, runId } = report;
+    return {
+      ...report,
+      outcome: refused ? 'refused' : 'failed',
+      exitCode: refused ? SETTINGS_EXIT : 4,
+      error: [report.error, text].filter((part) => part !== null).join('; '),
+      message: `${report.message}; ${text}`,
+      next: onward(command === 'rollback' ? say.rollback(runId) : say.resume(runId), 'make the run folder writable'),
+    };
+  }
+}
+
+/** For a state folder that cannot be used. */
+const SETTINGS_EXIT = 78;
+
+function exitCode({ detailedExitCode, signal }: Told, { outcome, hasWork, failure }: Ended): number {
   if (outcome === 'planned' && detailedExitCode && hasWork) return 2;
+  if (outcome === 'refused' && failure instanceof MigrateError && failure.code === 'settings') return SETTINGS_EXIT;
   return exitCodeOf(outcome, /SIG[A-Z]+/.exec(errorText(signal.reason))?.[0]);
 }
 
-function nextCommand({ again, forReal }: Told, { outcome, failure, problems }: Ended): string | null {
+function onward(command: string, advice: string | undefined): string {
+  return advice === undefined ? command : `${command}   (first: ${advice})`;
+}
+
+function nextCommand({ command, say }: Told, { runId, outcome, failure, problems }: Ended): string | null {
   const advice = failure instanceof MigrateError ? failure.next : undefined;
   switch (outcome) {
     case 'done':
     case 'nothing-to-do':
     case 'verified':
     case 'rolled-back':
+    case 'undone':
       return null;
     case 'planned':
-      return forReal;
+      return say.forReal;
     case 'refused':
-      return advice ?? problems[0]?.fix ?? again;
+      return advice ?? problems[0]?.fix ?? say.again;
     case 'differences':
-      return forReal;
+      return say.forReal;
     case 'failed':
     case 'stopped':
-      return advice === undefined ? again : `${again}   (first: ${advice})`;
+      return onward(command === 'rollback' ? say.rollback(runId) : say.resume(runId), advice);
   }
 }

@@ -1,57 +1,26 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import { digest } from '../model/fingerprint.ts';
-import { canonicalJson, type Json } from '../model/json.ts';
-import type { Move } from '../model/move.ts';
-import type { Profile } from '../profiles/profile.ts';
-import type { RunEvent, RunPhase } from '../report/event.ts';
+import type { RunPhase } from '../report/event.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
-import type { Checkpoint, Clock, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
-import type { BoundStage, CommonContext, WritePorts } from './bound-stage.ts';
+import type { Checkpoint, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
+import { beginRun } from './begin-run.ts';
+import type { BoundStage, CommonContext } from './bound-stage.ts';
+import { Deadline } from './deadline.ts';
+import { diskProblems } from './disk-room.ts';
+import { Gate } from './gate.ts';
+import { Limits } from './limits.ts';
 import { OutcomeRows } from './outcome.ts';
-import { hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
-import { findRecordedPlan } from './recorded-plan.ts';
-import { problemOf, unfinishedRuns, unknownTenants } from './run-problems.ts';
-import { makeReport } from './run-report.ts';
+import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
+import { findRecordedPlan, joinedPlan, recordedPlanOf } from './recorded-plan.ts';
+import type { RunInput, Stores } from './run-input.ts';
+import { RunLocks } from './run-locks.ts';
+import { problemOf, unknownTenants } from './run-problems.ts';
+import { makeReport, recorded } from './run-report.ts';
+import { writeStep } from './write-step.ts';
 
-/** What one run is told. */
-export interface RunInput {
-  readonly command: RunCommand;
-  readonly moves: readonly Move[];
-  readonly dryRun: boolean;
-  /** In the order in which they run. */
-  readonly stages: readonly BoundStage[];
-  readonly skipped: readonly StageName[];
-  readonly profile: Profile;
-  readonly options: StageOptions;
-  /** A stored plan to execute. */
-  readonly stored?: RunPlan | undefined;
-  readonly exactPlan: boolean;
-  /** Close the run though verify found differences: they are listed as accepted. */
-  readonly acceptDifferences: boolean;
-  /** `plan` ends with 2 where there is work. */
-  readonly detailedExitCode: boolean;
-  /** Asked before anything is written; undefined where nobody is to be asked. */
-  readonly confirm?: ((plan: RunPlan) => Promise<boolean>) | undefined;
-  readonly folders: RunFolders;
-  readonly toolVersion: string;
-  /** The command that repeats this run, for "what to type now". */
-  readonly again: string;
-  /** The command that does what this one only looked at. */
-  readonly forReal: string;
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-  readonly emit: (event: RunEvent) => void;
-}
-
-/** The state folder, as far as a run needs it. */
-export interface RunFolders {
-  create(run: Parameters<typeof RunFolder.create>[1]): Promise<RunFolder>;
-  unfinished(): Promise<readonly RunFolder[]>;
-  all(): Promise<readonly RunFolder[]>;
-}
-
+/** Commands that write, where they are not run dry. */
+const WRITING: ReadonlySet<RunCommand> = new Set(['move', 'apply', 'resume']);
 /** Passes of apply until a pass of verify finds nothing new at the source. */
 const MOST_PASSES = 5;
 /** Problems that concern a writer only. */
@@ -81,14 +50,26 @@ class Run {
   readonly #rows: OutcomeRows;
   readonly #startedAt: number;
   readonly #problems: Problem[] = [];
+  readonly #locks: RunLocks;
+  readonly #limits: Limits;
+  readonly #gate: Gate;
+  readonly #deadline: Deadline;
+  /** Aborted by the operator or by the time limit. */
+  readonly #signal: AbortSignal;
   #findings: readonly Finding[] = [];
   #folder: RunFolder | undefined;
+  /** The run of the same moves that is being continued. */
+  #same: RunFolder | undefined;
   /** Stages that an unfinished run of the same move has begun: there data at both ends is our own. */
   readonly #begun = new Set<StageName>();
+  /** Stages in which a broken process has sent something whose outcome is not known. */
+  #unsettled: readonly StageName[] = [];
   /** What apply and finalize execute: the stores as they were found in this attempt. */
   readonly #fresh = new Map<StageName, StagePlan>();
   /** What verify compares with: for a begun stage, what its first attempt found. */
   #plan: RunPlan | undefined;
+  /** From now on this process may have written. */
+  #applying = false;
   /** What `verify` alone compares with, for people. */
   #evidence = 'counts and leftovers: no plan of this move was recorded in the last 24 hours';
 
@@ -97,6 +78,19 @@ class Run {
     this.#startedAt = input.clock.now();
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
+    const { moves, pauseFile, clock, emit } = input;
+    this.#locks = new RunLocks(input.locks, moves);
+    this.#limits = new Limits(input.limits);
+    this.#deadline = new Deadline(this.#limits, input.limits.timeoutMs);
+    this.#signal = AbortSignal.any([input.signal, this.#deadline.signal]);
+    this.#gate = new Gate({
+      locks: this.#locks,
+      limits: this.#limits,
+      pauseFile,
+      signal: this.#signal,
+      clock,
+      emit,
+    });
   }
 
   async execute(): Promise<RunReport> {
@@ -115,12 +109,13 @@ class Run {
   }
 
   get #writes(): boolean {
-    return !this.#input.dryRun && (this.#input.command === 'move' || this.#input.command === 'apply');
+    return !this.#input.dryRun && WRITING.has(this.#input.command);
   }
 
   async #main(): Promise<string> {
     await this.#begin();
     await this.#preflight();
+    await this.#secure();
     await this.#makePlan();
     if (this.#input.command === 'verify') return this.#verifyAlone();
     this.#stopIfNothingToDo();
@@ -130,32 +125,37 @@ class Run {
     }
     this.#refuseOn(this.#problems);
     await this.#confirm();
+    await this.#input.backup?.(this.#folder?.record.id ?? 'none');
+    this.#throwIfStopped();
     await this.#applyAll();
     await this.#drainAndVerify();
     await this.#finalizeAll();
     return this.#settle();
   }
 
-  /** Finds or makes the run folder. A dry run and `verify` leave none. */
   async #begin(): Promise<void> {
-    const { command, moves, dryRun, folders, toolVersion, clock } = this.#input;
-    const profileDigest = digest(canonicalJson(this.#input.profile));
-    const unfinished = await folders.unfinished();
-    const same = unfinished.find(({ record }) => canonicalJson(record.moves) === canonicalJson(moves));
-    for (const name of (await same?.writtenStages()) ?? []) this.#begun.add(name);
-    const stores = this.#stores();
-    const startedAt = new Date(clock.now()).toISOString();
-    if (this.#writes) {
-      this.#folder = same ?? (await folders.create({ toolVersion, moves, profileDigest, stores, startedAt }));
-    }
-    const runId = this.#folder?.record.id ?? same?.record.id ?? 'none';
-    this.#input.emit({ type: 'run-started', command, runId, moves, dryRun, continuing: same !== undefined });
-    if (command === 'verify') return;
-    this.#problems.push(...unfinishedRuns(unfinished, { same, moves, profileDigest, stores }));
+    const { command, moves, dryRun, emit } = this.#input;
+    const { folder, same, begun, unsettled, problems, notes } = await beginRun(this.#input, this.#writes, this.#locks);
+    this.#folder = folder;
+    for (const name of begun) this.#begun.add(name);
+    this.#same = same;
+    this.#unsettled = unsettled;
+    const runId = folder?.record.id ?? same?.record.id ?? 'none';
+    emit({ type: 'run-started', command, runId, moves, dryRun, continuing: same !== undefined });
+    for (const text of notes) this.#note(text);
+    this.#problems.push(...problems);
     this.#refuseOn(this.#problems);
+  }
+
+  /** What no other machine may do meanwhile, and what a broken process of this run may still do. */
+  async #secure(): Promise<void> {
     if (!this.#writes) return;
-    await this.#folder?.addStores(stores, startedAt);
-    await this.#folder?.setState('running', startedAt);
+    const { command, stages, moves } = this.#input;
+    const without = await this.#locks.takeLease({ runId: this.#folder?.record.id ?? 'new', command });
+    if (without !== undefined) this.#note(`no lock that other machines see: ${without}`);
+    for (const stage of stages.filter(({ name }) => this.#unsettled.includes(name))) {
+      await stage.quiesce(moves, this.#common(stage.name));
+    }
   }
 
   async #preflight(): Promise<void> {
@@ -204,7 +204,9 @@ class Run {
     }
     this.#findings = fresh.stages.flatMap(({ notices }) => notices);
     this.#input.emit({ type: 'planned', plan: fresh });
-    if (this.#writes && this.#problems.length === 0) await this.#folder?.savePlan(this.#plan as unknown as Json);
+    if (!this.#writes || this.#problems.length > 0) return;
+    this.#problems.push(...(await diskProblems(fresh.stages, this.#input.freeBytes)));
+    if (this.#problems.length === 0) await this.#folder?.savePlan(this.#plan);
   }
 
   /**
@@ -212,20 +214,19 @@ class Run {
    * A stage that the first plan did not hold keeps its fresh plan.
    */
   async #withRecordedEvidence(fresh: RunPlan): Promise<RunPlan> {
-    const { command, moves, folders, clock } = this.#input;
+    const { command, moves, folders, clock, options } = this.#input;
     const continuing = this.#begun.size > 0;
     if (!continuing && command !== 'verify') return fresh;
-    const found = await findRecordedPlan({ folders, moves, clock, stores: this.#stores(), anyAge: continuing });
+    const stores = this.#stores();
+    const found = continuing
+      ? await recordedPlanOf(this.#same)
+      : await findRecordedPlan({ folders, moves, clock, stores });
     if (found === undefined) return fresh;
     this.#evidence = found.evidence;
-    const { recorded } = found;
-    const isEvidence = (plan: StagePlan) => !continuing || this.#begun.has(plan.stage);
-    const kept = recorded.stages.filter(isEvidence);
-    const added = fresh.stages.filter((plan) => !kept.some(({ stage }) => stage === plan.stage));
-    const { toolVersion, createdAt, profile, options } = fresh;
-    const stages = stageOrder.flatMap((name) => [...kept, ...added].filter(({ stage }) => stage === name));
-    const depth = { ...this.#input.options, ...options, verify: recorded.options.verify };
-    return makeRunPlan({ toolVersion, createdAt, moves, profile, options: depth, stages });
+    return joinedPlan(fresh, found.recorded, {
+      options,
+      isEvidence: ({ stage }) => !continuing || this.#begun.has(stage),
+    });
   }
 
   #stopIfNothingToDo(): void {
@@ -246,6 +247,7 @@ class Run {
   }
 
   async #applyAll(): Promise<void> {
+    this.#applying = true;
     this.#phase('apply');
     for (const stage of this.#input.stages) await this.#step(stage, 'apply');
   }
@@ -350,44 +352,23 @@ class Run {
     );
   }
 
-  /** One phase of one stage, checkpoint by checkpoint; returns how many there were. */
+  /** One phase of one stage; returns how many checkpoints there were. */
   async #step(stage: BoundStage, phase: 'apply' | 'finalize'): Promise<number> {
+    const folder = this.#folder;
+    if (folder === undefined) throw new MigrateError('internal', 'a run without a folder may not write');
+    const both = phase === 'finalize' && this.#pendingRemoval().has(stage.name);
     const { emit, options } = this.#input;
-    emit({ type: 'stage-started', stage: stage.name, phase });
-    let checkpoints = 0;
-    try {
-      const ports = await this.#ports(stage.name);
-      const both = phase === 'finalize' && this.#pendingRemoval().has(stage.name);
-      const context = { ...this.#common(stage.name), ...(both ? this.#expectingBoth(stage.name) : {}) };
-      await this.#timed(stage.name, phase, async () => {
-        for await (const checkpoint of stage[phase](this.#freshOf(stage.name), context, ports)) {
-          checkpoints += 1;
-          this.#rows.count(stage.name, checkpoint);
-          failOnConflict(checkpoint, stage.name, options);
-        }
-      });
-      const { failed } = this.#rows.of(stage.name);
-      if (failed > 0) {
-        throw new MigrateError('record', `${failed} records could not be moved in ${stage.name}`, {
-          stage: stage.name,
-        });
-      }
-      if (phase === 'apply') this.#rows.status(stage.name, 'done');
-    } catch (error) {
-      this.#rows.status(stage.name, 'failed');
-      throw error;
-    } finally {
-      emit({ type: 'stage-finished', stage: stage.name, phase, row: this.#rows.of(stage.name) });
-    }
-    return checkpoints;
-  }
-
-  async #ports(name: StageName): Promise<WritePorts> {
-    if (this.#folder === undefined) throw new MigrateError('internal', 'a run without a folder may not write');
-    return {
-      undo: await this.#folder.undo(name),
-      permit: async () => this.#throwIfStopped(),
-    };
+    return writeStep({
+      stage,
+      phase,
+      plan: this.#freshOf(stage.name),
+      context: { ...this.#common(stage.name), ...(both ? this.#expectingBoth(stage.name) : {}) },
+      folder,
+      gate: this.#gate,
+      rows: this.#rows,
+      emit,
+      onCheckpoint: (checkpoint) => failOnConflict(checkpoint, stage.name, options),
+    });
   }
 
   #freshOf(name: StageName): StagePlan {
@@ -401,11 +382,11 @@ class Run {
   }
 
   #common(stage?: StageName): CommonContext {
-    const { profile, options, signal, clock, emit } = this.#input;
+    const { profile, options, clock, emit } = this.#input;
     const verify = this.#plan?.options.verify ?? options.verify;
     const continuing = stage !== undefined && this.#begun.has(stage);
     const runId = this.#folder?.record.id ?? 'none';
-    return { profile, options: { ...options, verify, continuing }, runId, signal, clock, emit };
+    return { profile, options: { ...options, verify, continuing }, runId, signal: this.#signal, clock, emit };
   }
 
   /** For a step that meets data at both ends which is ours. */
@@ -418,7 +399,7 @@ class Run {
     return new Set(this.#findings.filter(({ kind }) => kind === 'pending-removal').map(({ stage }) => stage));
   }
 
-  #stores(): Readonly<Partial<Record<StageName, string>>> {
+  #stores(): Stores {
     return Object.fromEntries(this.#input.stages.map(({ name, address }) => [name, address]));
   }
 
@@ -438,6 +419,13 @@ class Run {
 
   #phase(phase: RunPhase): void {
     this.#input.emit({ type: 'phase', phase, stages: this.#input.stages.map(({ name }) => name) });
+    if (!this.#writes) return;
+    const totals = Object.fromEntries([...this.#fresh.values()].map((plan) => [plan.stage, foundIn(plan)]));
+    this.#folder?.phase(phase, phase === 'apply' ? totals : undefined);
+  }
+
+  #note(text: string): void {
+    this.#input.emit({ type: 'run-note', text });
   }
 
   #refuseOn(problems: readonly Problem[]): void {
@@ -449,38 +437,44 @@ class Run {
   }
 
   #throwIfStopped(): void {
-    this.#input.signal.throwIfAborted();
+    this.#signal.throwIfAborted();
   }
 
   async #outcomeOf(error: unknown): Promise<Outcome> {
     if (this.#input.signal.aborted && isStop(error)) return 'stopped';
-    if (this.#input.command === 'verify' || !this.#writes) return 'refused';
-    return (await this.#folder?.hasWritten()) ? 'failed' : 'refused';
+    if (!this.#writes || !this.#applying) return 'refused';
+    return (await this.#hasWritten()) ? 'failed' : 'refused';
+  }
+
+  async #hasWritten(): Promise<boolean> {
+    return (await this.#folder?.hasWritten()) ?? false;
   }
 
   async #finish(outcome: Outcome, message: string, failure: unknown): Promise<RunReport> {
     const { clock, emit } = this.#input;
-    const written = (await this.#folder?.hasWritten()) ?? false;
+    const written = await this.#hasWritten();
     const report = makeReport(this.#input, {
       runId: this.#folder?.record.id ?? 'none',
       outcome,
       message,
       failure,
+      limit: this.#limits.check(),
       startedAt: this.#startedAt,
       rows: this.#rows.all(),
       problems: this.#problems,
       findings: this.#findings,
       hasWork: [...this.#fresh.values()].some(hasWork),
     });
-    await this.#folder?.saveReport(report as unknown as Json);
     const open = outcome === 'done' && (await this.#openStages()).length > 0;
     const state = open ? 'stopped' : stateOf(outcome, written);
-    await this.#folder?.setState(state, new Date(clock.now()).toISOString());
-    emit({ type: 'run-finished', report });
-    return report;
+    const told = await recorded(this.#folder, report, state, { say: this.#input.say, clock });
+    emit({ type: 'run-finished', report: told });
+    return told;
   }
 
   async close(): Promise<void> {
+    this.#deadline.cancel();
+    await this.#locks.release();
     await Promise.allSettled(this.#input.stages.map((stage) => stage.close()));
     await this.#folder?.close();
   }

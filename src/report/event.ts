@@ -13,6 +13,8 @@ export type RunEvent =
       readonly dryRun: boolean;
       readonly continuing: boolean;
     }
+  /** What the operator should know of the run as a whole. */
+  | { readonly type: 'run-note'; readonly text: string }
   | { readonly type: 'phase'; readonly phase: RunPhase; readonly stages: readonly StageName[] }
   | { readonly type: 'planned'; readonly plan: RunPlan }
   | { readonly type: 'stage-started'; readonly stage: StageName; readonly phase: RunPhase }

@@ -68,6 +68,9 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
           ),
         );
         break;
+      case 'run-note':
+        write(`  ${clean(event.text)}`);
+        break;
       case 'stopping':
         write(paint.yellow(`\n${event.signal}: finishing what is under way, then stopping`));
         break;

@@ -2,7 +2,7 @@ import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
 
-export type RunCommand = 'move' | 'plan' | 'apply' | 'verify' | 'rollback';
+export type RunCommand = 'move' | 'plan' | 'apply' | 'resume' | 'verify' | 'rollback';
 
 /** The plan of a run as a document: printed, stored, and executed by `apply`. */
 export interface RunPlan {
@@ -51,6 +51,7 @@ export type Outcome =
   | 'planned'
   | 'verified'
   | 'rolled-back'
+  | 'undone'
   | 'differences'
   | 'refused'
   | 'failed'
@@ -72,6 +73,13 @@ export interface RunReport {
   readonly stages: readonly StageRow[];
   readonly problems: readonly Problem[];
   readonly findings: readonly Finding[];
+  /** The limit that stopped the run early, or null. */
+  readonly limit: {
+    readonly name: 'max-errors' | 'max-error-rate' | 'max-slowdown' | 'timeout';
+    readonly limit: number;
+    readonly value: number;
+    readonly text: string;
+  } | null;
   /** What went wrong, where the run failed. */
   readonly error: string | null;
   /** What the run was told in words: what was done, what state is left. */

@@ -88,6 +88,8 @@ function ending(report: RunReport, paint: ChalkInstance): string {
       return paint.green(`✅ ${message}`);
     case 'rolled-back':
       return paint.green(`✅ Rolled back in ${time}: ${message}`);
+    case 'undone':
+      return paint.red(`❌ Failed, and rolled back in ${time}: ${message} (exit ${report.exitCode})`);
     case 'verified':
       return paint.green(`✅ Verified in ${time}: ${message}`);
     case 'planned':
@@ -109,8 +111,7 @@ function ending(report: RunReport, paint: ChalkInstance): string {
 /** What was moved so far, where a run did not come to its end. */
 function leftState(report: RunReport): string {
   if (report.command === 'verify') return 'nothing was changed';
-  if (report.command === 'rollback')
-    return `what was taken back stays so; the same command goes on (run ${report.runId}).`;
+  if (report.command === 'rollback') return `what was taken back stays so; rollback goes on (run ${report.runId}).`;
   const moved = report.stages
     .filter(({ status }) => status !== 'skipped')
     .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)} of ${units(row.found, row.unit)}`);
@@ -118,5 +119,5 @@ function leftState(report: RunReport): string {
   if (report.findings.some(({ severity }) => severity === 'difference')) {
     return `moved ${attempt}. The stores are not as the plan promised: see the differences above.`;
   }
-  return `moved ${attempt}. The rest is where it was; the same command finishes the move.`;
+  return `moved ${attempt}. The rest is where it was; resume finishes the move, rollback takes it back.`;
 }

@@ -3,8 +3,9 @@ import { MigrateError } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { ConfigReader, ConfigWriter } from '../stores/config-api/config-api.ts';
 import { applyConfigs, finalizeConfigs } from './config/apply.ts';
+import { configBackup } from './config/backup.ts';
 import { type ConfigPair, type ConfigPlan, planConfig } from './config/config-plan.ts';
-import { type ConfigSecrets, type GivenFields, givenFields, strayNames } from './config/config-secrets.ts';
+import { type ConfigSecrets, givenFields, type MoveSecrets, strayNames } from './config/config-secrets.ts';
 import { note, readSections } from './config/record.ts';
 import { undoConfigs } from './config/undo.ts';
 import { verifyConfigs } from './config/verify.ts';
@@ -13,8 +14,13 @@ import type { PlanContext, Problem, Stage } from './stage.ts';
 /**
  * Moves the tenant's config through the application's API: the source's sections are PUT under the target's id, with
  * the given real values in place of what the API masks. The source's config stays, unless its deletion is asked for.
+ * Secrets of what is overwritten or deleted are kept in the undo log only where there is a key, and sealed with it.
  */
-export function configStage(given: ConfigSecrets | undefined): Stage<ConfigReader, ConfigWriter, ConfigPlan> {
+export function configStage(
+  given: ConfigSecrets | undefined,
+  encryptionKey?: string,
+): Stage<ConfigReader, ConfigWriter, ConfigPlan> {
+  const known: Known = { given, key: encryptionKey };
   return {
     name: 'config',
     preflight: async (moves, ctx, probe) => {
@@ -22,16 +28,23 @@ export function configStage(given: ConfigSecrets | undefined): Stage<ConfigReade
       if (probe !== undefined) note(ctx, 'Whether the config API may be written to shows at the first write');
       return preflight(moves, ctx);
     },
-    plan: (moves, ctx) => planConfigs(moves, ctx, given),
-    apply: (plan, ctx) => applyConfigs(plan, ctx, givenBySource(plan, ctx, given)),
+    plan: (moves, ctx) => planConfigs(moves, ctx, known),
+    apply: (plan, ctx) => applyConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
     verify: verifyConfigs,
-    finalize: (plan, ctx) => finalizeConfigs(plan, ctx, givenBySource(plan, ctx, given)),
-    undo: (plan, ctx) => undoConfigs(plan, ctx, givenBySource(plan, ctx, given)),
+    finalize: (plan, ctx) => finalizeConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
+    undo: (plan, ctx) => undoConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
+    quiesce: (_moves, ctx) => waitForRequests(ctx),
+    backup: configBackup(known),
   };
 }
 
 /** Requests under way at a time while many moves are read. */
 const READS_AT_ONCE = 8;
+
+interface Known {
+  readonly given: ConfigSecrets | undefined;
+  readonly key: string | undefined;
+}
 
 type Read = { readonly pair: ConfigPair } | { readonly move: Move; readonly error: MigrateError };
 
@@ -47,11 +60,7 @@ async function preflight(moves: readonly Move[], ctx: PlanContext<ConfigReader>)
   return [...problems.values()];
 }
 
-async function planConfigs(
-  moves: readonly Move[],
-  ctx: PlanContext<ConfigReader>,
-  given: ConfigSecrets | undefined,
-): Promise<ConfigPlan> {
+async function planConfigs(moves: readonly Move[], ctx: PlanContext<ConfigReader>, known: Known): Promise<ConfigPlan> {
   const { sections, maskedMembers } = ctx.profile.config;
   const started = ctx.clock.now();
   const reads = await readPairs(moves, ctx);
@@ -61,16 +70,16 @@ async function planConfigs(
   });
   const msForOne = (ctx.clock.now() - started) / Math.max(1, moves.length);
   const decided = pairs.map((pair) => {
-    const single = moves.length === 1;
-    const fields = givenFields(given, { source: pair.move.source, single, sections });
-    return planConfig(pair, { given: fields, maskedMembers, options: ctx.options });
+    const secrets = secretsOf(moves, ctx, known)(pair.move);
+    return planConfig(pair, { secrets, maskedMembers, options: ctx.options });
   });
   const configs = decided.map(({ planned }) => planned);
   for (const { source, action } of configs) {
     note(ctx, action === 'none' ? `No source config: ${source}` : `Source config found: ${source}`);
   }
   const found = configs.filter(({ action }) => action !== 'none');
-  const stray = strayNames(given, { sources: moves.map(({ source }) => source), sections });
+  const stray = strayNames(known.given, { moves, sections });
+  const undoBytes = decided.reduce((sum, each) => sum + each.undoBytes, 0);
   return {
     stage: 'config',
     unit: 'config records',
@@ -86,11 +95,12 @@ async function planConfigs(
       count: 1,
     })),
     settled: found.every(({ action }) => action === 'leave' && !ctx.options.deleteSourceConfig),
-    conflicts: configs.filter(({ action }) => action === 'conflict').length,
+    conflicts: configs.filter(({ action }) => action === 'conflict' || action === 'overwrite').length,
     notices: decided.flatMap(({ notices }) => notices),
     problems: [...(stray.length > 0 ? [strayProblem(stray)] : []), ...decided.flatMap(({ problems }) => problems)],
     // A write costs two reads and the write itself.
     estimateMs: Math.round(found.length * msForOne * 1.5),
+    ...(undoBytes > 0 ? { undoBytes } : {}),
     basis: { sections, maskedMembers },
     configs,
   };
@@ -117,13 +127,23 @@ async function readPairs(moves: readonly Move[], ctx: PlanContext<ConfigReader>)
   return reads.filter((read) => read !== undefined);
 }
 
-function givenBySource(
-  plan: ConfigPlan,
+function secretsOf(
+  moves: readonly Move[],
   ctx: PlanContext<ConfigReader>,
-  given: ConfigSecrets | undefined,
-): (source: string) => GivenFields {
+  { given, key }: Known,
+): (move: Move) => MoveSecrets {
   const { sections } = ctx.profile.config;
-  return (source) => givenFields(given, { source, single: plan.configs.length === 1, sections });
+  return (move) => {
+    const fields = givenFields(given, move, { moves, sections });
+    return { source: { given: fields.source, key }, target: { given: fields.target, key } };
+  };
+}
+
+/** A PUT of a broken process may be on its way still, and HTTP has no way to end it. */
+async function waitForRequests(ctx: PlanContext<ConfigWriter>): Promise<void> {
+  const { settleMs } = ctx.options;
+  note(ctx, `Waiting ${settleMs / 1_000} s for what a broken process may have sent to the config API (--settle)`);
+  await ctx.store.pause(settleMs, ctx.signal);
 }
 
 /** URL normalisation eats `.` and `..`, encoded or not: the request would reach another path. */
@@ -140,7 +160,7 @@ function strayProblem(names: readonly string[]): Problem {
   return {
     stage: 'config',
     code: 'unknown-secret',
-    message: `--config-secrets names ${names.join(', ')}, which belongs to no section of the config and no source tenant`,
-    fix: 'write { "llm_config": { "api_key": "…" } }, for several moves by source tenant',
+    message: `--config-secrets names ${names.join(', ')}, which belongs to no section of the config and no tenant`,
+    fix: 'write { "llm_config": { "api_key": "…" } }, for several moves by tenant',
   };
 }

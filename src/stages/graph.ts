@@ -2,6 +2,7 @@ import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import { type Move, tenantIdProblem } from '../model/move.ts';
 import type { GraphReader, GraphWriter, MovableNode, NodeId } from '../stores/graph/graph-store.ts';
+import { graphBackup } from './graph/backup.ts';
 import { type GraphPlan, planGraph } from './graph/graph-plan.ts';
 import { verifyGraph } from './graph/verify.ts';
 import { inFlight } from './in-flight.ts';
@@ -35,7 +36,9 @@ export function graphStage(settings: GraphStageSettings = {}): Stage<GraphReader
     verify: (plan, _phase, ctx) => verifyGraph(plan, ctx),
     finalize: nothing,
     undo,
+    quiesce,
     tenants: async (ctx) => (await ctx.store.labels()) ?? [],
+    backup: graphBackup,
   };
 }
 
@@ -174,6 +177,18 @@ async function* undo(plan: GraphPlan, ctx: ApplyContext<GraphWriter>): AsyncGene
     ctx.emit({ type: 'progress', stage: 'graph', done, total });
     yield { batch: id, moved };
   }
+}
+
+async function quiesce(moves: readonly Move[], ctx: PlanContext<GraphWriter>): Promise<void> {
+  const { settleMs } = ctx.options;
+  const { connections, transactions, waited } = await ctx.store.quiesce({ moves, settleMs, signal: ctx.signal });
+  const ended = connections + transactions;
+  if (ended > 0) note(ctx, `Ended ${ended} connections and transactions that a broken process had left open`);
+  if (waited) note(ctx, `Waited ${settleMs / 1_000} s for what a broken process may have sent to the graph (--settle)`);
+}
+
+function note(ctx: PlanContext<unknown>, text: string): void {
+  ctx.emit({ type: 'note', stage: 'graph', text });
 }
 
 function undoEntry(entry: Json): UndoEntry {

@@ -1,11 +1,13 @@
 import type { QdrantReader, QdrantWriter } from '../stores/qdrant/qdrant-reader.ts';
 import { apply } from './qdrant/apply.ts';
+import { qdrantBackup } from './qdrant/backup.ts';
 import { plan } from './qdrant/plan.ts';
 import { preflight } from './qdrant/preflight.ts';
 import type { QdrantPlan } from './qdrant/qdrant-plan.ts';
+import { quiesce } from './qdrant/quiesce.ts';
 import { undo } from './qdrant/undo.ts';
 import { verify } from './qdrant/verify.ts';
-import type { Stage } from './stage.ts';
+import type { ApplyContext, PlanContext, Stage } from './stage.ts';
 
 /** Tenants asked for in each collection, to suggest near ids. */
 const MOST_TENANTS = 1_000;
@@ -16,13 +18,24 @@ const MOST_TENANTS = 1_000;
  */
 export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
   name: 'qdrant',
-  preflight,
-  plan,
-  apply,
-  verify: (planned, _phase, ctx) => verify(planned, ctx),
+  preflight: (moves, ctx, probe) => preflight(moves, heeding(ctx), probe?.stoppedBy(ctx.signal)),
+  plan: (moves, ctx) => plan(moves, heeding(ctx)),
+  apply: (planned, ctx) => apply(planned, heedingWriter(ctx)),
+  verify: (planned, _phase, ctx) => verify(planned, heeding(ctx)),
   async *finalize() {
     // A payload is set in place: nothing of the source is left to remove.
   },
-  undo: (_plan, ctx) => undo(ctx),
+  undo: (_plan, ctx) => undo(heedingWriter(ctx)),
+  quiesce: (moves, ctx) => quiesce(moves, { ...ctx, store: ctx.store.stoppedBy(ctx.signal) }),
   tenants: async (ctx) => (await ctx.store.tenants(ctx.profile.qdrantField, MOST_TENANTS)).map(({ value }) => value),
+  backup: qdrantBackup,
 };
+
+/** The same with a store that stops waiting when the run shall stop. */
+function heeding(ctx: PlanContext<QdrantReader>): PlanContext<QdrantReader> {
+  return { ...ctx, store: ctx.store.stoppedBy(ctx.signal) };
+}
+
+function heedingWriter(ctx: ApplyContext<QdrantWriter>): ApplyContext<QdrantWriter> {
+  return { ...ctx, store: ctx.store.stoppedBy(ctx.signal), permit: (units) => ctx.permit(units) };
+}

@@ -1,7 +1,9 @@
 import type { RedisReader, RedisWriter } from '../stores/redis/redis-store.ts';
 import { applyRedis, finalizeRedis } from './redis/apply.ts';
+import { redisBackup } from './redis/backup.ts';
 import { planRedis } from './redis/plan.ts';
 import { preflightRedis } from './redis/preflight.ts';
+import { quiesceRedis } from './redis/quiesce.ts';
 import type { RedisPlan } from './redis/redis-plan.ts';
 import { redisTenants } from './redis/tenants.ts';
 import { undoRedis } from './redis/undo.ts';
@@ -17,5 +19,7 @@ export const redisStage: Stage<RedisReader, RedisWriter, RedisPlan> = {
   verify: verifyRedis,
   finalize: finalizeRedis,
   undo: undoRedis,
+  quiesce: quiesceRedis,
   tenants: redisTenants,
+  backup: redisBackup,
 };

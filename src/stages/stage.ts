@@ -30,6 +30,8 @@ export interface Stage<R, W extends R, P extends StagePlan = StagePlan> {
   quiesce?(moves: readonly Move[], ctx: PlanContext<W>): Promise<void>;
   /** Ids of tenants in the store, as far as that is cheap to tell: to suggest near ones when an id is unknown. */
   tenants?(ctx: PlanContext<R>): Promise<readonly string[]>;
+  /** How a tenant's records go into a backup and back. */
+  readonly backup?: StageBackup<R, W>;
 }
 
 /** `applied`: sources that equal their targets may still stand; `finalized`: they may not. */
@@ -201,3 +203,60 @@ export type StageEvent =
       readonly delayMs: number;
       readonly reason: string;
     };
+
+/** A stage's part in backups. A restore only adds: what exists is never overwritten, moved or removed. */
+export interface StageBackup<R, W extends R> {
+  /** All that the store holds of the tenant, read only, in batches. */
+  read(tenant: string, ctx: PlanContext<R>): AsyncIterable<BackupBatch>;
+  /** How the backup's records stand in the store now; changes nothing. */
+  compare(part: BackupPart, ctx: PlanContext<R>): Promise<RestoreLook>;
+  /** Writes the records that are absent, and yields how many each step wrote. Idempotent: continued by running again. */
+  restore(part: BackupPart, ctx: RestoreContext<W>): AsyncIterable<number>;
+  /** The undo log of a move of this tenant, made from the backup where the log itself is lost. */
+  undoEntries(part: BackupPart, move: Move, profile: Profile): AsyncIterable<readonly Json[]>;
+}
+
+/** What a restoring step is given: it needs no undo log, since it destroys nothing. */
+export type RestoreContext<W> = Omit<ApplyContext<W>, 'undo'>;
+
+/** Some records of a backup, as they are written. */
+export interface BackupBatch {
+  readonly lines: readonly BackupLine[];
+  /** What a backup cannot hold, for people; never content. */
+  readonly notKept?: readonly string[];
+}
+
+/** One record: JSON text of an object on one line, whose first member is its `kind`. */
+export interface BackupLine {
+  readonly kind: string;
+  readonly text: string;
+}
+
+/** What one stage wrote into a backup, to be read again as often as needed. */
+export interface BackupPart {
+  /** The backup's id. */
+  readonly id: string;
+  readonly tenant: string;
+  /** The lines in their order, in batches of a few megabytes. */
+  lines(): AsyncIterable<readonly string[]>;
+}
+
+/** What a backup's records look like beside the store, in numbers of records. */
+export interface RestoreLook {
+  /** Not in the store: these a restore writes. */
+  readonly absent: number;
+  /** In the store as the backup has them. */
+  readonly equal: number;
+  /** Their time has passed since: they are not restored. */
+  readonly expired: number;
+  /** In the store with other content: these refuse the restore. */
+  readonly different: number;
+  /** Cannot be restored here, whatever is done. */
+  readonly notRestorable: number;
+  /** False where a restore would change nothing at all. */
+  readonly work: boolean;
+  /** A few names of different records. */
+  readonly samples: readonly string[];
+  /** Why records cannot be restored, and what else the operator should know. */
+  readonly notes: readonly string[];
+}

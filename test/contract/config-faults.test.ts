@@ -77,6 +77,50 @@ describe('a lost connection', () => {
     expect(stored('tenant_76920508')).toEqual(OPEN_CONFIG);
   });
 
+  test('or a 500 for a PUT that was carried out is looked into, not replayed', async () => {
+    world.api.seed('siraya', CONFIG);
+    const run = await start({ given: GIVEN });
+    world.api.fail({ method: 'PUT', path: /config$/, kind: 'status-after', body: detail('boom') });
+    expect(total(await run.apply(), 'moved')).toBe(1);
+    expect(writes()).toHaveLength(1);
+    expect(stored('tenant_76920508')).toEqual(CONFIG);
+    world.api.clearRequests();
+    world.api.fail({ method: 'DELETE', path: /config$/, kind: 'status-after' });
+    expect(total(await run.undo(), 'moved')).toBe(1);
+    expect(writes()).toHaveLength(1);
+    expect(stored('tenant_76920508')).toBeUndefined();
+  });
+
+  test('or a 500 for a PUT that was not carried out is looked into and sent once more', async () => {
+    world.api.seed('siraya', OPEN_CONFIG);
+    const run = await start();
+    world.api.fail({ method: 'PUT', path: /config$/, kind: 'status', status: 500 });
+    expect(total(await run.apply(), 'moved')).toBe(1);
+    expect(writes()).toHaveLength(2);
+    expect(stored('tenant_76920508')).toEqual(OPEN_CONFIG);
+  });
+
+  test('of a slow PUT, given up before its reply, is looked into until it has arrived', async () => {
+    world.api.seed('siraya', OPEN_CONFIG);
+    const run = await start({ settings: { timeoutMs: 300 } });
+    world.api.fail({ method: 'PUT', path: /config$/, kind: 'delay', ms: 450 });
+    expect(total(await run.apply(), 'moved')).toBe(1);
+    expect(stored('tenant_76920508')).toEqual(OPEN_CONFIG);
+    const [put, look] = world.api.requests.slice(world.api.requests.findIndex(({ write }) => write));
+    expect([put?.method, look?.method]).toEqual(['PUT', 'GET']);
+    expect(await run.verify()).toEqual([]);
+  });
+
+  test('to an API that is away for longer ends the run; the same again finishes it', async () => {
+    world.api.seed('siraya', OPEN_CONFIG);
+    const run = await start();
+    world.api.fail({ path: /config$/, kind: 'status', status: 503, times: Number.POSITIVE_INFINITY });
+    await expect(run.apply()).rejects.toMatchObject({ code: 'unreachable', retryable: true });
+    expect(writes()).toEqual([]);
+    world.api.clearFailures();
+    expect(total(await run.apply(), 'moved')).toBe(1);
+  });
+
   test('is not repeated into somebody else’s config', async () => {
     world.api.seed('siraya', OPEN_CONFIG);
     const run = await start();
@@ -87,6 +131,24 @@ describe('a lost connection', () => {
     });
     expect(writes()).toHaveLength(1);
     expect(stored('tenant_76920508')).toEqual(own);
+  });
+});
+
+describe('before it goes on from a broken process', () => {
+  test('the stage waits as long as a request may be under way, and says so', async () => {
+    const run = await start({ options: { settleMs: 300 } });
+    const began = performance.now();
+    await run.quiesce();
+    expect(performance.now() - began).toBeGreaterThan(290);
+    expect(run.notes().at(-1)).toMatch(/^Waiting 0\.3 s .*--settle/);
+  });
+
+  test('a stop ends the waiting with its own reason', async () => {
+    const run = await start({ options: { settleMs: 60_000 } });
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Error('stopped by SIGINT')), 50);
+    await expect(run.quiesce(stop.signal)).rejects.toThrow('stopped by SIGINT');
+    await expect(run.quiesce(stop.signal)).rejects.toThrow('stopped by SIGINT');
   });
 });
 

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import {
@@ -69,7 +68,7 @@ describe('a config with secrets', () => {
       body: detail(`bad key ${LLM_KEY.slice(0, 12)}…`),
     });
     said.push(await run.undo().catch((error: unknown) => error));
-    said.push(await run.undo(), run.events, await readFile(run.undoPath, 'utf8'));
+    said.push(await run.undo(), run.events, await run.undoText());
     const text = said.map((part) => inspect(part, { depth: null }) + JSON.stringify(part)).join('\n');
     for (const secret of [...SECRETS, LLM_KEY.slice(0, 12)]) expect(text).not.toContain(secret);
     expect(JSON.stringify(run.plan)).not.toContain('gpt-4o');
@@ -105,9 +104,7 @@ describe('running again', () => {
     const sent: number[] = [];
     await run.apply({ onUndo: () => void sent.push(writes().length) });
     expect(sent).toEqual([0]);
-    expect(await readFile(run.undoPath, 'utf8')).toBe(
-      '[1,[{"kind":"created","source":"siraya","target":"tenant_76920508"}]]\n',
-    );
+    expect(await run.undoText()).toBe('[1,[{"kind":"created","source":"siraya","target":"tenant_76920508"}]]\n');
   });
 
   test('undo before anything was written changes nothing', async () => {
@@ -150,7 +147,7 @@ describe('running again', () => {
     const stopped = run.apply({ permit: () => Promise.reject(new Error('stopped')) });
     await expect(stopped).rejects.toThrow('stopped');
     expect(writes()).toEqual([]);
-    expect(await readFile(run.undoPath, 'utf8')).toBe('');
+    expect(await run.undoText()).toBe('');
   });
 });
 
@@ -286,7 +283,7 @@ describe('deleting the source', () => {
     expect(run.plan.problems).toEqual([]);
     await run.apply();
     await run.finalize();
-    expect(await readFile(run.undoPath, 'utf8')).not.toContain('plain-text-password');
+    expect(await run.undoText()).not.toContain('plain-text-password');
     world.api.seed('tenant_76920508', { llm_config: { model: 'newer' } });
     await run.undo();
     expect(stored('siraya')).toEqual(plain);
@@ -316,7 +313,7 @@ describe('deleting the source', () => {
     const run = await start({ given: GIVEN, options: { deleteSourceConfig: true } });
     await run.apply();
     await run.finalize();
-    await expect(run.undo({ given: undefined })).rejects.toMatchObject({
+    await expect(run.undo({})).rejects.toMatchObject({
       code: 'refused',
       message: expect.stringContaining('llm_config.api_key'),
     });

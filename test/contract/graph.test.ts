@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { UndoFile } from '../../src/journal/undo-file.ts';
+import type { UndoLog } from '../../src/journal/undo-log.ts';
+import type { Json } from '../../src/model/json.ts';
 import { canonicalJson } from '../../src/model/json.ts';
 import type { Move } from '../../src/model/move.ts';
 import type { GraphPlan } from '../../src/stages/graph/graph-plan.ts';
@@ -21,7 +22,7 @@ describe.skipIf(access.url === '')('the graph stage', () => {
   let store: GraphWriter;
   let move: Move;
   let planted: string[];
-  let undo: UndoFile | undefined;
+  let undo: UndoLog | undefined;
 
   beforeAll(async () => {
     raw = rawGraph(access);
@@ -56,6 +57,11 @@ describe.skipIf(access.url === '')('the graph stage', () => {
   const rollBack = async (planned: GraphPlan) => drain(stage.undo(planned, await context()));
   const verify = (planned: GraphPlan, options: Partial<StageOptions> = {}) =>
     stage.verify(planned, 'applied', planContext(store, { options }));
+  const entriesIn = async (log: Pick<UndoLog, 'read'> | undefined) => {
+    const entries: Json[] = [];
+    for await (const batch of log?.read() ?? []) entries.push(...batch.entries);
+    return entries;
+  };
   const picture = () => raw.picture(planted);
   /** The picture with every source label written as the target label. */
   const moved = (before: readonly string[]) =>
@@ -102,6 +108,9 @@ describe.skipIf(access.url === '')('the graph stage', () => {
     await apply(planned);
     const end = await picture();
 
+    const logged = Buffer.byteLength(JSON.stringify(await entriesIn(undo)));
+    expect(planned.undoBytes).toBeGreaterThan(logged);
+    expect(planned.undoBytes).toBeLessThan(1.5 * logged);
     expect(total(await rollBack(planned), 'moved')).toBe(130);
     expect(await picture()).toEqual(start);
     expect(total(await rollBack(planned), 'moved')).toBe(0);
@@ -229,7 +238,7 @@ describe.skipIf(access.url === '')('the graph stage', () => {
     const meddling = {
       ...ctx,
       undo: {
-        append: async (entries: Parameters<UndoFile['append']>[0]) => {
+        append: async (entries: readonly Json[]) => {
           const source = escapeLabel(move.source);
           await raw.run(`MATCH (n:${source}) WHERE n.rank <= 4 DETACH DELETE n`);
           await raw.run(`MATCH (n:${source}) WHERE n.rank > 28 SET n:${escapeLabel(elsewhere)} REMOVE n:${source}`);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generic } from '../../src/profiles/generic.ts';
 import { qdrantStage } from '../../src/stages/qdrant.ts';
 import type { UndoPort } from '../../src/stages/stage.ts';
-import type { QdrantWriter, RetryInfo } from '../../src/stores/qdrant/qdrant-reader.ts';
+import type { QdrantReader, QdrantWriter, RetryInfo } from '../../src/stores/qdrant/qdrant-reader.ts';
 import { openQdrantReader, openQdrantWriter } from '../../src/stores/qdrant/qdrant-store.ts';
 import { type QdrantStandIn, startQdrantStandIn } from '../support/qdrant-stand-in.ts';
 import {
@@ -109,6 +109,8 @@ describe('a server that stays away', () => {
     const before = await world.states();
     const plan = await planOf(writer, tenants.move);
     standIn.fail({ path: /\/points\/payload/, kind: 'cut-after', skip: 2, times: Number.POSITIVE_INFINITY });
+    // Two collections are counted at the start; later counts are looks at what became of a write.
+    standIn.fail({ path: /\/points\/count/, kind: 'cut-before', skip: 2, times: Number.POSITIVE_INFINITY });
     const ctx = await loggedContext(writer, { options: { batchSize: 20 } });
     await expect(drain(qdrantStage.apply(plan, ctx))).rejects.toMatchObject({ code: 'unreachable', retryable: true });
     standIn.clearFailures();
@@ -157,6 +159,7 @@ describe('a write that is only queued', () => {
       kind: 'status',
       status: 200,
       body: body.replace('acknowledged', 'wait_timeout'),
+      times: Number.POSITIVE_INFINITY,
     });
     const match = { field: FIELD, value: tenants.move.source };
     await expect(
@@ -209,7 +212,7 @@ describe('what does not pass by itself', () => {
     const settings = { vectors: { size: 1, distance: 'Dot' }, sharding_method: 'custom' };
     const sharded = await world.collection('sharded', settings);
     expect(await qdrantStage.preflight([tenants.move], planContext(writer))).toEqual([]);
-    const counted = { ...writer, count: async () => 1 };
+    const counted: QdrantReader = { ...writer, count: async () => 1, stoppedBy: () => counted };
     expect(await qdrantStage.preflight([tenants.move], planContext(counted))).toEqual([
       expect.objectContaining({ code: 'unsupported', message: expect.stringContaining(sharded) }),
     ]);

@@ -262,6 +262,60 @@ describe.each(servers)('Qdrant ($server)', ({ start }) => {
     });
   });
 
+  describe('others who write meanwhile', () => {
+    it('to the source, in any collection, are drained by planning and applying once more', async () => {
+      const plan = await planOf(reader, tenants.move);
+      let written = 0;
+      const permit = async (): Promise<void> => {
+        written += 1;
+        // An id before all others: the pages of ids have passed it.
+        if (written === 2) await world.upsert(tenants.named, [namedOf(1, tenants.move.source)]);
+        if (written === 3) await world.upsert(tenants.unrelated, [unrelatedOf(7, tenants.move.source)]);
+      };
+      const ctx = await loggedContext(writer, { options: { batchSize: 60 }, permit });
+      await drain(qdrantStage.apply(plan, ctx));
+      await world.upsert(tenants.chunks, [point(904, tenants.move.source)]);
+      const late = differences(await qdrantStage.verify(plan, 'applied', ctx));
+      expect(new Set(late.map(({ kind, drainable }) => `${kind} ${drainable}`))).toEqual(new Set(['left-behind true']));
+      expect(late.map(({ where }) => where)).toEqual(expect.arrayContaining([tenants.chunks, tenants.unrelated]));
+      const again = await planOf(reader, tenants.move, { continuing: true });
+      expect(again.problems).toEqual([]);
+      await drain(qdrantStage.apply(again, ctx));
+      expect(differences(await qdrantStage.verify(plan, 'applied', ctx))).toEqual([]);
+      const match = { field: FIELD, value: tenants.move.source };
+      for (const collection of [tenants.chunks, tenants.named, tenants.unrelated])
+        expect(await reader.count({ collection, match })).toBe(0);
+    });
+
+    it('to the target are told with their number, and are no difference', async () => {
+      const plan = await planOf(reader, tenants.move);
+      const ctx = await loggedContext(writer);
+      await drain(qdrantStage.apply(plan, ctx));
+      await world.upsert(tenants.chunks, [point(905, tenants.move.target), point(906, tenants.move.target)]);
+      expect(await qdrantStage.verify(plan, 'applied', ctx)).toEqual([
+        expect.objectContaining({ kind: 'grew', severity: 'notice', where: tenants.chunks, count: 2 }),
+      ]);
+    });
+
+    it('over points that were moved are a difference', async () => {
+      const plan = await planOf(reader, tenants.move);
+      const ctx = await loggedContext(writer);
+      await drain(qdrantStage.apply(plan, ctx));
+      await world.setPayload(tenants.chunks, chunkId(5), { [FIELD]: world.name('thief') });
+      expect(kinds(differences(await qdrantStage.verify(plan, 'applied', ctx)))).toEqual(['count', 'content']);
+    });
+  });
+
+  it.each([7, undefined])('the plan says how large the undo log will be at most (batches of %s)', async (batchSize) => {
+    const plan = await planOf(reader, tenants.move, { batchSize });
+    const ctx = await loggedContext(writer, { options: { batchSize } });
+    await drain(qdrantStage.apply(plan, ctx));
+    let bytes = 0;
+    for await (const batch of ctx.undo.read()) bytes += Buffer.byteLength(JSON.stringify(batch));
+    expect(plan.undoBytes).toBeGreaterThanOrEqual(bytes);
+    expect(plan.undoBytes).toBeLessThan(4 * bytes);
+  });
+
   describe('verify', () => {
     it('sees a point left behind, and apply settles it', async () => {
       const { plan } = await wholeMove(writer, tenants.move);
@@ -328,6 +382,7 @@ describe.each(servers)('Qdrant ($server)', ({ start }) => {
           const own = plan.collections.find(({ collection }) => collection === request.collection);
           return match?.value === tenants.move.target ? (own?.source ?? 0) : reader.count(request);
         },
+        stoppedBy: () => lying,
       };
       const drift = (await qdrantStage.verify(plan, 'applied', planContext(lying))).filter(
         ({ kind }) => kind === 'index-drift',
@@ -408,6 +463,14 @@ describe.each(servers)('Qdrant ($server)', ({ start }) => {
 
 function point(index: number, tenant: string): string {
   return `{"id":${chunkId(index)},"vector":[1,2,3,4],"payload":{"${FIELD}":${JSON.stringify(tenant)}}}`;
+}
+
+function namedOf(id: number, tenant: string): string {
+  return `{"id":${id},"vector":{"text":[1,2]},"payload":{"${FIELD}":${JSON.stringify(tenant)}}}`;
+}
+
+function unrelatedOf(id: number, tenant: string): string {
+  return `{"id":${id},"vector":[1],"payload":{"${FIELD}":${JSON.stringify(tenant)}}}`;
 }
 
 function idOf(index: number): string {

@@ -63,7 +63,7 @@ describe('a move that does not come to its end', () => {
       const stopped = await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', signal));
       expect(stopped.code).toBe(code);
       expect(stopped.json()).toMatchObject({ outcome: 'stopped', exitCode: code });
-      expect(stopped.json().next).toContain(`tenant-migrate ${source} ${target}`);
+      expect(stopped.json().next).toBe(`tenant-migrate resume ${stopped.json().runId}`);
       const stages = stopped.json().stages as { name: string; status: string; moved: number }[];
       expect(stages.find(({ name }) => name === 'redis')?.moved).toBe(120);
       expect(stages.find(({ name }) => name === 'graph')?.status).toBe('not-run');
@@ -93,9 +93,9 @@ describe('a move that does not come to its end', () => {
     expect(failed.code).toBe(4);
     expect(failed.stdout).toMatch(/HTTP 500/);
     expect(failed.stdout).toMatch(
-      /moved in this attempt: .*Redis 120 of 120 keys.*The rest is where it was; the same command finishes the move/,
+      /moved in this attempt: .*Redis 120 of 120 keys.*The rest is where it was; resume finishes the move, rollback takes it back/,
     );
-    expect(failed.stdout).toContain(`next: tenant-migrate ${source} ${target}`);
+    expect(failed.stdout).toMatch(/next: tenant-migrate resume \d{8}T\d{6}-[0-9a-f]{6}/);
     stores.qdrant.clearFailures();
     expect((await move()).code).toBe(0);
     await expectComplete();

@@ -39,8 +39,10 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
       options.onStderr?.(stderr, (signal) => child.kill(signal));
     });
     child.on('error', reject);
-    child.on('close', (code) =>
-      resolve({ code: code ?? -1, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> }),
-    );
+    child.on('close', (code) => {
+      // A crash of the program is never what a test expects: what it said helps more than its code.
+      if (code === 1) console.error(stderr.slice(-2_000));
+      resolve({ code: code ?? -1, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> });
+    });
   });
 }

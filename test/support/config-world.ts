@@ -1,8 +1,8 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach } from 'vitest';
-import { UndoFile } from '../../src/journal/undo-file.ts';
 import type { Move } from '../../src/model/move.ts';
 import type { ConfigPlan } from '../../src/stages/config/config-plan.ts';
 import type { ConfigSecrets } from '../../src/stages/config/config-secrets.ts';
@@ -17,7 +17,7 @@ import {
 } from '../../src/stores/config-api/config-api.ts';
 import { type ConfigApiStandIn, type Sections, startConfigApiStandIn } from './config-api-stand-in.ts';
 import type { RequestRecord } from './fault-http.ts';
-import { applyContext, drain, planContext } from './stage-context.ts';
+import { applyContext, drain, planContext, temporaryUndoLog } from './stage-context.ts';
 
 export const TOKEN = 'bearer-token-of-the-test';
 export const LLM_KEY = 'sk-live-0123456789abcdef';
@@ -49,6 +49,7 @@ export const OPEN_CONFIG: Sections = { llm_config: { model: 'gpt-4o' }, custom_p
 export interface StartOptions {
   readonly moves?: readonly Move[];
   readonly given?: ConfigSecrets;
+  readonly key?: string;
   readonly options?: Partial<StageOptions>;
   readonly settings?: Partial<ConfigApiSettings>;
 }
@@ -56,11 +57,14 @@ export interface StartOptions {
 export interface Run {
   readonly plan: ConfigPlan;
   readonly events: StageEvent[];
-  readonly undoPath: string;
+  /** What the undo log's file holds, unpacked. */
+  undoText(): Promise<string>;
   apply(hooks?: { permit?: () => Promise<void>; onUndo?: () => void }): Promise<readonly Checkpoint[]>;
   verify(phase?: 'applied' | 'finalized'): Promise<readonly Finding[]>;
   finalize(): Promise<readonly Checkpoint[]>;
-  undo(again?: { given: ConfigSecrets | undefined }): Promise<readonly Checkpoint[]>;
+  /** With other secrets than the run was given, where `again` is there. */
+  undo(again?: { given?: ConfigSecrets; key?: string }): Promise<readonly Checkpoint[]>;
+  quiesce(signal?: AbortSignal): Promise<void>;
   notes(): readonly string[];
 }
 
@@ -106,20 +110,23 @@ export function configWorld(): ConfigWorld {
   };
 
   /** Plans with a reader; the plan goes through JSON, as between `plan` and `apply`. */
-  async function start({ moves = [MOVE], given, options = {}, settings = {} }: StartOptions = {}): Promise<Run> {
+  async function start({ moves = [MOVE], given, key, options = {}, settings = {} }: StartOptions = {}): Promise<Run> {
     const events: StageEvent[] = [];
-    const stage = configStage(given);
+    const stage = configStage(given, key);
     const reading = planContext(await reader(settings), { options, events });
     const plan = JSON.parse(JSON.stringify(await stage.plan(moves, reading))) as ConfigPlan;
-    const undoPath = join(await mkdtemp(join(tmpdir(), 'tenant-migrate-config-')), 'undo.ndjson');
-    const undo = await UndoFile.open(undoPath);
+    const undoPath = join(await mkdtemp(join(tmpdir(), 'tenant-migrate-config-')), 'undo.gz');
+    const undo = await temporaryUndoLog(undoPath);
     opened.push(undo);
     const store = await writer(settings);
     const writing = await applyContext(store, { options, events, undo });
     return {
       plan,
       events,
-      undoPath,
+      undoText: async () => {
+        const packed = await readFile(undoPath);
+        return packed.length === 0 ? '' : gunzipSync(packed).toString('utf8');
+      },
       apply: ({ permit, onUndo } = {}) =>
         drain(
           stage.apply(plan, {
@@ -137,7 +144,8 @@ export function configWorld(): ConfigWorld {
         ),
       verify: (phase = 'applied') => stage.verify(plan, phase, reading),
       finalize: () => drain(stage.finalize(plan, writing)),
-      undo: (again) => drain((again === undefined ? stage : configStage(again.given)).undo(plan, writing)),
+      undo: (again) => drain((again === undefined ? stage : configStage(again.given, again.key)).undo(plan, writing)),
+      quiesce: (signal = writing.signal) => stage.quiesce?.([...moves], { ...writing, signal }) ?? Promise.resolve(),
       notes: () => events.flatMap((event) => (event.type === 'note' ? [event.text] : [])),
     };
   }

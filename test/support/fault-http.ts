@@ -33,14 +33,17 @@ export interface FailRule {
   readonly skip?: number;
   /**
    * `status`: replies so and does nothing. `delay`: waits `ms`, then acts. `cut-before`: destroys the connection and
-   * does nothing. `cut-after`: acts and destroys the connection before it replies.
+   * does nothing. `cut-after`: acts and destroys the connection before it replies. `cut-half`: acts, sends half of the
+   * reply and destroys the connection. `status-after`: acts, and replies as `status` does. `trouble`: the simulation's own, told by `trouble`.
    */
-  readonly kind: 'status' | 'delay' | 'cut-before' | 'cut-after';
-  /** For `status`: 500 where absent. */
+  readonly kind: 'status' | 'delay' | 'cut-before' | 'cut-after' | 'cut-half' | 'status-after' | 'trouble';
+  /** For `trouble`: its name. */
+  readonly trouble?: string;
+  /** For `status` and `status-after`: 500 where absent. */
   readonly status?: number;
   readonly body?: string;
   readonly headers?: Record<string, string>;
-  /** For `delay`: milliseconds. */
+  /** For `delay` and `trouble`: milliseconds. */
   readonly ms?: number;
 }
 
@@ -65,6 +68,8 @@ export interface SimulatedRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** What the simulation shall let go wrong with this request, and how many milliseconds it takes. */
+  readonly trouble?: { readonly name: string; readonly ms: number };
 }
 
 export interface SimulatedReply {
@@ -79,7 +84,9 @@ export interface Simulation {
   /** A longer body closes the connection and reaches nobody. */
   readonly maxBodyBytes?: number;
   isWrite(method: string, pathname: string): boolean;
-  answer(request: SimulatedRequest): SimulatedReply;
+  answer(request: SimulatedRequest): SimulatedReply | Promise<SimulatedReply>;
+  /** A fault of the simulation's own choice, asked for where no rule was armed for the request. */
+  fault?(request: { readonly method: string; readonly path: string; readonly body: Buffer }): FailRule | undefined;
   reset(): void;
   /** Further `POST /__stand-in/<name>` calls. */
   readonly controls?: Readonly<Record<string, (body: unknown) => void>>;
@@ -141,13 +148,16 @@ export async function startFaultHttp(
       ...(body !== undefined && bytes < KEPT_BODY_BYTES ? { body: body.toString('utf8') } : {}),
     });
     if (body === undefined) return cut(socket);
-    const rule = takeRule(armed, method, path);
+    const rule = takeRule(armed, method, path) ?? simulation.fault?.({ method, path, body });
     if (latency > 0) await sleep(latency);
     if (rule?.kind === 'cut-before') return cut(socket);
     if (rule?.kind === 'status') return send(response, failedReply(rule), simulation.simulated);
     if (rule?.kind === 'delay') await sleep(rule.ms ?? 0);
-    const reply = simulation.answer({ method, pathname, query, headers: request.headers, body });
+    const trouble = rule?.trouble === undefined ? {} : { trouble: { name: rule.trouble, ms: rule.ms ?? 0 } };
+    const reply = await simulation.answer({ method, pathname, query, headers: request.headers, body, ...trouble });
     if (rule?.kind === 'cut-after') return cut(socket);
+    if (rule?.kind === 'status-after') return send(response, failedReply(rule), simulation.simulated);
+    if (rule?.kind === 'cut-half') return sendHalf(response, reply);
     send(response, reply, simulation.simulated);
   }
 
@@ -242,6 +252,13 @@ function ruleFromJson(given: unknown): FailRule {
 
 function cut(socket: Socket): void {
   socket.destroy();
+}
+
+/** Promises the whole body and gives half of it. */
+function sendHalf(response: ServerResponse, reply: SimulatedReply): void {
+  const body = Buffer.from(reply.body, 'utf8');
+  response.writeHead(reply.status, { 'content-type': 'application/json', 'content-length': String(body.length) });
+  response.write(body.subarray(0, body.length >> 1), () => response.destroy());
 }
 
 function send(response: ServerResponse, reply: SimulatedReply, simulated: string): void {

@@ -1,13 +1,34 @@
-import { type FaultControls, type SimulatedReply, type SimulatedRequest, startFaultHttp } from './fault-http.ts';
+import {
+  type FailRule,
+  type FaultControls,
+  type SimulatedReply,
+  type SimulatedRequest,
+  startFaultHttp,
+} from './fault-http.ts';
+import { type FaultScript, faultsOf } from './qdrant/fault-script.ts';
 import { Node } from './qdrant/node.ts';
 import { QdrantError } from './qdrant/qdrant-error.ts';
 import { isWrite, route } from './qdrant/routes.ts';
 import { runAsProcess } from './run-as-process.ts';
 
 export type { FailRule, RequestRecord } from './fault-http.ts';
+export { type FaultKind, type FaultScript, faultKinds } from './qdrant/fault-script.ts';
 
-/** A server in this process that behaves like Qdrant 1.17.1, in memory, and can be made to fail. */
-export type QdrantStandIn = FaultControls;
+/**
+ * A server that behaves like Qdrant 1.17.1, in memory, and can be made to fail. Another process does so by
+ * `POST /__stand-in/faults` with a {@link FaultScript} (or `null`), and `POST /__stand-in/hold-updates` and
+ * `/__stand-in/release-updates` with `{"on": "…"}`.
+ */
+export interface QdrantStandIn extends FaultControls {
+  /**
+   * Faults by chance from now on, in place of those with the same `on`: tests that share the server do not disturb each
+   * other. Undefined ends them all, a rate of 0 those with this `on`.
+   */
+  setFaults(script: FaultScript | undefined): void;
+  /** Updates are taken and not applied until they are released, in collections whose name matches (all, where absent). */
+  holdUpdates(on?: string): void;
+  releaseUpdates(on?: string): void;
+}
 
 export interface QdrantStandInOptions {
   readonly port?: number;
@@ -16,6 +37,8 @@ export interface QdrantStandInOptions {
   readonly apiKey?: string;
   /** Serves reads only. */
   readonly readOnlyApiKey?: string;
+  /** Faults by chance from the start. */
+  readonly faults?: FaultScript;
 }
 
 /** Qdrant's own default: a longer body closes the connection. */
@@ -30,24 +53,54 @@ const PLAIN = { 'content-type': 'text/plain; charset=utf-8' };
 
 export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Promise<QdrantStandIn> {
   const node = new Node();
-  return await startFaultHttp(
+  const scripts = new Map<string, FaultOf>();
+  const own = {
+    setFaults: (script: FaultScript | undefined) => {
+      if (script === undefined) scripts.clear();
+      else scripts.set(script.on ?? '', faultsOf(script));
+    },
+    holdUpdates: (on = '') => node.holdUpdates(new RegExp(on)),
+    releaseUpdates: (on = '') => node.releaseUpdates(new RegExp(on)),
+  };
+  if (options.faults !== undefined) own.setFaults(options.faults);
+  const controls = await startFaultHttp(
     {
       simulated: 'qdrant',
       maxBodyBytes: MAX_BODY_BYTES,
       isWrite,
       answer: (request) => refusedKey(request, options) ?? answer(node, request),
-      reset: () => node.clear(),
+      fault: (request) => firstFault(scripts.values(), request),
+      reset: () => {
+        own.setFaults(undefined);
+        node.clear();
+      },
+      controls: {
+        faults: (script) => own.setFaults((script ?? undefined) as FaultScript | undefined),
+        'hold-updates': (body) => own.holdUpdates((body as { on?: string } | undefined)?.on),
+        'release-updates': (body) => own.releaseUpdates((body as { on?: string } | undefined)?.on),
+      },
     },
     options,
   );
+  return { ...controls, ...own };
 }
 
-function answer(node: Node, request: SimulatedRequest): SimulatedReply {
+type FaultOf = ReturnType<typeof faultsOf>;
+
+function firstFault(scripts: Iterable<FaultOf>, request: Parameters<FaultOf>[0]): FailRule | undefined {
+  for (const faultOf of scripts) {
+    const fault = faultOf(request);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+async function answer(node: Node, request: SimulatedRequest): Promise<SimulatedReply> {
   const started = performance.now();
   const open = openReply(request);
   if (open !== undefined) return open;
   try {
-    const result = route(node, request);
+    const result = await route(node, request);
     if (result === undefined) return { status: 404, body: '' };
     return { status: 200, body: `{"result":${result},"status":"ok","time":${seconds(started)}}` };
   } catch (error) {

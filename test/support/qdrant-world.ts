@@ -13,11 +13,13 @@ export interface CollectionState {
 /** A server under test, spoken to as plainly as curl does. Collections made through it have names of their own. */
 export class QdrantWorld {
   readonly url: string;
-  readonly #prefix = `t${randomBytes(5).toString('hex')}_`;
+  readonly #prefix: string;
   readonly #made: string[] = [];
 
-  constructor(url: string) {
+  /** `prefix` is given where a server of its own shall hold the same names each time. */
+  constructor(url: string, prefix = `t${randomBytes(5).toString('hex')}_`) {
     this.url = url;
+    this.#prefix = prefix;
   }
 
   /** A tenant id or collection name that no other test uses. */

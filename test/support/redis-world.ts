@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import type { RedisServer } from '../../scripts/services/redis.ts';
-import type { UndoFile } from '../../src/journal/undo-file.ts';
+import type { UndoLog } from '../../src/journal/undo-log.ts';
 import type { Move } from '../../src/model/move.ts';
 import type { Profile } from '../../src/profiles/profile.ts';
 import type { RedisPlan } from '../../src/stages/redis/redis-plan.ts';
@@ -103,7 +103,7 @@ export class RedisWorld {
   readonly server: RedisServer;
   readonly raw: Redis;
   store: RedisWriter;
-  undoFile: UndoFile | undefined;
+  undoFile: UndoLog | undefined;
   readonly events: StageEvent[] = [];
   moves: readonly Move[] = [{ source: 'siraya', target: 'tenant_7' }];
   profile: Profile | undefined;
@@ -170,6 +170,11 @@ export class RedisWorld {
 
   async undo(plan: RedisPlan, how: How = {}): Promise<readonly Checkpoint[]> {
     return drain(redisStage.undo(plan, await this.writing(how)));
+  }
+
+  async quiesce(options: Partial<StageOptions> = {}, signal?: AbortSignal): Promise<void> {
+    const ctx = this.#reading(options);
+    await redisStage.quiesce?.(this.moves, { ...ctx, store: this.store, signal: signal ?? ctx.signal });
   }
 
   snapshot(): Promise<Snapshot> {

@@ -1,7 +1,7 @@
-import { mkdtemp } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { UndoFile } from '../../src/journal/undo-file.ts';
+import { UndoLog } from '../../src/journal/undo-log.ts';
 import type { Profile } from '../../src/profiles/profile.ts';
 import { ragApi } from '../../src/profiles/rag-api.ts';
 import type { ApplyContext, Checkpoint, PlanContext, StageEvent, StageOptions } from '../../src/stages/stage.ts';
@@ -42,10 +42,9 @@ export function planContext<R>(store: R, overrides: Overrides = {}): PlanContext
 /** The same for a writing step, with a real undo log in a temporary folder. */
 export async function applyContext<W>(
   store: W,
-  overrides: Overrides & { readonly permit?: (units: number) => Promise<void>; readonly undo?: UndoFile } = {},
-): Promise<ApplyContext<W> & { readonly undo: UndoFile }> {
-  const undo =
-    overrides.undo ?? (await UndoFile.open(join(await mkdtemp(join(tmpdir(), 'tenant-migrate-undo-')), 'undo.ndjson')));
+  overrides: Overrides & { readonly permit?: (units: number) => Promise<void>; readonly undo?: UndoLog } = {},
+): Promise<ApplyContext<W> & { readonly undo: UndoLog }> {
+  const undo = overrides.undo ?? (await temporaryUndoLog());
   return {
     ...planContext(store, overrides),
     permit: overrides.permit ?? (() => Promise.resolve()),
@@ -63,4 +62,11 @@ export async function drain(step: AsyncIterable<Checkpoint>): Promise<readonly C
 /** The sum of one count over checkpoints. */
 export function total(checkpoints: readonly Checkpoint[], count: Exclude<keyof Checkpoint, 'batch'>): number {
   return checkpoints.reduce((sum, checkpoint) => sum + (checkpoint[count] ?? 0), 0);
+}
+
+/** A real undo log in a temporary folder, without a journal beside it. */
+export async function temporaryUndoLog(
+  path = join(tmpdir(), `tenant-migrate-undo-${randomUUID()}.gz`),
+): Promise<UndoLog> {
+  return UndoLog.open({ path, members: undefined, intend: () => Promise.resolve() });
 }

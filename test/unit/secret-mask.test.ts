@@ -105,11 +105,14 @@ describe('masked fields', () => {
 
 describe('given secrets', () => {
   const found = { llm_config: { api_key: 'sk-***cdef', model: 'm', pool: [{ token: '***' }] } };
-  const single = { source: 'siraya', single: true, sections: SECTIONS };
+  const siraya = { source: 'siraya', target: 'tenant_x' };
+  const other = { source: 'other', target: 'tenant_y' };
+  const single = { moves: [siraya], sections: SECTIONS };
+  const both = { moves: [siraya, other], sections: SECTIONS };
 
   test('fill the masks they fit', () => {
     const text = '{"llm_config":{"api_key":"sk-0123456789cdef","pool":[{"token":"t"}]}}';
-    const given = givenFields(parseConfigSecrets(text), single);
+    const given = givenFields(parseConfigSecrets(text), siraya, single).source;
     expect(checkSecrets(found, MASKED_MEMBERS, given)).toEqual({ missing: [], mismatched: [], unknown: [] });
     expect(fillSecrets(found, MASKED_MEMBERS, given)).toEqual({
       sections: { llm_config: { api_key: 'sk-0123456789cdef', model: 'm', pool: [{ token: 't' }] } },
@@ -118,7 +121,11 @@ describe('given secrets', () => {
   });
 
   test('that are missing or do not fit are named, never shown, and no mask is sent', () => {
-    const given = givenFields(parseConfigSecrets('{"llm_config":{"api_key":"sk-wrong-value","modell":"x"}}'), single);
+    const given = givenFields(
+      parseConfigSecrets('{"llm_config":{"api_key":"sk-wrong-value","modell":"x"}}'),
+      siraya,
+      single,
+    ).source;
     expect(checkSecrets(found, MASKED_MEMBERS, given)).toEqual({
       missing: ['llm_config.pool[0].token'],
       mismatched: ['llm_config.api_key'],
@@ -133,17 +140,29 @@ describe('given secrets', () => {
     const several = parseConfigSecrets(
       '{"siraya":{"llm_config":{"api_key":"a"}},"other":{"llm_config":{"api_key":"b"}}}',
     );
-    expect([...givenFields(several, { ...single, single: false })]).toEqual([['llm_config.api_key', 'a']]);
-    expect([...givenFields(several, single)]).toEqual([['llm_config.api_key', 'a']]);
+    expect([...givenFields(several, siraya, both).source]).toEqual([['llm_config.api_key', 'a']]);
+    expect([...givenFields(several, siraya, single).source]).toEqual([['llm_config.api_key', 'a']]);
     const flat = parseConfigSecrets('{"llm_config":{"api_key":"a"}}');
-    expect(givenFields(flat, { ...single, single: false }).size).toBe(0);
-    expect(strayNames(flat, { sources: ['siraya', 'other'], sections: SECTIONS })).toEqual(['llm_config']);
-    expect(strayNames(several, { sources: ['siraya', 'other'], sections: SECTIONS })).toEqual([]);
+    expect(givenFields(flat, siraya, both).source.size).toBe(0);
+    expect(strayNames(flat, both)).toEqual(['llm_config']);
+    expect(strayNames(several, both)).toEqual([]);
+  });
+
+  test('of the target are taken under its id alone', () => {
+    const text = '{"siraya":{"llm_config":{"api_key":"a"}},"tenant_x":{"llm_config":{"api_key":"b"}}}';
+    const named = givenFields(parseConfigSecrets(text), siraya, single);
+    expect([[...named.source], [...named.target]]).toEqual([
+      [['llm_config.api_key', 'a']],
+      [['llm_config.api_key', 'b']],
+    ]);
+    const onlyTarget = givenFields({ tenant_x: { llm_config: { api_key: 'b' } } }, siraya, single);
+    expect([[...onlyTarget.source], [...onlyTarget.target]]).toEqual([[], [['llm_config.api_key', 'b']]]);
+    expect(givenFields({ llm_config: { api_key: 'a' } }, siraya, single).target.size).toBe(0);
   });
 
   test('under a name that is no section are noticed', () => {
     const typo = parseConfigSecrets('{"llm_confg":{"api_key":"a"}}');
-    expect(strayNames(typo, { sources: ['siraya'], sections: SECTIONS })).toEqual(['llm_confg']);
+    expect(strayNames(typo, single)).toEqual(['llm_confg']);
   });
 
   test.each([

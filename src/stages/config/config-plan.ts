@@ -1,9 +1,21 @@
 import { digest } from '../../model/fingerprint.ts';
 import { canonicalJson } from '../../model/json.ts';
-import { type Move, moveText } from '../../model/move.ts';
+import type { Move } from '../../model/move.ts';
 import { fieldName, type Sections, secretFields } from '../../model/secret-mask.ts';
 import type { Finding, Problem, StageOptions, StagePlan } from '../stage.ts';
-import { checkSecrets, type GivenFields } from './config-secrets.ts';
+import {
+  conflictNotice,
+  conflictProblem,
+  emptyNotice,
+  maskedProblem,
+  overwriteNotice,
+  overwriteProblem,
+  restoreProblems,
+  secretProblems,
+  unprovenNotice,
+} from './config-problems.ts';
+import { checkSecrets, type GivenFields, type MoveSecrets } from './config-secrets.ts';
+import { keptBytes, unrestorable } from './kept-sections.ts';
 
 /** What is to be done with each move's config. Holds names and digests, never a config's content. */
 export interface ConfigPlan extends StagePlan {
@@ -17,11 +29,14 @@ export interface PlannedConfig {
   readonly target: string;
   /**
    * `none`: the source has no config · `create` · `leave`: the target is equal as far as the API shows ·
-   * `re-put`: equal, and the given real values are written once more · `conflict`: different, and left.
+   * `re-put`: equal, and the given real values are written once more · `overwrite`: different, and replaced ·
+   * `conflict`: different, and left.
    */
-  readonly action: 'none' | 'create' | 'leave' | 're-put' | 'conflict';
+  readonly action: 'none' | 'create' | 'leave' | 're-put' | 'overwrite' | 'conflict';
   /** The source's sections. */
   readonly sections: readonly PlannedSection[];
+  /** With `overwrite`: the target's sections, as they are to be replaced. */
+  readonly replaced?: readonly PlannedSection[];
 }
 
 export interface PlannedSection {
@@ -43,43 +58,118 @@ interface Decided {
   readonly planned: PlannedConfig;
   readonly problems: readonly Problem[];
   readonly notices: readonly Finding[];
+  /** At most so many bytes of undo log. */
+  readonly undoBytes: number;
 }
 
 interface DecideOptions {
-  readonly given: GivenFields;
+  readonly secrets: MoveSecrets;
   readonly maskedMembers: readonly string[];
   readonly options: StageOptions;
 }
 
+/** Names, digests and the kind of an entry, beside the ids and the sections. */
+const ENTRY_BYTES = 1_000;
+
 /** Decides about one move from what both ends hold. */
-export function planConfig(pair: ConfigPair, { given, maskedMembers, options }: DecideOptions): Decided {
-  const { move, source, target } = pair;
+export function planConfig(pair: ConfigPair, how: DecideOptions): Decided {
+  const { source, target, move } = pair;
+  const nothing = { problems: [], notices: [], undoBytes: 0 };
   if (source === undefined || Object.keys(source).length === 0) {
-    const notices = source === undefined ? [] : [emptyNotice(move)];
-    return { planned: { ...move, action: 'none', sections: [] }, problems: [], notices };
+    const planned: PlannedConfig = { ...move, action: 'none', sections: [] };
+    return { ...nothing, planned, notices: source === undefined ? [] : [emptyNotice(move)] };
   }
-  const sections = describeSections(source, maskedMembers);
+  const sections = describeSections(source, how.maskedMembers);
   const differing = target === undefined ? [] : differingSections(sections, target);
-  const check = checkSecrets(source, maskedMembers, given);
-  const problems = secretProblems(move, check);
-  if (differing.length > 0) {
-    const skip = options.onConflict === 'skip';
-    return {
-      planned: { ...move, action: 'conflict', sections },
-      problems: skip ? problems : [...problems, conflictProblem(move, differing)],
-      notices: skip ? [conflictNotice(move, differing)] : [],
-    };
-  }
-  if (options.deleteSourceConfig) problems.push(...restoreProblems(pair, unrestorable(source, maskedMembers, given)));
-  if (target === undefined) {
-    if (check.missing.length > 0) problems.push(maskedProblem(move, check.missing));
-    return { planned: { ...move, action: 'create', sections }, problems, notices: [] };
-  }
+  const full = { ...pair, source, sections, differing };
+  if (target === undefined || differing.length === 0) return planEqual(full, how);
+  if (how.options.onConflict === 'overwrite') return planOverwrite({ ...full, target }, how);
+  const skip = how.options.onConflict === 'skip';
+  const problems = sourceProblems(full, how);
   return {
-    planned: { ...move, action: provable(sections, given).length > 0 ? 're-put' : 'leave', sections },
-    problems,
-    notices: check.missing.length > 0 ? [unprovenNotice(move, check.missing)] : [],
+    ...nothing,
+    planned: { ...move, action: 'conflict', sections },
+    problems: skip ? problems : [...problems, conflictProblem(move, differing)],
+    notices: skip ? [conflictNotice(move, differing)] : [],
   };
+}
+
+interface FullPair extends ConfigPair {
+  readonly source: Sections;
+  readonly sections: readonly PlannedSection[];
+  readonly differing: readonly string[];
+}
+
+/** The target has no config, or one that is equal as far as the API shows. */
+function planEqual(pair: FullPair, how: DecideOptions): Decided {
+  const { move, target, sections } = pair;
+  const { given } = how.secrets.source;
+  const problems = [...sourceProblems(pair, how), ...deletionProblems(pair, how)];
+  const missing = ungiven(sections, given);
+  const deletion = deletionBytes(pair, how);
+  if (target === undefined) {
+    if (missing.length > 0) problems.push(maskedProblem(move, missing));
+    const undoBytes = deletion + ENTRY_BYTES;
+    return { planned: { ...move, action: 'create', sections }, problems, notices: [], undoBytes };
+  }
+  const again = provable(sections, given).length > 0;
+  return {
+    planned: { ...move, action: again ? 're-put' : 'leave', sections },
+    problems,
+    notices: missing.length > 0 ? [unprovenNotice(move, missing)] : [],
+    undoBytes: deletion + (again ? ENTRY_BYTES : 0),
+  };
+}
+
+/** The target's sections that differ are replaced: only where they could be restored. */
+function planOverwrite(pair: FullPair & { readonly target: Sections }, how: DecideOptions): Decided {
+  const { move, target, sections, differing } = pair;
+  const { maskedMembers, secrets } = how;
+  const lost = Object.fromEntries(Object.entries(target).filter(([name]) => differing.includes(name)));
+  const isReplaced = ({ name }: PlannedSection) => differing.includes(name);
+  const missing = ungiven(sections.filter(isReplaced), secrets.source.given);
+  const unproven = ungiven(
+    sections.filter((section) => !isReplaced(section)),
+    secrets.source.given,
+  );
+  const unknown = unrestorable(lost, maskedMembers, secrets.target);
+  const problems = [
+    ...sourceProblems(pair, how),
+    ...secretProblems(move.target, checkSecrets(target, maskedMembers, secrets.target.given)),
+    ...deletionProblems(pair, how),
+  ];
+  if (missing.length > 0) problems.push(maskedProblem(move, missing));
+  if (unknown.length > 0) problems.push(overwriteProblem(move, unknown));
+  return {
+    planned: { ...move, action: 'overwrite', sections, replaced: describeSections(target, maskedMembers) },
+    problems,
+    notices: [
+      overwriteNotice(
+        move,
+        differing,
+        secretFields(lost, maskedMembers).length > 0 && secrets.target.key === undefined,
+      ),
+      ...(unproven.length > 0 ? [unprovenNotice(move, unproven)] : []),
+    ],
+    undoBytes: keptBytes(lost, maskedMembers, secrets.target) + 2 * ENTRY_BYTES + deletionBytes(pair, how),
+  };
+}
+
+function sourceProblems({ move, source }: FullPair, { maskedMembers, secrets }: DecideOptions): Problem[] {
+  return secretProblems(move.source, checkSecrets(source, maskedMembers, secrets.source.given));
+}
+
+function deletionProblems({ move, source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): Problem[] {
+  if (!options.deleteSourceConfig) return [];
+  return restoreProblems(move, unrestorable(source, maskedMembers, secrets.source));
+}
+
+function deletionBytes({ source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): number {
+  return options.deleteSourceConfig ? keptBytes(source, maskedMembers, secrets.source) + ENTRY_BYTES : 0;
+}
+
+function ungiven(sections: readonly PlannedSection[], given: GivenFields): readonly string[] {
+  return sections.flatMap(({ masked }) => masked).filter((name) => !given.has(name));
 }
 
 /** Names, digests and masked fields of a config's sections. */
@@ -110,102 +200,4 @@ export function provable(planned: readonly PlannedSection[], given: GivenFields)
   return planned
     .filter((section) => section.masked.length > 0 && section.masked.every((field) => given.has(field)))
     .map((section) => section.name);
-}
-
-/** Secrets that could not be put back after a deletion: the undo log holds none, so each must be given. */
-export function unrestorable(
-  source: Sections,
-  maskedMembers: readonly string[],
-  given: GivenFields,
-): readonly string[] {
-  return secretFields(source, maskedMembers)
-    .map((field) => fieldName(field.path))
-    .filter((name) => !given.has(name));
-}
-
-function secretProblems(move: Move, check: ReturnType<typeof checkSecrets>): Problem[] {
-  const problems: Problem[] = [];
-  if (check.mismatched.length > 0) {
-    problems.push({
-      stage: 'config',
-      code: 'secret-mismatch',
-      message: `the value given for ${check.mismatched.join(', ')} is not the one that ${move.source} uses`,
-      fix: 'correct the file given with --config-secrets, or leave the config out with --skip-config',
-    });
-  }
-  if (check.unknown.length > 0) {
-    problems.push({
-      stage: 'config',
-      code: 'unknown-secret',
-      message: `--config-secrets names ${check.unknown.join(', ')}, but the config of ${move.source} has no secret there`,
-      fix: 'correct or remove it in the file given with --config-secrets',
-    });
-  }
-  return problems;
-}
-
-function maskedProblem(move: Move, fields: readonly string[]): Problem {
-  return {
-    stage: 'config',
-    code: 'masked-secrets',
-    message: `the config API masks ${fields.join(', ')} of ${move.source}: copied so, ${move.target} would get the mask`,
-    fix: 'give the real values with --config-secrets <file>, or leave the config out with --skip-config',
-  };
-}
-
-function restoreProblems(pair: ConfigPair, fields: readonly string[]): readonly Problem[] {
-  if (fields.length === 0) return [];
-  const { source } = pair.move;
-  return [
-    {
-      stage: 'config',
-      code: 'not-restorable',
-      message: `a deleted config of ${source} could not be restored: ${fields.join(', ')} would be unknown`,
-      fix: 'give the real values with --config-secrets <file>, or leave out --delete-source-config',
-    },
-  ];
-}
-
-function conflictProblem(move: Move, names: readonly string[]): Problem {
-  return {
-    stage: 'config',
-    code: 'conflict',
-    message: `${move.target} has a config of its own that differs from ${move.source}'s in ${names.join(', ')}`,
-    fix: 'keep it with --on-conflict skip or --skip-config, or remove it through the API',
-  };
-}
-
-function conflictNotice(move: Move, names: readonly string[]): Finding {
-  return {
-    stage: 'config',
-    kind: 'conflict',
-    severity: 'notice',
-    message: `${move.target} keeps its own config, which differs from ${move.source}'s in ${names.join(', ')}`,
-    where: moveText(move),
-    count: 1,
-    samples: names,
-  };
-}
-
-function unprovenNotice(move: Move, fields: readonly string[]): Finding {
-  return {
-    stage: 'config',
-    kind: 'secret-unproven',
-    severity: 'notice',
-    message: `${move.target} has the same config, but equal masks do not prove that ${fields.join(', ')} is right there`,
-    where: moveText(move),
-    count: fields.length,
-    samples: fields,
-    fix: 'give the real values with --config-secrets <file> to write them once more',
-  };
-}
-
-function emptyNotice(move: Move): Finding {
-  return {
-    stage: 'config',
-    kind: 'empty-config',
-    severity: 'notice',
-    message: `the config of ${move.source} holds no section, so there is nothing to write for ${move.target}`,
-    where: moveText(move),
-  };
 }

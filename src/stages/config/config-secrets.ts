@@ -1,12 +1,26 @@
 import { MigrateError } from '../../model/errors.ts';
 import type { Json } from '../../model/json.ts';
+import type { Move } from '../../model/move.ts';
 import { fieldName, fitsMask, replaceSecrets, type Sections, secretFields } from '../../model/secret-mask.ts';
 
-/** The operator's real values, as the config has them: by section, or by source tenant and section. */
+/** The operator's real values, as the config has them: by section, or by tenant and section. */
 export type ConfigSecrets = Readonly<Record<string, Json>>;
 
 /** The given values of one tenant by the name of the field, as {@link fieldName} writes it. */
 export type GivenFields = ReadonlyMap<string, string>;
+
+/** What is known of the secrets of one tenant's config. */
+export interface KnownSecrets {
+  readonly given: GivenFields;
+  /** Seals secrets for the undo log; without it the log holds none. */
+  readonly key: string | undefined;
+}
+
+/** What is known of the secrets at both ends of a move. */
+export interface MoveSecrets {
+  readonly source: KnownSecrets;
+  readonly target: KnownSecrets;
+}
 
 /** How the given values fit one config. Names of fields, never values. */
 export interface SecretCheck {
@@ -35,34 +49,36 @@ export function parseConfigSecrets(text: string): ConfigSecrets {
   return value;
 }
 
+interface Asked {
+  readonly moves: readonly Move[];
+  readonly sections: readonly string[];
+}
+
 /**
- * The values given for one source tenant. Several moves need them by tenant: a bare mask fits every value, so one
- * tenant's secret could pass for another's.
+ * The values given for both ends of a move. Several moves need them by tenant: a bare mask fits every value, so one
+ * tenant's secret could pass for another's. Values by section alone are the source's.
  */
 export function givenFields(
   given: ConfigSecrets | undefined,
-  {
-    source,
-    single,
-    sections,
-  }: { readonly source: string; readonly single: boolean; readonly sections: readonly string[] },
-): GivenFields {
-  const byTenant = isByTenant(given, { source, single, sections });
-  const own = given === undefined || !byTenant ? given : Object.hasOwn(given, source) ? given[source] : undefined;
-  return new Map(isMembers(own) ? texts(own, []) : []);
+  move: Move,
+  asked: Asked,
+): { readonly source: GivenFields; readonly target: GivenFields } {
+  const byTenant = isByTenant(given, asked);
+  const fields = (part: unknown): GivenFields => new Map(isMembers(part) ? texts(part, []) : []);
+  const of = (tenant: string) => (given !== undefined && Object.hasOwn(given, tenant) ? given[tenant] : undefined);
+  return byTenant
+    ? { source: fields(of(move.source)), target: fields(of(move.target)) }
+    : { source: fields(given), target: new Map() };
 }
 
 /** Which names of a secrets file can mean nothing here, since they are neither a section nor a tenant. */
-export function strayNames(
-  given: ConfigSecrets | undefined,
-  { sources, sections }: { readonly sources: readonly string[]; readonly sections: readonly string[] },
-): readonly string[] {
+export function strayNames(given: ConfigSecrets | undefined, asked: Asked): readonly string[] {
+  const { moves, sections } = asked;
   const names = Object.keys(given ?? {});
-  const single = sources.length === 1;
-  const source = sources[0] ?? '';
-  if (isByTenant(given, { source, single, sections })) {
+  if (isByTenant(given, asked)) {
+    const tenants = moves.flatMap(({ source, target }) => [source, target]);
     // Other tenants' entries are another run's; a section among them would silently stay unused.
-    return names.filter((name) => sections.includes(name) && !sources.includes(name));
+    return names.filter((name) => sections.includes(name) && !tenants.includes(name));
   }
   return names.filter((name) => !sections.includes(name));
 }
@@ -92,7 +108,12 @@ export interface FilledConfig {
  * The config with the given values in place of its masks. Throws MigrateError('refused') that names the fields where
  * one is not given or does not fit: a mask is never sent.
  */
-export function fillSecrets(found: Sections, maskedMembers: readonly string[], given: GivenFields): FilledConfig {
+export function fillSecrets(
+  found: Sections,
+  maskedMembers: readonly string[],
+  given: GivenFields,
+  { next = 'give the real values with --config-secrets <file>' }: { readonly next?: string } = {},
+): FilledConfig {
   const secrets: string[] = [];
   const unfit: string[] = [];
   const sections = replaceSecrets(found, maskedMembers, ({ path, value, masked }) => {
@@ -105,19 +126,16 @@ export function fillSecrets(found: Sections, maskedMembers: readonly string[], g
   if (unfit.length === 0) return { sections, secrets };
   throw new MigrateError('refused', `the config API masks ${unfit.join(', ')} and no value that fits is given`, {
     stage: 'config',
-    next: 'give the real values with --config-secrets <file>',
+    next,
   });
 }
 
-function isByTenant(
-  given: ConfigSecrets | undefined,
-  {
-    source,
-    single,
-    sections,
-  }: { readonly source: string; readonly single: boolean; readonly sections: readonly string[] },
-): boolean {
-  return !single || (given !== undefined && Object.hasOwn(given, source) && !sections.includes(source));
+function isByTenant(given: ConfigSecrets | undefined, { moves, sections }: Asked): boolean {
+  const [move, ...others] = moves;
+  if (move === undefined || others.length > 0) return true;
+  return [move.source, move.target].some(
+    (tenant) => given !== undefined && Object.hasOwn(given, tenant) && !sections.includes(tenant),
+  );
 }
 
 function* texts(value: Json, path: readonly (string | number)[]): Generator<[string, string]> {
@@ -136,7 +154,7 @@ function holdsTextsOnly(value: Json): boolean {
 function malformed(fault: string): MigrateError {
   return new MigrateError('settings', `the file given with --config-secrets ${fault}`, {
     stage: 'config',
-    next: 'write it as { "llm_config": { "api_key": "…" } }, for several moves by source tenant',
+    next: 'write it as { "llm_config": { "api_key": "…" } }, for several moves by tenant',
   });
 }
 

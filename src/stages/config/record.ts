@@ -2,7 +2,7 @@ import { MigrateError } from '../../model/errors.ts';
 import type { Sections } from '../../model/secret-mask.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { ConfigBody, ConfigReader, ConfigWriter } from '../../stores/config-api/config-api.ts';
-import type { PlanContext } from '../stage.ts';
+import type { BatchId, Checkpoint, PlanContext } from '../stage.ts';
 import { isAsPlanned, type PlannedConfig } from './config-plan.ts';
 
 /** The tenant's sections, or undefined where it has no config. Throws where the reply is no config. */
@@ -46,6 +46,12 @@ export function deleteAsPlanned(
       return isAsPlanned(planned, pickSections(found, ctx.profile)) ? 'again' : 'changed';
     },
   });
+}
+
+/** Notes and counts a config that undo does not touch. */
+export function leftChanged(tenant: string, ctx: Pick<PlanContext<unknown>, 'emit'>, batch: BatchId): Checkpoint {
+  note(ctx, `The config of ${tenant} was changed since and is left as it is`);
+  return { batch, moved: 0, conflicts: 1 };
 }
 
 /** Tells the operator one line. */

@@ -1,10 +1,12 @@
-import type { Sections } from '../../model/secret-mask.ts';
+import type { Move } from '../../model/move.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { type ConfigPlan, isAsPlanned, type PlannedConfig } from './config-plan.ts';
-import { fillSecrets, type GivenFields } from './config-secrets.ts';
-import { deleteAsPlanned, note, pickSections, readSections } from './record.ts';
-import { entriesOf, moveKey, unreadable } from './undo-log.ts';
+import type { KnownSecrets, MoveSecrets } from './config-secrets.ts';
+import { openSecrets, restoreSections } from './kept-sections.ts';
+import { restoreTarget } from './overwrite.ts';
+import { deleteAsPlanned, leftChanged, note, pickSections, readSections } from './record.ts';
+import { type DeletedEntry, entriesOf, moveKey, unreadable } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
 
@@ -12,16 +14,27 @@ type Ctx = ApplyContext<ConfigWriter>;
 export async function* undoConfigs(
   plan: ConfigPlan,
   ctx: Ctx,
-  given: (source: string) => GivenFields,
+  secretsOf: (move: Move) => MoveSecrets,
 ): AsyncGenerator<Checkpoint> {
   const configs = new Map(plan.configs.map((planned) => [moveKey(planned), planned]));
   for await (const batch of ctx.undo.read()) {
     for (const entry of entriesOf(batch)) {
       const planned = configs.get(moveKey(entry));
       if (planned === undefined) throw unreadable(batch.id);
-      if (entry.kind === 're-put') yield { batch: batch.id, moved: 0, skipped: 1 };
-      else if (entry.kind === 'created') yield await removeCreated(planned, ctx, batch.id);
-      else yield await restoreSource(planned, entry.sections, ctx, { batch: batch.id, given: given(planned.source) });
+      const secrets = secretsOf(planned);
+      switch (entry.kind) {
+        case 're-put':
+          yield { batch: batch.id, moved: 0, skipped: 1 };
+          break;
+        case 'created':
+          yield await removeCreated(planned, ctx, batch.id);
+          break;
+        case 'overwritten':
+          yield await restoreTarget(entry, ctx, { batch: batch.id, secrets });
+          break;
+        case 'deleted':
+          yield await restoreSource(planned, entry, ctx, { batch: batch.id, known: secrets.source });
+      }
     }
   }
 }
@@ -44,9 +57,9 @@ async function removeCreated(planned: PlannedConfig, ctx: Ctx, batch: BatchId): 
 
 async function restoreSource(
   planned: PlannedConfig,
-  logged: Sections,
+  entry: DeletedEntry,
   ctx: Ctx,
-  { batch, given }: { readonly batch: BatchId; readonly given: GivenFields },
+  { batch, known }: { readonly batch: BatchId; readonly known: KnownSecrets },
 ): Promise<Checkpoint> {
   const source = await readSections(ctx, planned.source);
   if (source !== undefined) {
@@ -55,8 +68,8 @@ async function restoreSource(
   }
   // The log holds masks where the API shows secrets; a target that is still equal has what the API shows.
   const target = await readSections(ctx, planned.target);
-  const asShown = target !== undefined && isAsPlanned(planned, target) ? target : logged;
-  const filled = fillSecrets(asShown, ctx.profile.config.maskedMembers, given);
+  const asShown = target !== undefined && isAsPlanned(planned, target) ? target : entry.sections;
+  const filled = restoreSections(asShown, ctx.profile.config.maskedMembers, openSecrets(entry, known));
   await ctx.permit(1);
   const written = await ctx.store.put({
     tenant: planned.source,
@@ -69,9 +82,4 @@ async function restoreSource(
   if (written === 'changed') return leftChanged(planned.source, ctx, batch);
   note(ctx, `Source config restored: ${planned.source}`);
   return { batch, moved: 1 };
-}
-
-function leftChanged(tenant: string, ctx: Ctx, batch: BatchId): Checkpoint {
-  note(ctx, `The config of ${tenant} was changed since and is left as it is`);
-  return { batch, moved: 0, conflicts: 1 };
 }

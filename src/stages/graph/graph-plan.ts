@@ -41,6 +41,10 @@ export interface GraphExpectation {
 const SAMPLE_SIZE = 200;
 /** Nodes in a batch or page, roughly. */
 const PAGE = 10_000;
+/** An id in the undo log with its quotes and comma: Neo4j's has a UUID and a number in it, others are a number. */
+const ID_BYTES = { elementId: 60, id: 24 };
+/** A batch's entry without ids and tenants. */
+const ENTRY_BYTES = 100;
 /** Nodes whose ids are read to learn the speed. */
 const PROBE_SIZE = 5_000;
 /** Writing a label costs about three times as much as reading an id (measured on Neo4j 5.26). */
@@ -56,6 +60,7 @@ export async function planGraph(moves: readonly Move[], ctx: PlanContext<GraphRe
   }
   const { dialect, version } = ctx.store.server;
   const shapes = plans.flatMap((plan) => plan.shapes);
+  const undoBytes = plans.reduce((sum, plan) => sum + plan.undoBytes, 0);
   return {
     stage: 'graph',
     unit: 'nodes',
@@ -65,6 +70,7 @@ export async function planGraph(moves: readonly Move[], ctx: PlanContext<GraphRe
     notices: [...plans.flatMap((plan) => plan.notices), ...(await lookAlikes(moves, ctx.store))],
     problems: plans.flatMap((plan) => plan.problems),
     estimateMs: Math.round(plans.reduce((sum, plan) => sum + plan.estimateMs, 0)),
+    ...(undoBytes > 0 ? { undoBytes } : {}),
     basis: {
       dialect: dialect.name,
       version: version.split('.').slice(0, 2).join('.'),
@@ -84,6 +90,7 @@ interface MovePlan {
   readonly notices: readonly Finding[];
   readonly problems: readonly Problem[];
   readonly estimateMs: number;
+  readonly undoBytes: number;
 }
 
 async function planMove(move: Move, schema: readonly SchemaItem[], ctx: PlanContext<GraphReader>): Promise<MovePlan> {
@@ -114,7 +121,20 @@ async function planMove(move: Move, schema: readonly SchemaItem[], ctx: PlanCont
     notices: [...bothNotice(move, both), ...schemaNotices(move, found, schema)],
     problems: [...dataProblem(move, { found, atTarget }, ctx), ...clashes.map((clash) => clashProblem(move, clash))],
     estimateMs,
+    undoBytes: undoBytesOf(move, { found, both }, ctx),
   };
+}
+
+/** Every id once, those of nodes with both labels twice, and the tenants in each batch. */
+function undoBytesOf(
+  { source, target }: Move,
+  { found, both }: { found: number; both: number },
+  { store, options }: PlanContext<GraphReader>,
+): number {
+  if (found === 0) return 0;
+  const batches = Math.ceil(found / (options.batchSize ?? PAGE)) + 1;
+  const tenants = Buffer.byteLength(JSON.stringify({ source, target }));
+  return (found + both) * ID_BYTES[store.server.dialect.idFunction] + batches * (ENTRY_BYTES + tenants);
 }
 
 async function relationshipsOf(

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { errorText } from '../../model/errors.ts';
+import { errorText, MigrateError } from '../../model/errors.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../in-flight.ts';
@@ -56,7 +56,14 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
 function sameFailure(error: unknown): unknown {
   if (!(error instanceof AggregateError)) return error;
   const [first, ...others] = error.errors as readonly unknown[];
-  return others.every((other) => errorText(other) === errorText(first)) ? first : error;
+  return others.every((other) => isSameCause(first, other)) ? first : error;
+}
+
+/** What an error is about differs from batch to batch; one of the same kind with the same way out is the same. */
+function isSameCause(first: unknown, other: unknown): boolean {
+  if (!(first instanceof MigrateError) || !(other instanceof MigrateError))
+    return errorText(first) === errorText(other);
+  return first.code === other.code && first.next === other.next;
 }
 
 async function openPart(one: CollectionPlan, plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): Promise<Part> {

@@ -9,6 +9,7 @@ import { lookAlikes } from './look-alikes.ts';
 import { writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan } from './qdrant-plan.ts';
 import { type Surveyed, survey } from './survey.ts';
+import { undoBytes } from './undo-bytes.ts';
 
 const INSPECTED_AT_ONCE = 4;
 /** Points a second that one server sets beside the round trips; measured at 116,000 to 154,000 with guarded batches. */
@@ -47,6 +48,7 @@ export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader
       ...moves.flatMap((move) => bothHaveData(move, ends, ctx)),
     ],
     estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize),
+    undoBytes: undoBytes(collections, facts, { field: ctx.profile.qdrantField, batchSize: ctx.options.batchSize }),
     basis: basis(version, collections, facts),
   };
 }

@@ -151,6 +151,8 @@ function unplanned({ facts, counts }: Surveyed, plan: QdrantPlan): readonly Find
       {
         ...difference({ collection: facts.name }, 'left-behind', text),
         count: source,
+        // Where the application places points by shard keys, apply could not set them.
+        ...(facts.customSharding ? {} : { drainable: true }),
         fix: `tenant-migrate ${move.source} ${move.target} --merge`,
       },
     ];

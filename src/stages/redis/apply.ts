@@ -1,24 +1,15 @@
-import { printable, toJson } from '../../model/byte-string.ts';
-import type { Json } from '../../model/json.ts';
+import { type ByteString, printable, toJson } from '../../model/byte-string.ts';
+import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
+import { overwriteTargets } from './overwrite.ts';
 import { isFar, scanCount } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { removeSources } from './remove-sources.ts';
 import { TenantKeys } from './tenant-keys.ts';
-
-/** What one batch did, as the undo log holds it before it is sent. */
-export type RedisUndoEntry =
-  | { readonly kind: 'rename'; readonly source: string; readonly target: string; readonly keys: readonly Json[] }
-  | {
-      readonly kind: 'unlink';
-      readonly key: Json;
-      readonly target: Json;
-      readonly payload: string;
-      readonly expiresAt: number;
-    };
+import type { KeptEntry, RenameEntry } from './undo-entry.ts';
 
 /** Keys in one pipeline. */
 export const DEFAULT_BATCH = 1_000;
@@ -39,10 +30,12 @@ export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
   const limit = batchesInFlight(await ctx.store.roundTripMs());
-  for await (const checkpoint of inFlight(batches(plan, ctx), limit, (batch) => rename(plan, batch, ctx))) {
-    done += checkpoint.moved;
-    ctx.emit({ type: 'progress', stage: 'redis', done, total });
-    yield checkpoint;
+  for await (const checkpoints of inFlight(batches(plan, ctx), limit, (batch) => move(plan, batch, ctx))) {
+    for (const checkpoint of checkpoints) {
+      done += checkpoint.moved;
+      ctx.emit({ type: 'progress', stage: 'redis', done, total });
+      yield checkpoint;
+    }
   }
 }
 
@@ -69,19 +62,39 @@ async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncI
   }
 }
 
-async function rename(plan: RedisPlan, { move, pairs }: Batch, ctx: ApplyContext<RedisWriter>): Promise<Checkpoint> {
-  const { source, target } = plan.moves[move] ?? { source: '', target: '' };
+async function move(
+  plan: RedisPlan,
+  { move, pairs }: Batch,
+  ctx: ApplyContext<RedisWriter>,
+): Promise<readonly Checkpoint[]> {
   // Where the target may hold keys of its own, those are never named in the undo log: it must not take them away.
   const taken =
     ctx.options.merge || ctx.options.continuing
       ? await ctx.store.exist(pairs.map(({ to }) => to))
       : pairs.map(() => false);
   const free = pairs.filter((_, index) => !taken[index]);
-  const occupied = pairs.filter((_, index) => taken[index]);
-  const entry: RedisUndoEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
-  const batch = free.length === 0 ? 0 : await ctx.undo.append([entry]);
+  const { occupied, ...renamed } = await rename(plan.moves[move] ?? { source: '', target: '' }, free, ctx);
+  const { different, skipped } = await classify([...pairs.filter((_, index) => taken[index]), ...occupied], ctx);
+  if (ctx.options.onConflict === 'overwrite') {
+    const checkpoints: Checkpoint[] = [{ ...renamed, skipped }];
+    for await (const checkpoint of overwriteTargets(different, ctx)) checkpoints.push(checkpoint);
+    return checkpoints;
+  }
+  if (ctx.options.onConflict === 'fail') for (const { from } of different) reportConflict(from, ctx);
+  return [{ ...renamed, skipped, conflicts: different.length }];
+}
+
+async function rename(
+  { source, target }: Move,
+  free: readonly RenamePair[],
+  ctx: ApplyContext<RedisWriter>,
+): Promise<Checkpoint & { readonly occupied: readonly RenamePair[] }> {
+  const occupied: RenamePair[] = [];
   const counts = { moved: 0, vanished: 0, failed: 0 };
-  for (const [index, outcome] of (free.length > 0 ? await ctx.store.rename(free) : []).entries()) {
+  if (free.length === 0) return { batch: 0, ...counts, occupied };
+  const entry: RenameEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
+  const batch = await ctx.undo.append([entry]);
+  for (const [index, outcome] of (await ctx.store.rename(free)).entries()) {
     const pair = free[index];
     if (pair === undefined) continue;
     if (outcome === 'moved') counts.moved += 1;
@@ -92,32 +105,30 @@ async function rename(plan: RedisPlan, { move, pairs }: Batch, ctx: ApplyContext
       ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(pair.from), reason: outcome.failed });
     }
   }
-  return { batch, ...counts, ...(await classify(occupied, ctx)) };
+  if (occupied.length > 0) {
+    // An undo must not take away what somebody else has put there.
+    const kept: KeptEntry = { kind: 'kept', of: batch, keys: occupied.map(({ from }) => toJson(from)) };
+    await ctx.undo.append([kept]);
+  }
+  return { batch, ...counts, occupied };
 }
 
 /** Both names exist: equal keys are one key whose source goes in finalize, different ones are a conflict. */
 async function classify(
   occupied: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
-): Promise<{ skipped: number; conflicts: number }> {
-  const counts = { skipped: 0, conflicts: 0 };
-  if (occupied.length === 0) return counts;
-  for (const { pair, equal } of await compareEnds(occupied, ctx)) {
-    if (equal === 'gone') continue;
-    if (equal) counts.skipped += 1;
-    else {
-      counts.conflicts += 1;
-      if (ctx.options.onConflict === 'fail') {
-        ctx.emit({
-          type: 'record-failed',
-          stage: 'redis',
-          record: printable(pair.from),
-          reason: 'the target key exists with other content',
-        });
-      }
-    }
-  }
-  return counts;
+): Promise<{ readonly skipped: number; readonly different: readonly RenamePair[] }> {
+  if (occupied.length === 0) return { skipped: 0, different: [] };
+  const ends = await compareEnds(occupied, ctx);
+  return {
+    skipped: ends.filter(({ equal }) => equal === true).length,
+    different: ends.filter(({ equal }) => equal === false).map(({ pair }) => pair),
+  };
+}
+
+function reportConflict(from: ByteString, ctx: ApplyContext<RedisWriter>): void {
+  const reason = 'the target key exists with other content';
+  ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(from), reason });
 }
 
 /**

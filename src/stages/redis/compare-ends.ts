@@ -1,16 +1,26 @@
+import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisReader, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { PlanContext } from '../stage.ts';
 import { sameKey } from './plan.ts';
 
-/** Whether each pair's keys are the same but for their names; `gone` where one of them is missing. */
+/** What stands at both names of a pair. */
+export interface Ends {
+  readonly pair: RenamePair;
+  readonly source: KeyFingerprint | undefined;
+  readonly target: KeyFingerprint | undefined;
+  /** Whether the keys are the same but for their names; `gone` where one of them is missing. */
+  readonly equal: boolean | 'gone';
+}
+
 export async function compareEnds(
   pairs: readonly RenamePair[],
   ctx: PlanContext<RedisReader>,
-): Promise<readonly { readonly pair: RenamePair; readonly equal: boolean | 'gone' }[]> {
+): Promise<readonly Ends[]> {
   const sources = await ctx.store.fingerprints(pairs.map(({ from }) => from));
   const targets = await ctx.store.fingerprints(pairs.map(({ to }) => to));
   return pairs.map((pair, index) => {
-    const [a, b] = [sources[index], targets[index]];
-    return { pair, equal: a === undefined || b === undefined ? 'gone' : sameKey(a, b, ctx.store) };
+    const [source, target] = [sources[index], targets[index]];
+    const equal = source === undefined || target === undefined ? 'gone' : sameKey(source, target, ctx.store);
+    return { pair, source, target, equal };
   });
 }

@@ -226,12 +226,24 @@ class Census {
       const other = takenBy.get(key);
       if (role.role === 'source' && other !== undefined) {
         this.occupied[role.move] = (this.occupied[role.move] ?? 0) + 1;
-        if (!sameKey(own, other, store)) this.conflicts += 1;
+        if (!sameKey(own, other, store)) {
+          this.conflicts += 1;
+          if (options.onConflict === 'overwrite') this.#sumOverwritten(role, own, other);
+        }
       } else if (options.verify === 'full' && isSummed(own, store)) {
         const target = role.role === 'source' ? role.target : key;
         this.sums.add(claimedShape(role.claim.template, this.#moves[role.move]?.target ?? ''), target, own);
       }
     }
+  }
+
+  /** In the sums the source takes the place of the target, which is added where the scan comes upon it. */
+  #sumOverwritten(role: SourceKey['role'], own: KeyFingerprint, other: KeyFingerprint): void {
+    const { store, options } = this.#ctx;
+    if (options.verify !== 'full') return;
+    const shape = claimedShape(role.claim.template, this.#moves[role.move]?.target ?? '');
+    if (isSummed(own, store)) this.sums.add(shape, role.target, own);
+    if (isSummed(other, store)) this.sums.remove(shape, role.target, other);
   }
 
   shapes(): readonly ShapeCount[] {
@@ -240,11 +252,12 @@ class Census {
       .sort((a, b) => b.count - a.count || (a.from < b.from ? -1 : 1));
   }
 
-  /** The sampled keys that are alone under their name, as they are now. */
+  /** The sampled keys that will stand alone under their name (all, where others are overwritten), as they are now. */
   async samples(): Promise<readonly KeySample[]> {
     const { store, options } = this.#ctx;
     const picked = [...this.#shapes.values()].flatMap(({ sample }) => sample.items);
-    const taken = options.merge || options.continuing ? await store.exist(picked.map(({ role }) => role.target)) : [];
+    const mayStay = (options.merge || options.continuing) && options.onConflict !== 'overwrite';
+    const taken = mayStay ? await store.exist(picked.map(({ role }) => role.target)) : [];
     const alone = picked.filter((_, index) => taken[index] !== true);
     const fingerprints = await store.fingerprints(alone.map(({ key }) => key));
     return alone.flatMap(({ key, role }, index): KeySample[] => {
@@ -314,7 +327,13 @@ class Census {
         where: key,
       }),
     );
-    return [...unclaimed, ...lookAlikes, ...config];
+    return [...unclaimed, ...lookAlikes, ...config, ...this.#overwriting()];
+  }
+
+  #overwriting(): readonly Finding[] {
+    if (this.conflicts === 0 || this.#ctx.options.onConflict !== 'overwrite') return [];
+    const message = `${this.conflicts} keys of the target have other content and will be overwritten; the undo log will hold what they were`;
+    return [{ stage: 'redis', kind: 'overwrite', severity: 'notice', message, count: this.conflicts }];
   }
 
   problems(server: RedisServer): readonly Problem[] {
@@ -337,7 +356,7 @@ class Census {
       problem(
         'conflict',
         `${this.conflicts} keys exist at source and target with different content`,
-        'remove one side, or keep both where they are with --on-conflict skip',
+        'remove one side, keep both where they are with --on-conflict skip, or let the source win with --on-conflict overwrite',
       );
     }
     if (failOnUnclaimed && this.#unclaimed.total > 0) {

@@ -22,8 +22,10 @@ export async function preflightRedis(
   const pairs = probePairs(moves, ctx);
   const rename = probe === undefined ? await deniedByAcl(pairs, ctx) : await deniedByProbe(pairs, ctx, probe);
   const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(pairs, ctx);
-  const remove = ctx.options.merge || ctx.options.continuing ? await deniedToRemove(pairs, ctx, probe) : undefined;
-  return [rename, read, remove].filter((problem) => problem !== undefined);
+  const both = ctx.options.merge || ctx.options.continuing;
+  const remove = both ? await deniedToRemove(pairs, ctx, probe) : undefined;
+  const overwrite = ctx.options.onConflict === 'overwrite' ? await deniedToOverwrite(pairs, ctx, probe) : undefined;
+  return [rename, read, remove, overwrite].filter((problem) => problem !== undefined);
 }
 
 /** What the server's state forbids. */
@@ -113,6 +115,23 @@ async function deniedToRemove(
   return unlink === undefined ? undefined : denied(ctx.store.address, { ...UNLINK, refusal: unlink });
 }
 
+/** Whether targets could be logged and overwritten, and put back; the latter two are tried in a real run only. */
+async function deniedToOverwrite(
+  pairs: readonly RenamePair[],
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<Problem | undefined> {
+  if (pairs[0] === undefined) return undefined;
+  const { address } = ctx.store;
+  const dump = await refusalOf(ctx.store.dumps(pairs.map(({ to }) => to)));
+  if (dump !== undefined) return denied(address, { ...DUMP_TARGET, refusal: dump });
+  if (probe === undefined) return undefined;
+  const rename = await refusalOf(probe.overwriteUnwritten(pairs, () => Promise.resolve(pairs)));
+  if (rename !== undefined) return denied(address, { ...OVERWRITE, refusal: rename });
+  const restore = await probe.refusedRestore(pairs[0].to);
+  return restore === undefined ? undefined : denied(address, { ...RESTORE, refusal: restore });
+}
+
 /** The server's refusal where this user may not do it. */
 function refusalOf(work: Promise<unknown>): Promise<string | undefined> {
   return work.then(
@@ -164,6 +183,18 @@ const DUMP = {
 const UNLINK = {
   what: "remove the source's keys that stand at both ends (WATCH, MULTI, UNLINK, EXEC)",
   fix: 'give the user WATCH, MULTI, EXEC, and UNLINK on the source keys (MIGRATION.md, "Rights")',
+};
+const DUMP_TARGET = {
+  what: "log the target's keys before it overwrites them (DUMP)",
+  fix: 'give the user DUMP on the target keys (MIGRATION.md, "Rights")',
+};
+const OVERWRITE = {
+  what: "overwrite the target's keys (WATCH, MULTI, RENAME, EXEC)",
+  fix: 'give the user WATCH, MULTI, EXEC, and RENAME on the keys of both tenants (MIGRATION.md, "Rights")',
+};
+const RESTORE = {
+  what: "restore the target's keys, which a rollback needs (RESTORE)",
+  fix: 'give the user RESTORE on the target keys (MIGRATION.md, "Rights")',
 };
 
 function denied(address: string, { what, fix, refusal }: Denied): Problem {

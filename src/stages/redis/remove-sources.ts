@@ -1,21 +1,9 @@
 import { type ByteString, printable, toJson } from '../../model/byte-string.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
-import type { RedisUndoEntry } from './apply.ts';
 import { compareEnds } from './compare-ends.ts';
-
-/** Of one transaction and one line of the undo log; a larger key has one of its own. */
-const MOST_KEYS = 200;
-const MOST_BYTES = 16 << 20;
-/** Dumps become base64 inside one string, which holds half a gigabyte at most. */
-const LARGEST_DUMP = 128 << 20;
-/** Larger values are not dumped at all: a RESTORE takes no argument above the server's 512 MB. */
-const LARGEST_VALUE = 512 << 20;
-
-interface Sized {
-  readonly pair: RenamePair;
-  readonly bytes: number;
-}
+import { dumpGroups, LARGEST_DUMP } from './dump-groups.ts';
+import type { UnlinkEntry } from './undo-entry.ts';
 
 /** What one transaction did. */
 interface Removal {
@@ -39,37 +27,19 @@ export async function* removeSources(
   pairs: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
 ): AsyncIterable<Checkpoint> {
-  const sizes = await ctx.store.sizes(pairs.map(({ from }) => from));
-  // What cannot be weighed is dumped alone.
-  const sized = pairs.map((pair, index) => ({ pair, bytes: sizes[index] ?? MOST_BYTES }));
-  for (const group of grouped(sized.filter(({ bytes }) => bytes <= LARGEST_VALUE))) {
+  const { groups, tooLarge } = await dumpGroups(pairs, ({ from }) => from, ctx.store);
+  for (const group of groups) {
     const removal = await removeEqual(group, ctx);
     if (removal.removed !== 'written') yield* checkpoint(removal, ctx);
     // One at a time, so that only what is being written stays.
     else for (const pair of removal.equal) yield* checkpoint(await removeEqual([pair], ctx), ctx, pair);
   }
-  const huge = sized.filter(({ bytes }) => bytes > LARGEST_VALUE).map(({ pair }) => pair);
-  if (huge.length > 0) yield { batch: 0, moved: 0, failed: reportTooLarge(huge, ctx) };
-}
-
-function grouped(items: readonly Sized[]): readonly RenamePair[][] {
-  const groups: RenamePair[][] = [];
-  let room = 0;
-  for (const { pair, bytes } of items) {
-    if (groups.length === 0 || bytes > room || groups.at(-1)?.length === MOST_KEYS) {
-      groups.push([]);
-      room = MOST_BYTES;
-    }
-    groups.at(-1)?.push(pair);
-    room -= bytes;
-  }
-  return groups;
+  if (tooLarge.length > 0) yield { batch: 0, moved: 0, failed: reportTooLarge(tooLarge, ctx) };
 }
 
 async function removeEqual(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Promise<Removal> {
   let logged: Omit<Removal, 'removed'> = { batch: 0, equal: [], different: 0, tooLarge: [] };
   const keys = pairs.flatMap(({ from, to }) => [from, to]);
-  // The store's one connection is watching: nothing else writes through it while a run finalizes.
   const removed = await ctx.store.unlinkUnwritten(keys, async () => {
     const ends = await compareEnds(pairs, ctx);
     const equal = ends.filter((end) => end.equal === true).map(({ pair }) => pair);
@@ -88,7 +58,7 @@ async function log(
   const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
   const tooLarge: RenamePair[] = [];
   const names: ByteString[] = [];
-  const entries: RedisUndoEntry[] = [];
+  const entries: UnlinkEntry[] = [];
   for (const [index, pair] of pairs.entries()) {
     const dumped = dumps[index];
     // A key that went meanwhile is not logged, and so not removed: it may be made anew before that.
@@ -113,7 +83,7 @@ function* checkpoint(
 ): Iterable<Checkpoint> {
   const failed = reportTooLarge(tooLarge, ctx);
   const conflicts = alone !== undefined && (removed === 'written' || different > 0) ? 1 : 0;
-  if (alone !== undefined && conflicts > 0 && ctx.options.onConflict === 'fail') {
+  if (alone !== undefined && conflicts > 0 && ctx.options.onConflict !== 'skip') {
     const reason = 'it was written while it was compared with its target, and stays';
     ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(alone.from), reason });
   }

@@ -24,10 +24,20 @@ export function isSummed({ expiresAt }: Fingerprint, { exactExpiry }: { readonly
 export class ShapeSums {
   readonly #shapes = new Map<string, Sums>();
 
-  add(shape: string, target: ByteString, { type, expiresAt, digest }: Fingerprint): void {
+  add(shape: string, target: ByteString, fingerprint: Fingerprint): void {
+    const { type, expiresAt, digest } = fingerprint;
+    this.#sumOf(shape, fingerprint).add(target, type, String(expiresAt), digest);
+  }
+
+  /** Takes a key out that is to be overwritten. It may be added later. */
+  remove(shape: string, target: ByteString, fingerprint: Fingerprint): void {
+    const { type, expiresAt, digest } = fingerprint;
+    this.#sumOf(shape, fingerprint).remove(target, type, String(expiresAt), digest);
+  }
+
+  #sumOf(shape: string, { expiresAt }: Fingerprint): CommutativeSum {
     const { persistent, volatile } = this.#of(shape);
-    const sum = expiresAt < 0 ? persistent : sumOfMinute(volatile, Math.floor(expiresAt / MINUTE_MS));
-    sum.add(target, type, String(expiresAt), digest);
+    return expiresAt < 0 ? persistent : sumOfMinute(volatile, Math.floor(expiresAt / MINUTE_MS));
   }
 
   #of(shape: string): Sums {
@@ -71,6 +81,8 @@ export function differingShapes(
     const empty = new CommutativeSum().hex();
     if ((a?.persistent ?? empty) !== (b?.persistent ?? empty)) return true;
     const minutes = new Set([...Object.keys(a?.volatile ?? {}), ...Object.keys(b?.volatile ?? {})]);
-    return [...minutes].some((minute) => Number(minute) > begun && a?.volatile[minute] !== b?.volatile[minute]);
+    return [...minutes].some(
+      (minute) => Number(minute) > begun && (a?.volatile[minute] ?? empty) !== (b?.volatile[minute] ?? empty),
+    );
   });
 }

@@ -1,53 +1,97 @@
-import { fromJson, printable } from '../../model/byte-string.ts';
+import { type ByteString, fromJson, printable } from '../../model/byte-string.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
-import type { ApplyContext, Checkpoint, UndoBatch } from '../stage.ts';
-import type { RedisUndoEntry } from './apply.ts';
+import type { ApplyContext, BatchId, Checkpoint, UndoBatch } from '../stage.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { TenantKeys } from './tenant-keys.ts';
+import type { RedisUndoEntry, RenameEntry, UnlinkEntry } from './undo-entry.ts';
+import { undoOverwrite } from './undo-overwrite.ts';
+
+/** What the newer part of the log says about the older one. */
+interface Known {
+  /** Batches whose overwritings were made. */
+  readonly made: Set<BatchId>;
+  /** Keys of a batch that were not renamed. */
+  readonly kept: Map<BatchId, ReadonlySet<ByteString>>;
+  /** Targets whose newest overwriting is taken back: older ones do not concern them. */
+  readonly settled: Set<ByteString>;
+}
+
+type Counts = Record<'moved' | 'conflicts' | 'vanished' | 'failed', number>;
 
 /**
  * See the contract: what the log names goes back under its old name with the value and expiry it has now. Where the
  * application has made the old name anew meanwhile, both stay and the pair is counted as a conflict.
  */
 export async function* undoRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
+  const known: Known = { made: new Set(), kept: new Map(), settled: new Set() };
   for await (const logged of ctx.undo.read()) {
     const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
-    await ctx.permit(entries.reduce((sum, entry) => sum + (entry.kind === 'rename' ? entry.keys.length : 1), 0));
-    yield await undoBatch(plan, logged, ctx);
+    const units = entries.reduce((sum, entry) => sum + unitsOf(entry), 0);
+    if (units > 0) await ctx.permit(units);
+    yield await undoBatch(plan, { logged, known }, ctx);
   }
 }
 
-async function undoBatch(plan: RedisPlan, logged: UndoBatch, ctx: ApplyContext<RedisWriter>): Promise<Checkpoint> {
-  const counts = { moved: 0, conflicts: 0, vanished: 0, failed: 0 };
+function unitsOf(entry: RedisUndoEntry): number {
+  if (entry.kind === 'kept' || entry.kind === 'overwritten') return 0;
+  return entry.kind === 'rename' ? entry.keys.length : 1;
+}
+
+async function undoBatch(
+  plan: RedisPlan,
+  { logged, known }: { logged: UndoBatch; known: Known },
+  ctx: ApplyContext<RedisWriter>,
+): Promise<Checkpoint> {
+  const counts: Counts = { moved: 0, conflicts: 0, vanished: 0, failed: 0 };
   const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
   const unlinked = entries.filter((entry) => entry.kind === 'unlink');
   counts.moved += await remake(unlinked, ctx);
   for (const entry of entries) {
-    if (entry.kind !== 'rename' || entry.keys.length === 0) continue;
-    const pairs = backwards(plan, entry, ctx);
-    counts.failed += entry.keys.length - pairs.length;
-    for (const [index, outcome] of (await ctx.store.rename(pairs)).entries()) {
-      if (outcome === 'moved') counts.moved += 1;
-      else if (outcome === 'occupied') counts.conflicts += 1;
-      else if (outcome === 'vanished') counts.vanished += 1;
-      else if (outcome !== 'already') {
-        counts.failed += 1;
-        const record = printable(pairs[index]?.from ?? '');
-        ctx.emit({ type: 'record-failed', stage: 'redis', record, reason: outcome.failed });
-      }
+    if (entry.kind === 'overwritten') known.made.add(entry.of);
+    else if (entry.kind === 'kept') known.kept.set(entry.of, new Set(entry.keys.map(fromJson)));
+    else if (entry.kind === 'overwrite') {
+      const target = fromJson(entry.target);
+      if (known.settled.has(target)) continue;
+      const { count, settled } = await undoOverwrite(entry, known.made.has(logged.id), ctx);
+      if (settled) known.settled.add(target);
+      if (count !== undefined) counts[count] += 1;
+    } else if (entry.kind === 'rename') {
+      const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
+      const keys = entry.keys.map(fromJson).filter((key) => !kept.has(key));
+      await renameBack(plan, { entry, keys, counts }, ctx);
     }
   }
   return { batch: logged.id, ...counts };
 }
 
+async function renameBack(
+  plan: RedisPlan,
+  { entry, keys, counts }: { entry: RenameEntry; keys: readonly ByteString[]; counts: Counts },
+  ctx: ApplyContext<RedisWriter>,
+): Promise<void> {
+  const pairs = backwards(plan, { entry, keys }, ctx);
+  counts.failed += keys.length - pairs.length;
+  if (pairs.length === 0) return;
+  for (const [index, outcome] of (await ctx.store.rename(pairs)).entries()) {
+    if (outcome === 'moved') counts.moved += 1;
+    else if (outcome === 'occupied') counts.conflicts += 1;
+    else if (outcome === 'vanished') counts.vanished += 1;
+    else if (outcome !== 'already') {
+      counts.failed += 1;
+      const record = printable(pairs[index]?.from ?? '');
+      ctx.emit({ type: 'record-failed', stage: 'redis', record, reason: outcome.failed });
+    }
+  }
+}
+
 function backwards(
   plan: RedisPlan,
-  entry: RedisUndoEntry & { kind: 'rename' },
+  { entry, keys }: { entry: RenameEntry; keys: readonly ByteString[] },
   ctx: ApplyContext<RedisWriter>,
 ): readonly RenamePair[] {
-  const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, [entry]);
-  return entry.keys.map(fromJson).flatMap((key): RenamePair[] => {
-    const role = keys.roleOf(key);
+  const roles = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, [entry]);
+  return keys.flatMap((key): RenamePair[] => {
+    const role = roles.roleOf(key);
     if (role?.role === 'source') return [{ from: role.target, to: key }];
     const reason = 'the templates do not claim it any more, so its name at the target is not known';
     ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(key), reason });
@@ -56,10 +100,7 @@ function backwards(
 }
 
 /** A removed source is made again from its equal twin as that is now, or from its dump where the twin is gone. */
-async function remake(
-  entries: readonly (RedisUndoEntry & { kind: 'unlink' })[],
-  ctx: ApplyContext<RedisWriter>,
-): Promise<number> {
+async function remake(entries: readonly UnlinkEntry[], ctx: ApplyContext<RedisWriter>): Promise<number> {
   const pairs = entries.map(({ key, target }) => ({ from: fromJson(target), to: fromJson(key) }));
   const copied = await ctx.store.copy(pairs);
   let made = copied.filter((done) => done).length;

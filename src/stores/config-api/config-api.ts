@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RetryPolicy } from 'cockatiel';
 import type { Json } from '../../model/json.ts';
 import { type ConfigHttp, type Outcome, openHttp } from './http.ts';
@@ -40,6 +41,8 @@ export interface ConfigWriter extends ConfigReader {
    * `changed` means that something else stands there now, and that nothing more was sent.
    */
   put(write: ConfigWrite & { readonly sections: ConfigBody; readonly secrets: readonly string[] }): Promise<Written>;
+  /** Sends nothing for so long; `signal` ends it with its reason. */
+  pause(ms: number, signal: AbortSignal): Promise<void>;
   /** Deletes the record under the same rule. A record that is gone already is `done`. */
   delete(write: ConfigWrite): Promise<Written>;
 }
@@ -64,6 +67,11 @@ export async function openConfigWriter(settings: ConfigApiSettings): Promise<Con
     ...reader(connection),
     put: ({ sections, secrets, ...write }) =>
       writeAndLook(connection, write, { method: settings.method, body: JSON.stringify(sections), secrets }),
+    async pause(ms, signal) {
+      signal.throwIfAborted();
+      // The timer's own error names no reason.
+      await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+    },
     delete: (write) => writeAndLook(connection, write, { method: 'DELETE', secrets: [] }),
   };
 }

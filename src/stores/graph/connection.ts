@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 import type { Driver, Record as GraphRecord, Session } from 'neo4j-driver';
 import { MigrateError } from '../../model/errors.ts';
 import { graphError, isConnectionLost, isTransient, reasonText } from './graph-error.ts';
-import type { Statement } from './statements.ts';
+import { goodbye, within } from './in-time.ts';
+import { namePrefix, type Statement } from './statements.ts';
 
 /** How to reach a graph store. */
 export interface GraphSettings {
@@ -14,6 +16,15 @@ export interface GraphSettings {
   readonly database?: string;
   /** Longest wait for a connection, in ms. */
   readonly connectTimeoutMs: number;
+  /**
+   * Longest time for one statement, in ms, after which the server rolls it back; its own limit where absent. A stream of
+   * all nodes has no such limit: it waits for what is done with them.
+   */
+  readonly statementTimeoutMs?: number;
+  /** How much longer a reply is waited for before the connection is taken as lost; 5 s where absent. */
+  readonly graceMs?: number;
+  /** The run for which is written: connections and transactions are named after it. */
+  readonly runId?: string;
   /** Called before each repeated try. `reason` holds no content and no secret. */
   readonly onRetry?: (info: { attempt: number; delayMs: number; reason: string }) => void;
 }
@@ -21,8 +32,17 @@ export interface GraphSettings {
 /** A row as the driver gives it; only the store's own files see it. */
 export type Row = Pick<GraphRecord, 'get'>;
 
+interface Names {
+  readonly agent: string;
+  readonly clientName: string;
+}
+
 /** Rows that a stream hands over at once. */
 const CHUNK = 1_000;
+/** The server ends a statement a little after its limit (Neo4j looks every two seconds) and says so. */
+const GRACE_MS = 5_000;
+/** Idle connections older than this are tried before use: a tunnel may have dropped them in silence. */
+const LIVENESS_CHECK_MS = 30_000;
 /** Two repeats after the first try. */
 const REPEATS = 2;
 
@@ -35,13 +55,23 @@ export class GraphConnection {
   readonly address: string;
   /** The server's name for itself, such as `Neo4j/5.26.0`. */
   readonly agent: string;
+  /** The run for which is written. */
+  readonly runId: string | undefined;
+  /** How these connections name themselves to the server, different from those of every other process. */
+  readonly clientName: string;
+  readonly #timeout: { readonly timeout?: number };
+  readonly #graceMs: number;
   readonly #driver: Driver;
   readonly #database: string | undefined;
   readonly #retry: RetryPolicy;
 
-  private constructor(driver: Driver, agent: string, settings: GraphSettings) {
+  private constructor(driver: Driver, settings: GraphSettings, { agent, clientName }: Names) {
     this.#driver = driver;
     this.agent = agent;
+    this.clientName = clientName;
+    this.runId = settings.runId;
+    this.#graceMs = settings.graceMs ?? GRACE_MS;
+    this.#timeout = settings.statementTimeoutMs === undefined ? {} : { timeout: settings.statementTimeoutMs };
     this.address = addressOf(settings.url);
     this.#database = settings.database;
     this.#retry = retry(handleWhen(isTransient), {
@@ -60,7 +90,10 @@ export class GraphConnection {
     const { default: neo4j } = await import('neo4j-driver');
     // Memgraph without users takes empty credentials, but not the scheme `none`.
     const auth = neo4j.auth.basic(settings.username ?? '', settings.password ?? '');
+    const clientName =
+      settings.runId === undefined ? 'tenant-migrate' : `${namePrefix(settings.runId)}:${randomUUID()}`;
     const driver = neo4j.driver(address, auth, {
+      userAgent: clientName,
       useBigInt: true,
       telemetryDisabled: true,
       disableAutoCommitRetries: true,
@@ -69,12 +102,13 @@ export class GraphConnection {
       // Covers sign-in too: a server that accepts and then says nothing is given up as well.
       connectionAcquisitionTimeout: settings.connectTimeoutMs + 1_000,
       maxConnectionPoolSize: 16,
+      connectionLivenessCheckTimeout: LIVENESS_CHECK_MS,
       // Of whole answers, which are read into memory anyway: the fewer pages the fewer round trips.
       fetchSize: 10_000,
     });
     try {
       const { agent } = await driver.getServerInfo(withDatabase(settings.database));
-      return new GraphConnection(driver, agent ?? '', settings);
+      return new GraphConnection(driver, settings, { agent: agent ?? '', clientName });
     } catch (error) {
       await driver.close();
       throw graphError(error, address);
@@ -105,12 +139,17 @@ export class GraphConnection {
     return { rows, unknown };
   }
 
+  /** A writing statement that is sent once only: after a lost connection the caller looks before it sends again. */
+  writeOnce<T>(statement: Statement, map: (row: Row) => T): Promise<T[]> {
+    return this.#guarded(() => this.#once('WRITE', statement, map));
+  }
+
   /** Runs a writing statement and rolls it back. */
   async rehearse(statement: Statement): Promise<void> {
     await this.#guarded(() =>
       this.#retry.execute(() =>
         this.#withSession('WRITE', async (session) => {
-          const transaction = await session.beginTransaction();
+          const transaction = await session.beginTransaction(this.#timeout);
           await transaction.run(statement.text, statement.parameters);
           await transaction.rollback();
         }),
@@ -130,18 +169,29 @@ export class GraphConnection {
    */
   async *stream(statement: Statement, pageSize: number): AsyncGenerator<readonly Row[]> {
     const session = this.#session('READ', pageSize);
+    const rows = session.run(statement.text, statement.parameters)[Symbol.asyncIterator]();
+    let failure: unknown;
+    let ended = false;
     try {
       let chunk: Row[] = [];
-      for await (const row of session.run(statement.text, statement.parameters)) {
-        chunk.push(row);
+      for (;;) {
+        const step = await this.#answered(rows.next());
+        if (step.done === true) break;
+        chunk.push(step.value);
         if (chunk.length === CHUNK) {
           yield chunk;
           chunk = [];
         }
       }
+      ended = true;
       if (chunk.length > 0) yield chunk;
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
-      await session.close();
+      // Who takes no more leaves the rest at the server.
+      if (!ended && failure === undefined) await rows.return?.();
+      await goodbye(session.close(), failure);
     }
   }
 
@@ -165,26 +215,37 @@ export class GraphConnection {
     }
   }
 
-  /** Waits for nothing: what is under way fails. */
+  /** Waits for nothing but a short goodbye: what is under way fails. */
   async close(): Promise<void> {
-    await this.#driver.close();
+    await goodbye(this.#driver.close());
   }
 
   #once<T>(mode: 'READ' | 'WRITE', statement: Statement, map: (row: Row) => T): Promise<T[]> {
     return this.#withSession(mode, async (session) => {
       const { text, parameters, metadata } = statement;
-      const { records } = await session.run(text, parameters, metadata === undefined ? {} : { metadata });
+      const config = { ...this.#timeout, ...(metadata === undefined ? {} : { metadata }) };
+      const { records } = await session.run(text, parameters, config);
       return records.map(map);
     });
   }
 
   async #withSession<T>(mode: 'READ' | 'WRITE', use: (session: Session) => Promise<T>): Promise<T> {
     const session = this.#session(mode);
+    let failure: unknown;
     try {
-      return await use(session);
+      return await this.#answered(use(session));
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
-      await session.close();
+      await goodbye(session.close(), failure);
     }
+  }
+
+  /** Rejects with NoAnswer where a reply does not come that the server's own time limit should have brought. */
+  async #answered<T>(work: Promise<T>): Promise<T> {
+    const { timeout } = this.#timeout;
+    return timeout === undefined ? work : within(timeout + this.#graceMs, work);
   }
 
   #session(mode: 'READ' | 'WRITE', pageSize?: number): Session {

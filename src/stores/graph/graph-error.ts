@@ -13,11 +13,27 @@ const CREDENTIALS = 'set GRAPH_USERNAME and GRAPH_PASSWORD, or leave the graph o
 const CONNECTION_LOST: readonly string[] = ['ServiceUnavailable', 'SessionExpired'];
 /** Retrying would fill the server's memory again. */
 const OUT_OF_MEMORY = /MemoryPoolOutOfMemory|TransactionOutOfMemory/;
+const TIMED_OUT = /TransactionTimedOut/;
+const MEMGRAPH_TIMED_OUT = /executing longer than|transaction timeout/i;
+/** The database starts, stops or was stopped by hand. */
+const UNAVAILABLE = /DatabaseUnavailable|DatabaseNotAvailable/;
+/** Ended at the server by hand, or since it shuts down: rolled back, and not to be repeated behind that back. */
+const ENDED = /Transaction\.(Terminated|LockClientStopped|TransactionTerminated)$/;
 const DENIED = /Security\.Forbidden|AccessMode|ReadOnly|NotALeader|Security\.TokenExpired/;
 const UNAUTHORISED = /Security\.(Unauthorized|AuthenticationRateLimit|CredentialsExpired)/;
 const QUOTABLE = /Statement\.SyntaxError|ClientError\.(Database|Procedure|Transaction)\.|^Memgraph\.ClientError/;
 const MEMGRAPH_UNAUTHORISED = /authentication failure/i;
 const MEMGRAPH_DENIED = /not authorized|forbidden on the replica|read.?only/i;
+
+/** Nothing came back long after the server should have given up: to be taken as a lost connection. */
+export class NoAnswer extends Error {
+  readonly code = 'ServiceUnavailable';
+  readonly retryable = true;
+
+  constructor() {
+    super('no answer in time');
+  }
+}
 
 /** True where the connection broke, so that it is unknown whether the statement took effect. */
 export function isConnectionLost(error: unknown): boolean {
@@ -27,12 +43,18 @@ export function isConnectionLost(error: unknown): boolean {
 /** True where the same statement may succeed in a moment: deadlocks, conflicts, elections, lost connections. */
 export function isTransient(error: unknown): boolean {
   if (!isDriverError(error)) return false;
-  return isCutHandshake(error) || (error.retryable === true && !OUT_OF_MEMORY.test(error.code));
+  if (isTimeOut(error) || OUT_OF_MEMORY.test(error.code)) return false;
+  return isCutHandshake(error) || error.retryable === true;
 }
 
 /** True where the server refused the statement itself: wrong syntax, unknown command, missing right. */
 export function isRefusal(error: unknown): boolean {
   return isDriverError(error) && error.code.includes('ClientError');
+}
+
+/** The server has rolled it back. At once again, it would take as long. */
+function isTimeOut({ code, message }: DriverError): boolean {
+  return TIMED_OUT.test(code) || (isMemgraph(code) && MEMGRAPH_TIMED_OUT.test(message));
 }
 
 /** A connection that breaks during the handshake is reported as a broken protocol, with the system's reason in its text. */
@@ -48,7 +70,7 @@ export function reasonText(error: unknown): string {
 
 /** The system's own name in the driver's long text, such as ECONNREFUSED. */
 function networkReason(message: string): string {
-  if (/acquisition timed out|establish connection in/.test(message)) return 'no answer in time';
+  if (/acquisition timed out|establish connection in|no answer in time/.test(message)) return 'no answer in time';
   return /\bE[A-Z_]{4,}\b/.exec(message)?.[0] ?? 'connection lost';
 }
 
@@ -83,6 +105,22 @@ export function graphError(error: unknown, address: string): unknown {
       cause: error,
     });
   }
+  if (UNAVAILABLE.test(code)) {
+    const text = `the database at ${address} is not available (${code}): it starts, stops or was stopped`;
+    const next = 'run the same command again once it is up, or leave the graph out with --skip-graph';
+    return new MigrateError('unreachable', text, { ...details, retryable: true, next, cause: error });
+  }
+  if (isTimeOut(error)) {
+    const text = `a statement at ${address} took longer than its time limit, and the server rolled it back`;
+    const next = 'run the same command again with a smaller --batch-size or a longer --request-timeout';
+    return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
+  }
+  if (ENDED.test(code)) {
+    const text = `the server at ${address} ended a statement and rolled it back (${code}): it was over its time limit, was ended by hand, or the server shuts down`;
+    const next =
+      'run the same command again, after a time limit with a smaller --batch-size or a longer --request-timeout';
+    return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
+  }
   return storeError(error, details);
 }
 
@@ -91,7 +129,11 @@ function storeError(error: DriverError, details: { stage: string; store: string 
   // Only text that cannot quote a property's value is passed on, as Neo4j's text on a violated constraint does.
   const reason = QUOTABLE.test(code) ? `${code}: ${message.split('\n', 1)[0]}` : code;
   const text = `the graph store at ${details.store} refused a statement (${reason})`;
-  const next = OUT_OF_MEMORY.test(code) ? 'use a smaller --batch-size' : 'see the server’s log for the statement';
+  const next = OUT_OF_MEMORY.test(code)
+    ? 'use a smaller --batch-size'
+    : retryable === true
+      ? 'run the same command again'
+      : 'see the server’s log for the statement';
   return new MigrateError('store', text, { ...details, retryable: retryable === true, next });
 }
 

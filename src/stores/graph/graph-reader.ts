@@ -3,6 +3,7 @@ import { labelsAfter } from '../../model/labels-after.ts';
 import type { Move } from '../../model/move.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { GraphConnection, Row } from './connection.ts';
+import { graphBackupReading } from './graph-backup.ts';
 import type { ContentSum, GraphNode, GraphReader, LabelCount, NodeId } from './graph-store.ts';
 import { propertyText } from './property-text.ts';
 import { type GraphServer, labelsOf, schemaOf, stateOf } from './server-facts.ts';
@@ -21,6 +22,7 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
     ids.length === 0 ? Promise.resolve([]) : connection.read(withIds(reading.nodesById(dialect), dialect, ids), nodeOf);
 
   return {
+    ...graphBackupReading(connection, server),
     address: connection.address,
     server,
     state: () => stateOf(connection, server),

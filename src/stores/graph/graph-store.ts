@@ -1,5 +1,6 @@
 import type { Move } from '../../model/move.ts';
 import { GraphConnection, type GraphSettings } from './connection.ts';
+import type { GraphBackupReading, GraphBackupWriting } from './graph-backup.ts';
 import { graphReader } from './graph-reader.ts';
 import { graphWriting } from './graph-writing.ts';
 import { type GraphServer, type GraphState, identify, type SchemaItem } from './server-facts.ts';
@@ -38,7 +39,7 @@ export interface ContentSum extends LabelCount {
 }
 
 /** Reads a graph. Every statement runs in a READ session, in which Neo4j refuses writes. Throws MigrateError only. */
-export interface GraphReader {
+export interface GraphReader extends GraphBackupReading {
   /** Without credentials. */
   readonly address: string;
   readonly server: GraphServer;
@@ -81,7 +82,7 @@ export interface MovableNode {
 }
 
 /** Reads and writes a graph. */
-export interface GraphWriter extends GraphReader {
+export interface GraphWriter extends GraphReader, GraphBackupWriting {
   /** Tries a label write and rolls it back. Throws `denied` where this user or server may not. */
   rehearse(label: string): Promise<void>;
   /**
@@ -89,10 +90,29 @@ export interface GraphWriter extends GraphReader {
    * after five seconds.
    */
   settle(move: Move): Promise<void>;
+  /**
+   * Makes sure that nothing an earlier process of the same run has sent can still be carried out: ends its connections
+   * and transactions where the server lets us, else waits for them. Throws `store` where one does not end in time.
+   */
+  quiesce(wanted: QuiesceWanted): Promise<Quiesced>;
   /** Moves these nodes in one transaction; those that no longer carry the source are left alone. */
   relabel(move: Move, ids: readonly NodeId[]): Promise<{ readonly moved: number; readonly vanished: number }>;
   /** Moves these nodes back in one transaction, and resolves to how many; those in `had` keep the target label. */
   restore(move: Move, ids: readonly NodeId[], had: readonly NodeId[]): Promise<number>;
+}
+
+export interface QuiesceWanted {
+  readonly moves: readonly Move[];
+  /** Longest wait for what cannot be ended, ms. */
+  readonly settleMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** How many leftovers were ended, and whether it also had to wait, since the server tells no connections. */
+export interface Quiesced {
+  readonly connections: number;
+  readonly transactions: number;
+  readonly waited: boolean;
 }
 
 /** Connects for reading. Throws `unreachable`, `unauthorised`, `unsupported` or `settings`. */

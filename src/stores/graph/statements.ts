@@ -10,10 +10,23 @@ export interface Statement {
 }
 
 /** Marks a write, so that one whose reply was lost can be told to be running still. */
-export type WriteMark = { readonly application: 'tenant-migrate'; readonly source: string; readonly target: string };
+export type WriteMark = {
+  readonly application: 'tenant-migrate';
+  readonly source: string;
+  readonly target: string;
+  readonly run?: string;
+};
 
-/** The mark of the writes of a move. */
-export const writeMark = ({ source, target }: Move): WriteMark => ({ application: 'tenant-migrate', source, target });
+/** The mark of the writes of a move, and of one run's where that is named. */
+export const writeMark = ({ source, target }: Move, run?: string): WriteMark => ({
+  application: 'tenant-migrate',
+  source,
+  target,
+  ...(run === undefined ? {} : { run }),
+});
+
+/** How the connections of a run's writers begin to name themselves to the server. */
+export const namePrefix = (runId: string): string => `tenant-migrate:${runId}`;
 
 /** The two servers that are spoken to. */
 export type DialectName = 'neo4j' | 'memgraph';
@@ -164,6 +177,25 @@ export const writing = {
   }),
 } as const;
 
+/** Statements that find and end what a broken process left behind. */
+export const leftover = {
+  /** Neo4j; rows `id, name` of the connections that this user may see, named as the client calls itself. */
+  connections: {
+    text: 'CALL dbms.listConnections() YIELD connectionId, userAgent RETURN connectionId AS id, userAgent AS name',
+  },
+  killConnections: (ids: readonly string[]): Statement => ({
+    text: 'CALL dbms.killConnections($ids) YIELD connectionId RETURN connectionId',
+    parameters: { ids },
+  }),
+  /** Both servers; ids stand in the text, since Memgraph takes no parameters there. Ids of any other form are left out. */
+  terminate: (ids: readonly string[]): Statement => ({
+    text: `TERMINATE TRANSACTIONS ${ids
+      .filter((id) => /^[\w.-]+$/.test(id))
+      .map((id) => `"${id}"`)
+      .join(', ')}`,
+  }),
+} as const;
+
 /** Statements about the server itself; each runs alone, since Memgraph refuses them inside explicit transactions. */
 export const server = {
   /** Memgraph 2.2 and later; a syntax error on Neo4j. */
@@ -173,9 +205,9 @@ export const server = {
   memgraphStorage: { text: 'SHOW STORAGE INFO' },
   /** From Memgraph 3.11 on the storage mode stands here only. */
   memgraphDatabaseStorage: { text: 'SHOW STORAGE INFO ON CURRENT DATABASE' },
-  /** Rows `metadata`: what runs now, as far as this user may see it; one's own always. */
+  /** An id and `metadata`: what runs now, as far as this user may see it; one's own always. */
   transactions: {
-    neo4j: { text: 'SHOW TRANSACTIONS YIELD metaData AS metadata' },
+    neo4j: { text: 'SHOW TRANSACTIONS YIELD transactionId, status, metaData AS metadata' },
     memgraph: { text: 'SHOW TRANSACTIONS' },
   },
   memgraphRole: { text: 'SHOW REPLICATION ROLE' },

@@ -21,6 +21,16 @@ export function serverText(answer: Answer): string {
   }
 }
 
+/** The server cannot write another update into its log. */
+export function isDiskFull(answer: Answer): boolean {
+  return answer.status === 500 && /no space left on device/i.test(answer.text);
+}
+
+/** The request costs more than a whole minute's rate limit: no wait lets it in, a smaller one may be. */
+export function isOverBudget(answer: Answer): boolean {
+  return answer.status === 429 && /larger than rate limiter capacity/i.test(answer.text);
+}
+
 /** `Retry-After` in whole seconds as ms; the date form is not used by Qdrant and ignored. */
 export function retryAfterMs(header: unknown): number | undefined {
   return typeof header === 'string' && /^\d+$/.test(header) ? Number(header) * 1_000 : undefined;

@@ -15,6 +15,8 @@ export interface CollectionFacts {
   /** Moved points stay hidden until the optimizer has indexed them. */
   readonly preventUnoptimized: boolean;
   readonly limits: StrictLimits;
+  /** Updates that were taken and wait for their turn, over all shards; undefined where the server does not tell. */
+  readonly updateQueue: number | undefined;
 }
 
 export interface PayloadIndex {
@@ -39,7 +41,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads `GET /collections/{name}`; members that a version does not have count as absent. */
 export function collectionFacts(name: string, info: unknown): CollectionFacts {
-  const { config, payload_schema, points_count } = fields(info);
+  const { config, payload_schema, points_count, update_queue } = fields(info);
+  const { length } = fields(update_queue);
   const { params, optimizer_config, strict_mode_config } = fields(config);
   const { sharding_method, replication_factor } = fields(params);
   return {
@@ -51,6 +54,7 @@ export function collectionFacts(name: string, info: unknown): CollectionFacts {
     replicas: positive(replication_factor) ?? 1,
     preventUnoptimized: fields(optimizer_config).prevent_unoptimized === true,
     limits: strictLimits(fields(strict_mode_config)),
+    updateQueue: typeof length === 'number' ? length : undefined,
   };
 }
 

@@ -1,14 +1,25 @@
 import type { QdrantClient } from '@qdrant/js-client-rest';
 import type { Answer } from './answer.ts';
-import { answerFailure, networkFailure, notQdrant, type Purpose } from './failure.ts';
+import { answerFailure, notQdrant, type Purpose } from './failure.ts';
 import type { QdrantSettings } from './qdrant-reader.ts';
-import type { Retry } from './retry.ts';
+import type { RetryUntil, UnknownOutcome } from './retry.ts';
 
-/** Calls without ids and payload, through the official client under our retry rules and errors. */
-export type ControlCalls = <T>(purpose: Purpose, call: (client: QdrantClient) => Promise<T>) => Promise<T>;
+/** Calls without ids and payload, through the official client under our retry rules and errors. A write brings `unknown`. */
+export type ControlCalls = <T>(
+  purpose: Purpose,
+  call: (client: QdrantClient) => Promise<T>,
+  unknown?: UnknownOutcome<Received<T>>,
+) => Promise<T>;
 
-/** Makes the client; nothing is sent yet. */
-export async function openControlCalls(settings: QdrantSettings, base: URL, retry: Retry): Promise<ControlCalls> {
+/** An answer with the value that the client made of it. */
+export type Received<T> = Answer & { readonly value?: T };
+
+/** Makes the client; nothing is sent yet. The signal ends waits between tries. */
+export async function openControlCalls(
+  settings: QdrantSettings,
+  base: URL,
+  retryUntil: RetryUntil,
+): Promise<(signal: AbortSignal | undefined) => ControlCalls> {
   const { QdrantClient } = await import('@qdrant/js-client-rest');
   const client = new QdrantClient({
     url: base.origin,
@@ -21,16 +32,12 @@ export async function openControlCalls(settings: QdrantSettings, base: URL, retr
     maxConnections: 8,
     checkCompatibility: false,
   });
-  return async (purpose, call) => {
-    const answer = await retry(() => answerOf(call(client))).catch((error: unknown) => {
-      throw networkFailure(error, purpose);
-    });
-    if ('value' in answer) return answer.value;
+  return (signal) => async (purpose, call, unknown) => {
+    const answer = await retryUntil(signal)(() => answerOf(call(client)), purpose, unknown);
+    if (answer.value !== undefined) return answer.value;
     throw answer.status === 200 ? notQdrant(purpose, 200) : answerFailure(answer, purpose);
   };
 }
-
-type Received<T> = Answer & ({ readonly value: T } | { readonly text: string });
 
 /** The client throws on every refusal; the retry rules want to see an answer. */
 async function answerOf<T>(call: Promise<T>): Promise<Received<T>> {

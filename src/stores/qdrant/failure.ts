@@ -1,5 +1,5 @@
 import { errorText, MigrateError } from '../../model/errors.ts';
-import { type Answer, serverText } from './answer.ts';
+import { type Answer, isDiskFull, isOverBudget, serverText } from './answer.ts';
 
 /** What a request was for, so that its failure can be told. */
 export interface Purpose {
@@ -12,6 +12,8 @@ export interface Purpose {
 }
 
 const SKIP = 'or leave this store out with --skip-qdrant';
+/** True of every command: what is done already is left as it is. */
+const AGAIN = 'type the same command again';
 
 /** The error that a final answer other than success stands for. */
 export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
@@ -22,10 +24,12 @@ export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
     new MigrateError(code, text, { stage: 'qdrant', store: purpose.url, next, retryable });
   if (answer.status === 401) return fail('unauthorised', `set QDRANT_API_KEY to a key of this server, ${SKIP}`);
   if (answer.status === 403) return forbidden(fail, words, purpose.write);
+  if (isDiskFull(answer)) return fail('store', `free space on the server's disk, then ${AGAIN}`, true);
+  if (isOverBudget(answer)) return fail('store', `raise the collection's rate limit in strict mode, ${SKIP}`);
   if (answer.status === 429 || answer.status === 408)
-    return fail('store', `run again when it is less busy, ${SKIP}`, true);
+    return fail('store', `when it is less busy ${AGAIN}; ${SKIP}`, true);
   if (answer.status >= 502 && answer.status <= 504)
-    return fail('unreachable', `run again when it is up, check --qdrant-url, ${SKIP}`, true);
+    return fail('unreachable', `when it is up ${AGAIN}; check --qdrant-url, ${SKIP}`, true);
   if (!answer.json) return notQdrant(purpose, answer.status);
   if (answer.status === 404 && purpose.collection !== undefined && /collection/i.test(words)) {
     const gone = `collection ${purpose.collection} is gone from Qdrant at ${purpose.url}`;
@@ -39,6 +43,7 @@ function forbidden(
   words: string,
   write: boolean,
 ): MigrateError {
+  if (write && /locked/i.test(words)) return fail('denied', `unlock the server for writing, ${SKIP}`);
   if (write && !/invalid api/i.test(words))
     return fail('denied', `set QDRANT_API_KEY to a key that may write, ${SKIP}`);
   return fail('unauthorised', `set QDRANT_API_KEY to a key that may read all collections, ${SKIP}`);
@@ -55,12 +60,23 @@ export function notQdrant(purpose: Purpose, status: number): MigrateError {
 
 /** The error that a request without any answer stands for. */
 export function networkFailure(error: unknown, purpose: Purpose): MigrateError {
-  return new MigrateError('unreachable', `Qdrant at ${purpose.url} does not answer: ${networkText(error)}`, {
+  const message = `Qdrant at ${purpose.url} does not answer: could not ${purpose.task}: ${networkText(error)}`;
+  return new MigrateError('unreachable', message, {
     stage: 'qdrant',
     store: purpose.url,
     next: `check --qdrant-url and that the server runs, ${SKIP}`,
     retryable: true,
     cause: error,
+  });
+}
+
+/** The error of a write that the server took, and had not done when our patience was over. */
+export function unfinished({ url, task }: Pick<Purpose, 'url' | 'task'>): MigrateError {
+  return new MigrateError('store', `Qdrant at ${url} took the request to ${task} but has not finished it`, {
+    stage: 'qdrant',
+    store: url,
+    retryable: true,
+    next: `wait until its update queue is empty, then ${AGAIN}; a larger --request-timeout waits longer`,
   });
 }
 

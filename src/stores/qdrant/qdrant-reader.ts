@@ -1,3 +1,4 @@
+import type { QdrantBackupReading, QdrantBackupWriting } from './backup-calls.ts';
 import type { CollectionFacts } from './collection-facts.ts';
 import type { PointId } from './point-json.ts';
 
@@ -26,7 +27,7 @@ export interface FieldMatch {
 }
 
 /** What the reading steps ask of Qdrant. Every call retries what is worth it and fails with a MigrateError. */
-export interface QdrantReader {
+export interface QdrantReader extends QdrantBackupReading {
   /** The address without credentials, for messages. */
   readonly url: string;
   /** The server's version, such as `1.17.1`. Needs no key. */
@@ -49,6 +50,11 @@ export interface QdrantReader {
   retrieve(request: RetrieveRequest): Promise<readonly PointContent[]>;
   /** Tenants with their points over all collections that index the field, largest first; at most `limit` a collection. */
   tenants(field: string, limit: number): Promise<readonly FacetHit[]>;
+  /**
+   * The same store on the same connections, for a run that `signal` stops: a wait between tries ends at once with the
+   * signal's reason, and nothing is sent again. A request under way is finished.
+   */
+  stoppedBy(signal: AbortSignal): QdrantReader;
   /** Closes the connections. */
   close(): Promise<void>;
 }
@@ -109,13 +115,21 @@ export interface PointContent {
 }
 
 /** What the writing steps ask beside. Every write waits until it is applied and visible, and may be repeated. */
-export interface QdrantWriter extends QdrantReader {
+export interface QdrantWriter extends QdrantReader, QdrantBackupWriting {
   /** Sets the field from `match.value` to `to` on those of the ids that still match; no other field, no vector. */
   setField(request: SetFieldRequest): Promise<void>;
   /** Makes a keyword index with `is_tenant` on the field and waits until it answers. */
   createTenantIndex(collection: string, field: string): Promise<void>;
   /** Removes the field's index; none is no error. */
   deleteIndex(collection: string, field: string): Promise<void>;
+  /**
+   * Returns once every update that the server has taken for the collection is applied, whoever sent it. False where it
+   * does not tell how many wait. Fails as `store` where that takes longer than the time for a request.
+   */
+  settled(collection: string): Promise<boolean>;
+  /** Waits so many ms; the signal of `stoppedBy` ends it with its reason. */
+  wait(ms: number): Promise<void>;
+  stoppedBy(signal: AbortSignal): QdrantWriter;
 }
 
 export interface SetFieldRequest {

@@ -14,20 +14,23 @@ export async function openQdrantReader(settings: QdrantSettings): Promise<Qdrant
 
 /** Opens Qdrant for reading and writing, under the same conditions. */
 export async function openQdrantWriter(settings: QdrantSettings): Promise<QdrantWriter> {
-  const connection = await connect(settings);
-  return writingCalls(readingCalls(connection), connection, settings.timeoutMs);
+  return writingCalls(await connect(settings), settings.timeoutMs);
 }
 
 async function connect(settings: QdrantSettings): Promise<Connection> {
   const base = baseUrl(settings.url);
   const url = `${base.origin}${base.pathname.replace(/\/+$/, '')}`;
   refuseUnsendableKey(settings.apiKey);
-  const [retry, json] = await Promise.all([createRetry(settings.onRetry), loadPointJson()]);
+  const rules = { onRetry: settings.onRetry, patienceMs: settings.timeoutMs };
+  const [retryUntil, json] = await Promise.all([createRetry(rules), loadPointJson()]);
   const [raw, control] = await Promise.all([
-    openRawCalls({ ...settings, url }, base, retry),
-    openControlCalls(settings, base, retry),
+    openRawCalls({ ...settings, url }, base, retryUntil),
+    openControlCalls(settings, base, retryUntil),
   ]);
-  return { url, raw, control, json };
+  const stoppedBy = (signal: AbortSignal): Connection => {
+    return { url, raw: raw.stoppedBy(signal), control: control(signal), json, signal, stoppedBy };
+  };
+  return { url, raw, control: control(undefined), json, signal: undefined, stoppedBy };
 }
 
 function baseUrl(text: string): URL {

@@ -1,12 +1,11 @@
-import { MigrateError } from '../../model/errors.ts';
 import { type Answer, retryAfterMs } from './answer.ts';
-import { answerFailure, networkFailure, notQdrant, type Purpose } from './failure.ts';
+import { answerFailure, notQdrant, type Purpose } from './failure.ts';
 import type { QdrantSettings } from './qdrant-reader.ts';
-import type { Retry } from './retry.ts';
+import type { RetryUntil, UnknownOutcome } from './retry.ts';
 
 /** One request whose body and answer stay text: what carries ids or payload goes this way. */
 export interface RawCall {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   /** From the base address on, percent-encoded, with its query. */
   readonly path: string;
   readonly body?: string | undefined;
@@ -18,9 +17,11 @@ export interface RawCall {
 export interface RawCalls {
   /** The text of a successful answer. */
   send(call: RawCall): Promise<string>;
-  /** The answer itself, for calls that have a use for a refusal. A lost connection still throws. */
-  ask(call: RawCall): Promise<Answer>;
+  /** The answer itself, for calls that have a use for a refusal. A lost connection still throws. A write brings `unknown`. */
+  ask(call: RawCall, unknown?: UnknownOutcome<Answer>): Promise<Answer>;
   purpose(call: RawCall): Purpose;
+  /** The same calls on the same connections; the signal ends waits between tries. */
+  stoppedBy(signal: AbortSignal): RawCalls;
   close(): Promise<void>;
 }
 
@@ -28,7 +29,7 @@ const CONNECTIONS = 8;
 const CONNECT_MS = 10_000;
 
 /** Opens the connection pool; nothing is sent yet. */
-export async function openRawCalls(settings: QdrantSettings, base: URL, retry: Retry): Promise<RawCalls> {
+export async function openRawCalls(settings: QdrantSettings, base: URL, retryUntil: RetryUntil): Promise<RawCalls> {
   const { Agent } = await import('undici');
   // A write that waits may be silent for long: the overall time-out decides, not undici's own two.
   const agent = new Agent({
@@ -61,22 +62,29 @@ export async function openRawCalls(settings: QdrantSettings, base: URL, retry: R
     };
   }
 
-  const calls: RawCalls = {
-    async ask(call) {
-      try {
-        return await retry(() => once(call));
-      } catch (error) {
-        throw error instanceof MigrateError ? error : networkFailure(error, calls.purpose(call));
-      }
-    },
-    async send(call) {
-      const answer = await calls.ask(call);
-      if (answer.status !== 200) throw answerFailure(answer, calls.purpose(call));
-      if (!answer.json) throw notQdrant(calls.purpose(call), answer.status);
-      return answer.text;
-    },
-    purpose: ({ task, collection, write }) => ({ url: settings.url, task, collection, write: write === true }),
-    close: () => agent.close(),
+  const purpose = ({ task, collection, write }: RawCall): Purpose => ({
+    url: settings.url,
+    task,
+    collection,
+    write: write === true,
+  });
+  const open = (signal: AbortSignal | undefined): RawCalls => {
+    const retry = retryUntil(signal);
+    const ask: RawCalls['ask'] = (call, unknown) => retry(() => once(call), purpose(call), unknown);
+    return {
+      ask,
+      send: async (call) => textOf(await ask(call), purpose(call)),
+      purpose,
+      stoppedBy: open,
+      close: () => agent.close(),
+    };
   };
-  return calls;
+  return open(undefined);
+}
+
+/** The text of an answer that must be a success. */
+export function textOf(answer: Answer, purpose: Purpose): string {
+  if (answer.status !== 200) throw answerFailure(answer, purpose);
+  if (!answer.json) throw notQdrant(purpose, answer.status);
+  return answer.text;
 }

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
+import { backupReading } from './backup-calls.ts';
 import { collectionFacts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
@@ -15,13 +16,19 @@ export interface Connection {
   readonly raw: RawCalls;
   readonly control: ControlCalls;
   readonly json: PointJson;
+  /** Undefined where nothing but the end of the process stops the calls. */
+  readonly signal: AbortSignal | undefined;
+  /** The same connection for a run that the signal stops. */
+  stoppedBy(signal: AbortSignal): Connection;
 }
 
 const COLLECTIONS_AT_ONCE = 8;
 
 /** The reading calls over an open connection. */
-export function readingCalls({ url, raw, control, json }: Connection): QdrantReader {
+export function readingCalls(connection: Connection): QdrantReader {
+  const { url, raw, control, json } = connection;
   const reader: QdrantReader = {
+    ...backupReading(connection),
     url,
     async version() {
       const call: RawCall = { method: 'GET', path: '/', task: 'tell its version' };
@@ -102,6 +109,7 @@ export function readingCalls({ url, raw, control, json }: Connection): QdrantRea
       for (const { value, count } of facets.flat()) sums.set(value, (sums.get(value) ?? 0) + count);
       return [...sums].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
     },
+    stoppedBy: (signal) => readingCalls(connection.stoppedBy(signal)),
     close: () => raw.close(),
   };
   return reader;

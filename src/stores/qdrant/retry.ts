@@ -1,10 +1,38 @@
-import type { IBackoff } from 'cockatiel';
-import type { Answer } from './answer.ts';
-import { networkText } from './failure.ts';
+import { type Answer, isDiskFull, isOverBudget } from './answer.ts';
+import { networkFailure, networkText, type Purpose } from './failure.ts';
+import { pause } from './pause.ts';
 import type { RetryInfo } from './qdrant-reader.ts';
 
-/** Sends once and, where it is worth it, again. */
-export type Retry = <A extends Answer>(send: () => Promise<A>) => Promise<A>;
+/**
+ * Sends once and, where it is worth it, again. The last answer is returned, whatever it is; where there was none a
+ * MigrateError is thrown. Only calls that may be repeated come here, and all of ours may: reads, and writes whose
+ * filter leaves out what is done already. A write must bring `unknown`.
+ */
+export type Retry = <A extends Answer>(
+  send: () => Promise<A>,
+  purpose: Purpose,
+  unknown?: UnknownOutcome<A>,
+) => Promise<A>;
+
+/** How a write goes on after a try that may have been done, may be done later, or may be done in part. */
+export interface UnknownOutcome<A> {
+  /** True for an answer that says the write was taken, and not that it is done. */
+  onlyTaken(answer: A): boolean;
+  /**
+   * Called before the write is repeated. Returns once nothing that was taken before can come later; with an answer
+   * where a look shows that nothing is left to do.
+   */
+  look(): Promise<A | undefined>;
+}
+
+export interface RetrySettings {
+  readonly onRetry: ((info: RetryInfo) => void) | undefined;
+  /** How long a server that says it is not available is asked again, ms. */
+  readonly patienceMs: number;
+}
+
+/** Makes the rule for calls that a signal ends: it ends the waits between tries, never a request under way. */
+export type RetryUntil = (signal: AbortSignal | undefined) => Retry;
 
 /** Tries for a failure that may pass by itself. */
 const TRIES = 3;
@@ -12,44 +40,72 @@ const TRIES = 3;
 const RATE_LIMIT_RETRIES = 30;
 const LONGEST_RATE_WAIT_MS = 120_000;
 const FIRST_DELAY_MS = 200;
+const LONGEST_DELAY_MS = 10_000;
 
-const TRANSIENT = new Set([408, 500, 502, 503, 504]);
+const TRANSIENT = new Set([408, 500, 502, 504]);
 
-/**
- * The retry rules of this store. Only calls that may be repeated come here, and all of ours may: reads, and
- * writes whose filter leaves out what is done already. The last answer is returned, whatever it is.
- */
-export async function createRetry(onRetry: ((info: RetryInfo) => void) | undefined): Promise<Retry> {
-  const { DelegateBackoff, ExponentialBackoff, handleWhenResult, retry, wrap } = await import('cockatiel');
-  const exponential = new ExponentialBackoff({ initialDelay: FIRST_DELAY_MS, maxDelay: 10_000 });
-  const backoff = new DelegateBackoff<{ readonly result: Outcome }, IBackoff<unknown>>((context, last) => {
-    const state = last?.next(context) ?? exponential.next();
-    const asked = 'value' in context.result ? (context.result.value as Answer).retryAfterMs : undefined;
-    return { delay: Math.min(asked ?? state.duration, LONGEST_RATE_WAIT_MS), state };
-  });
-  const rateLimit = retry(
-    handleWhenResult((answer) => (answer as Answer).status === 429),
-    { maxAttempts: RATE_LIMIT_RETRIES, backoff },
-  );
-  const transient = retry(handleWhenResult((answer) => TRANSIENT.has((answer as Answer).status)).orWhen(mayPass), {
-    maxAttempts: TRIES - 1,
-    backoff,
-  });
-  for (const policy of [rateLimit, transient]) {
-    policy.onRetry((event) => onRetry?.({ attempt: event.attempt, delayMs: event.delay, reason: reason(event) }));
-  }
-  const both = wrap(rateLimit, transient);
-  return (send) => both.execute(() => send());
+/** What an outcome means for the next try. */
+type Verdict = 'final' | 'rate-limited' | 'unavailable' | 'may-pass';
+
+type Outcome<A> = { readonly answer: A } | { readonly error: unknown };
+
+/** The retry rules of this store. */
+export async function createRetry({ onRetry, patienceMs }: RetrySettings): Promise<RetryUntil> {
+  const { ExponentialBackoff } = await import('cockatiel');
+  const backoffs = new ExponentialBackoff({ initialDelay: FIRST_DELAY_MS, maxDelay: LONGEST_DELAY_MS });
+  return (signal) => async (send, purpose, unknown) => {
+    const deadline = performance.now() + patienceMs;
+    const left = { 'rate-limited': RATE_LIMIT_RETRIES, 'may-pass': TRIES - 1 };
+    let backoff: ReturnType<typeof backoffs.next> | undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await outcomeOf(send);
+      const verdict = verdictOn(outcome, unknown);
+      const over =
+        verdict === 'final' || (verdict === 'unavailable' ? performance.now() > deadline : left[verdict]-- === 0);
+      if (over) return answerOf(outcome, purpose);
+      backoff = backoff === undefined ? backoffs.next() : backoff.next(undefined);
+      const delayMs = Math.min(askedDelay(outcome) ?? backoff.duration, LONGEST_RATE_WAIT_MS);
+      onRetry?.({ attempt, delayMs, reason: reason(outcome) });
+      await pause(delayMs, signal);
+      const known = verdict === 'rate-limited' ? undefined : await unknown?.look();
+      if (known !== undefined) return known;
+    }
+  };
 }
 
-type Outcome = { readonly value: unknown } | { readonly error: Error };
+async function outcomeOf<A>(send: () => Promise<A>): Promise<Outcome<A>> {
+  try {
+    return { answer: await send() };
+  } catch (error) {
+    return { error };
+  }
+}
 
-function reason(outcome: Outcome): string {
-  return 'value' in outcome ? `HTTP ${(outcome.value as Answer).status}` : networkText(outcome.error);
+function answerOf<A>(outcome: Outcome<A>, purpose: Purpose): A {
+  if ('answer' in outcome) return outcome.answer;
+  throw networkFailure(outcome.error, purpose);
+}
+
+function verdictOn<A extends Answer>(outcome: Outcome<A>, unknown: UnknownOutcome<A> | undefined): Verdict {
+  if ('error' in outcome) return mayPass(outcome.error) ? 'may-pass' : 'final';
+  const { answer } = outcome;
+  if (answer.status === 429) return isOverBudget(answer) ? 'final' : 'rate-limited';
+  if (answer.status === 503) return 'unavailable';
+  if (isDiskFull(answer)) return 'final';
+  return TRANSIENT.has(answer.status) || unknown?.onlyTaken(answer) === true ? 'may-pass' : 'final';
+}
+
+function askedDelay(outcome: Outcome<Answer>): number | undefined {
+  return 'answer' in outcome ? outcome.answer.retryAfterMs : undefined;
+}
+
+function reason(outcome: Outcome<Answer>): string {
+  if ('error' in outcome) return networkText(outcome.error);
+  return outcome.answer.status === 200 ? 'taken, not done yet' : `HTTP ${outcome.answer.status}`;
 }
 
 /** A wrong name or certificate stays wrong. */
-function mayPass(error: Error): boolean {
+function mayPass(error: unknown): boolean {
   const { code, cause } = error as { readonly code?: string; readonly cause?: { readonly code?: string } };
   return !/^(ENOTFOUND|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_INVALID|UND_ERR_INVALID_ARG)/.test(
     code ?? cause?.code ?? '',

@@ -1,74 +1,138 @@
-import { MigrateError } from '../../model/errors.ts';
-import type { QdrantReader, QdrantWriter, SetFieldRequest } from './qdrant-reader.ts';
-import type { Connection } from './reading.ts';
+import type { Schemas } from '@qdrant/js-client-rest';
+import { type Answer, isOverBudget } from './answer.ts';
+import { backupWriting } from './backup-calls.ts';
+import type { CollectionFacts } from './collection-facts.ts';
+import type { Received } from './control-calls.ts';
+import { unfinished } from './failure.ts';
+import { pause } from './pause.ts';
+import type { QdrantWriter, SetFieldRequest } from './qdrant-reader.ts';
+import { type RawCall, textOf } from './raw-calls.ts';
+import { type Connection, readingCalls } from './reading.ts';
 import { collectionPath, filterText, objectText } from './request-body.ts';
 
 const FIRST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 2_000;
+/** A point that is asked for and ruled out at once. */
+const NO_POINT = '{"has_id":["ffffffff-ffff-4fff-bfff-ffffffffffff"]}';
 
-/** The writing calls over the reader's connection. `patienceMs` bounds the wait for what the server only queued. */
-export function writingCalls(
-  reader: QdrantReader,
-  { url, raw, control }: Connection,
-  patienceMs: number,
-): QdrantWriter {
-  /** Looks until `done` is true. The server has the write in its log and will apply it: sending again would not help. */
-  async function lookUntil(done: () => Promise<boolean>, task: string): Promise<void> {
+type IndexResult = Schemas['UpdateResult'];
+
+/**
+ * The reading and writing calls over a connection. Only `completed` is done. After everything else — taken but not
+ * done, timed out, broken off, failed on the way — the outcome is unknown: the server is given `patienceMs` to work off
+ * what it has taken, then a look tells what is left, and the write is repeated for that.
+ */
+export function writingCalls(connection: Connection, patienceMs: number): QdrantWriter {
+  const { url, raw, control, signal } = connection;
+  const reader = readingCalls(connection);
+
+  /** Waits until no update of the collection waits for its turn; the last one taken may still be at work. */
+  async function emptyQueue(collection: string): Promise<CollectionFacts> {
     const deadline = performance.now() + patienceMs;
-    for (let waitMs = FIRST_LOOK_MS; !(await done()); waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-      if (performance.now() > deadline) {
-        throw new MigrateError('store', `Qdrant at ${url} took the request to ${task} but has not finished it`, {
-          stage: 'qdrant',
-          store: url,
-          retryable: true,
-          next: 'wait until its update queue is empty, then type the same command again; a larger --request-timeout waits longer',
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
+      const facts = await reader.collection(collection);
+      if (facts.updateQueue === undefined || facts.updateQueue === 0) return facts;
+      if (performance.now() > deadline)
+        throw unfinished({ url, task: `apply ${facts.updateQueue} updates of ${collection}` });
+      await pause(waitMs, signal);
     }
+  }
+
+  /** Sends a payload write until it is done or needless. */
+  async function write(collection: string, call: RawCall, isNeedless: Needless): Promise<Answer> {
+    const answer = await raw.ask(call, {
+      onlyTaken: ({ status, json, text }) => status === 200 && json && !isCompleted(text),
+      look: async () => ((await isNeedless(await emptyQueue(collection))) ? DONE : undefined),
+    });
+    if (answer.status === 200 && answer.json && !isCompleted(answer.text)) throw unfinished(raw.purpose(call));
+    return answer;
+  }
+
+  async function changeIndex(
+    collection: string,
+    task: string,
+    call: Parameters<typeof control<IndexResult>>[1],
+  ): Promise<void> {
+    const { status } = await control({ url, task, collection, write: true }, call, {
+      onlyTaken: ({ value }: Received<IndexResult>) => value !== undefined && value.status !== 'completed',
+      // The index may be named before it is built: only a repetition that completes tells.
+      look: async () => void (await emptyQueue(collection)),
+    });
+    if (status !== 'completed') throw unfinished({ url, task });
+  }
+
+  async function setField(request: SetFieldRequest): Promise<void> {
+    const { collection, ids, match } = request;
+    const call = setFieldCall(request);
+    const answer = await write(collection, call, async ({ replicas }) => {
+      return (await reader.count({ collection, ids, match, allReplicas: replicas > 1 })) === 0;
+    });
+    if (!isOverBudget(answer) || ids.length === 1) return void textOf(answer, raw.purpose(call));
+    const half = Math.ceil(ids.length / 2);
+    await setField({ ...request, ids: ids.slice(0, half) });
+    await setField({ ...request, ids: ids.slice(half) });
   }
 
   return {
     ...reader,
-    async setField({ collection, ids, match, to }: SetFieldRequest) {
-      const task = `set ${match.field} in ${collection}`;
-      const text = await raw.send({
-        method: 'POST',
-        path: `${collectionPath(collection)}/points/payload?wait=true&ordering=medium`,
-        // The ids stand in the filter: beside a `points` list Qdrant ignores the filter, and one missing id fails it.
-        body: objectText({
-          payload: JSON.stringify({ [match.field]: to }),
-          filter: filterText({ ids, match }),
-        }),
-        task,
-        collection,
-        write: true,
-      });
-      if (isCompleted(text)) return;
-      await lookUntil(async () => (await reader.count({ collection, ids, match })) === 0, task);
-    },
-    async createTenantIndex(collection, field) {
-      const task = `index ${field} in ${collection}`;
-      const { status } = await control({ url, task, collection, write: true }, (client) =>
+    ...backupWriting(reader, connection),
+    setField,
+    createTenantIndex: (collection, field) =>
+      changeIndex(collection, `index ${field} in ${collection}`, (client) =>
         client.createPayloadIndex(collection, {
           wait: true,
           ordering: 'medium',
           field_name: field,
           field_schema: { type: 'keyword', is_tenant: true },
         }),
-      );
-      if (status === 'completed') return;
-      await lookUntil(async () => (await reader.collection(collection)).indexes.has(field), task);
-    },
-    async deleteIndex(collection, field) {
-      const task = `remove the index on ${field} from ${collection}`;
-      const { status } = await control({ url, task, collection, write: true }, (client) =>
+      ),
+    deleteIndex: (collection, field) =>
+      changeIndex(collection, `remove the index on ${field} from ${collection}`, (client) =>
         client.deletePayloadIndex(collection, field, { wait: true, ordering: 'medium' }),
-      );
-      if (status === 'completed') return;
-      await lookUntil(async () => !(await reader.collection(collection)).indexes.has(field), task);
+      ),
+    async settled(collection) {
+      const { updateQueue, customSharding } = await emptyQueue(collection);
+      // The update at work is no longer counted among those that wait. One that changes nothing comes after it, and
+      // since a shard applies its updates in order, this one's completion is that one's too.
+      const call = emptyWrite(collection);
+      if (!customSharding) textOf(await write(collection, call, async () => false), raw.purpose(call));
+      return updateQueue !== undefined;
     },
+    wait: (ms) => pause(ms, signal),
+    stoppedBy: (stop) => writingCalls(connection.stoppedBy(stop), patienceMs),
   };
+}
+
+/** Tells from a collection with an empty queue whether nothing is left to write. */
+type Needless = (facts: CollectionFacts) => Promise<boolean>;
+
+/** Stands for the answer of a write that a look has found done. */
+const DONE: Answer = {
+  status: 200,
+  text: '{"result":{"status":"completed"}}',
+  json: true,
+  retryAfterMs: undefined,
+};
+
+function setFieldCall({ collection, ids, match, to }: SetFieldRequest): RawCall {
+  return {
+    ...payloadCall(collection, `set ${match.field} in ${collection}`),
+    // The ids stand in the filter: beside a `points` list Qdrant ignores the filter, and one missing id fails it.
+    body: objectText({ payload: JSON.stringify({ [match.field]: to }), filter: filterText({ ids, match }) }),
+  };
+}
+
+/** A write for which no point can match, whatever the collection holds; it needs no index. */
+function emptyWrite(collection: string): RawCall {
+  return {
+    ...payloadCall(collection, `apply the updates of ${collection}`),
+    body: `{"payload":{"none":0},"filter":{"must":[${NO_POINT}],"must_not":[${NO_POINT}]}}`,
+  };
+}
+
+function payloadCall(collection: string, task: string): Omit<RawCall, 'body'> {
+  const path = `${collectionPath(collection)}/points/payload?wait=true&ordering=medium`;
+  return { method: 'POST', path, task, collection, write: true };
 }
 
 /** Anything but a plain `completed` is not done yet, whatever else it says. */

@@ -15,11 +15,16 @@ export interface RedisSettings {
   readonly replyTimeoutMs: number;
   /** Shown in CLIENT LIST. */
   readonly clientName: string;
+  /** How long a request of a lost connection may still be under way where CLIENT KILL is forbidden, ms; 5 s by default. */
+  readonly settleMs?: number | undefined;
   readonly onRetry?: ((retry: { attempt: number; delayMs: number; reason: string }) => void) | undefined;
 }
 
 /** One command's reply: a value, or the server's refusal. */
 export type Reply = { readonly value: unknown } | { readonly error: string };
+
+/** One command with its arguments. */
+export type Command = readonly [string, ...(string | Buffer)[]];
 
 /** What is thrown where a connection ended before all replies were in: which commands ran is unknown. */
 export class ConnectionLost extends Error {
@@ -34,7 +39,6 @@ export function isLost(error: unknown): error is Error {
 const TRIES = 4;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
-/** Where CLIENT KILL is forbidden, the time in which a request of a lost connection may still arrive. */
 const SETTLE_MS = 5_000;
 /** Refusals that pass: the server is loading, running a script, or failing over. */
 const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN']);
@@ -59,6 +63,16 @@ export class RedisConnection {
   /** Number of connections made so far: where it has grown, one was lost in between. */
   get connections(): number {
     return this.#connections;
+  }
+
+  /** The server's number of the connection that is made last; undefined where this user may not ask for it. */
+  get clientId(): string | undefined {
+    return this.#clientId;
+  }
+
+  /** The name that its connections have at the server. */
+  get clientName(): string {
+    return this.#settings.clientName;
   }
 
   /** Connects once. Throws MigrateError `unreachable` or `unauthorised`. */
@@ -117,15 +131,16 @@ export class RedisConnection {
   async recover(attempt: number, reason: string): Promise<void> {
     if (attempt >= TRIES) throw this.#gaveUp(reason);
     const lostId = this.#clientId;
+    const { settleMs = SETTLE_MS } = this.#settings;
     const client = await this.#reconnect(attempt, reason);
     // Unknown where the user may not ask for it: then nothing can be ended.
-    if (lostId === undefined) return sleep(SETTLE_MS);
+    if (lostId === undefined) return sleep(settleMs);
     if (lostId === this.#clientId) return;
     try {
       await client.call('CLIENT', 'KILL', 'ID', lostId);
     } catch (error) {
       if (/no such client/i.test(reasonOf(error))) return;
-      await sleep(SETTLE_MS);
+      await sleep(settleMs);
     }
   }
 

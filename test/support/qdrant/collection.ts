@@ -7,6 +7,7 @@ import type { Point, ShardKey } from './point.ts';
 import type { PointId } from './point-id.ts';
 import { wrongInput } from './qdrant-error.ts';
 import { StrictMode } from './strict-mode.ts';
+import { UpdateQueue } from './update-queue.ts';
 import { type VectorSchema, type Vectors, vectorSchema } from './vectors.ts';
 
 /** The shard keys that a request is about; every shard where absent. */
@@ -32,6 +33,7 @@ export class Collection {
   readonly indexes = new Map<string, FieldIndex>();
   /** Where the collection is sharded by keys that the user names. */
   readonly shardKeys: Set<ShardKey> | undefined;
+  readonly queue = new UpdateQueue();
   config: JsonObject;
   strict: StrictMode;
   private readonly byId = new Map<PointId, Point>();

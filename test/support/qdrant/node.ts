@@ -36,6 +36,15 @@ export class Node {
     for (const action of actions as readonly JsonObject[]) this.changeAlias(action);
   }
 
+  /** Of the collections whose name matches. */
+  holdUpdates(names: RegExp): void {
+    for (const [name, { queue }] of this.collections) if (names.test(name)) queue.hold();
+  }
+
+  releaseUpdates(names: RegExp): void {
+    for (const [name, { queue }] of this.collections) if (names.test(name)) queue.release();
+  }
+
   clear(): void {
     this.collections.clear();
     this.aliases.clear();

@@ -1,3 +1,4 @@
+import type { SimulatedRequest } from '../fault-http.ts';
 import type { Collection, Scope } from './collection.ts';
 import { asDouble, isObject, type Json, type JsonObject } from './exact-json.ts';
 import { type Filter, filterOf } from './filter.ts';
@@ -14,6 +15,8 @@ export interface PointRequest {
   /** Where the body ends, as error texts name it. */
   readonly end: string;
   readonly query: URLSearchParams;
+  /** What shall go wrong with an update. */
+  readonly trouble?: SimulatedRequest['trouble'];
 }
 
 const BATCH: readonly OperationKind[] = [
@@ -74,15 +77,15 @@ export function retrieveOne({ collection }: PointRequest, segment: string): stri
 }
 
 /** One update. Without `wait=true` it is acknowledged, and its errors stay unseen. */
-export function update(request: PointRequest, kind: OperationKind): string {
+export async function update(request: PointRequest, kind: OperationKind): Promise<string> {
   const wait = writeMode(request);
   const operation = updateOperation(kind, request);
   operation.check();
-  return perform(request.collection, operation, wait);
+  return perform(request, operation, wait);
 }
 
 /** Checks every operation first, then performs one after the other: it stops at the first that fails. */
-export function updateBatch(request: PointRequest): string {
+export async function updateBatch(request: PointRequest): Promise<string> {
   const { body, end } = request;
   const wait = writeMode(request);
   if (!Array.isArray(body.operations)) throw badFormat(`missing field \`operations\` at ${end}`);
@@ -95,7 +98,9 @@ export function updateBatch(request: PointRequest): string {
     return updateOperation(kind, { ...request, body: inner });
   });
   for (const operation of operations) operation.check();
-  return `[${operations.map((operation) => perform(request.collection, operation, wait)).join(',')}]`;
+  const done: string[] = [];
+  for (const operation of operations) done.push(await perform(request, operation, wait));
+  return `[${done.join(',')}]`;
 }
 
 /** Reads `wait`, `ordering` and `timeout` of a write: whether it is to be waited for. */
@@ -110,19 +115,46 @@ export function writeMode({ query, collection }: Pick<PointRequest, 'query' | 'c
   return wait === 'true';
 }
 
-export function doneText(collection: Collection, wait: boolean): string {
-  return `{"operation_id":${collection.nextOperation()},"status":"${wait ? 'completed' : 'acknowledged'}"}`;
+type Update = Pick<PointRequest, 'collection' | 'query' | 'trouble'>;
+
+/** Hands an update to the collection's queue and answers as `wait` and the trouble with it say. */
+export async function queued(update: Update, work: () => void, wait: boolean): Promise<string> {
+  const { collection, query, trouble } = update;
+  const operation = collection.nextOperation();
+  const status = (text: string) => `{"operation_id":${operation},"status":"${text}"}`;
+  const late = trouble?.name === 'late';
+  const done = appliedIn(collection, work, late ? trouble.ms : 0);
+  if (late && wait) {
+    done.catch(unseen);
+    if (query.has('timeout')) return status('wait_timeout');
+    throw new QdrantError(408, 'Timeout error: Update operation timed out after 60 seconds on 1 of 1 shards');
+  }
+  if (wait) await done;
+  else done.catch(unseen);
+  return status(wait ? 'completed' : 'acknowledged');
 }
 
-function perform(collection: Collection, operation: UpdateOperation, wait: boolean): string {
-  collection.strict.takeWrite(operation.cost);
-  const done = doneText(collection, wait);
-  try {
-    operation.apply();
-  } catch (error) {
-    if (wait || !(error instanceof QdrantError)) throw error;
-  }
-  return done;
+/** What is applied at once is applied before this returns: the next request sees it. */
+async function appliedIn(collection: Collection, work: () => void, ms: number): Promise<void> {
+  await collection.queue.add(work, ms);
+}
+
+/** A fault that nobody waits for stays unseen; one of this simulation does not. */
+function unseen(error: unknown): void {
+  if (!(error instanceof QdrantError)) throw error;
+}
+
+function perform(request: PointRequest, operation: UpdateOperation, wait: boolean): Promise<string> {
+  request.collection.strict.takeWrite(operation.cost);
+  if (request.trouble?.name !== 'half') return queued(request, () => operation.apply(), wait);
+  const failing = (): never => {
+    operation.apply('half');
+    throw new QdrantError(
+      500,
+      'Service internal error: 1 out of 2 shards failed to apply operation. First error captured: Service internal error: broken',
+    );
+  };
+  return queued(request, failing, wait);
 }
 
 function readFilter({ body, collection }: PointRequest, name: string): Filter | undefined {

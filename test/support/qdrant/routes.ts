@@ -6,7 +6,7 @@ import * as points from './point-routes.ts';
 import { badFormat, notSimulated, QdrantError } from './qdrant-error.ts';
 
 /** The JSON text of `result`; nothing where the server has no such route. */
-export type Result = string | undefined;
+export type Result = string | Promise<string> | undefined;
 
 const PEER_ID = 8276222500285383;
 const READING_POSTS =
@@ -83,7 +83,7 @@ function partRoute(node: Node, request: SimulatedRequest, name: string, tail: re
   return undefined;
 }
 
-const POINT_CALLS: Readonly<Record<string, (request: points.PointRequest) => string>> = {
+const POINT_CALLS: Readonly<Record<string, (request: points.PointRequest) => string | Promise<string>>> = {
   'PUT points': (request) => points.update(request, 'upsert'),
   'POST points': points.retrieve,
   'POST points/scroll': points.scroll,
@@ -102,7 +102,16 @@ function pointRequest(node: Node, request: SimulatedRequest, name: string): poin
   if (request.method === 'GET') return { collection: node.collection(name), body: {}, exact: false, end: '', query };
   const parsed = bodyOf(request);
   const body = objectOf(parsed);
-  return { collection: node.collection(name), body, exact: parsed.exact, end: parsed.end, query };
+  const { trouble } = request;
+  const collection = node.collection(name);
+  return {
+    collection,
+    body,
+    exact: parsed.exact,
+    end: parsed.end,
+    query,
+    ...(trouble === undefined ? {} : { trouble }),
+  };
 }
 
 /** Shards that the user names. They exist here without a cluster, so that clients of such collections can be tried. */
@@ -144,22 +153,22 @@ function shardsText(node: Node, name: string): string {
 }
 
 function indexRoute(node: Node, request: SimulatedRequest, name: string, field: string | undefined): Result {
-  const { query, method } = request;
+  const { query, method, trouble } = request;
   if (!(method === 'PUT' && field === undefined) && !(method === 'DELETE' && field !== undefined)) return undefined;
   const parsed = method === 'PUT' ? bodyOf(request) : undefined;
   const collection = node.collection(name);
   const wait = points.writeMode({ query, collection });
-  if (parsed === undefined) collection.indexes.delete(String(field));
-  else {
+  let work = (): void => void collection.indexes.delete(String(field));
+  if (parsed !== undefined) {
     const { field_name: key, field_schema: schema } = objectOf(parsed);
     if (typeof key !== 'string') throw badFormat(`missing field \`field_name\` at ${parsed.end}`);
     if (!collection.indexes.has(key)) collection.strict.checkIndexes(collection.indexes.size);
     collection.strict.takeWrite(() => 2);
-    collection.addIndex(key, schema);
+    work = () => collection.addIndex(key, schema);
   }
   // The real server logs two operations for each index.
   collection.nextOperation();
-  return points.doneText(collection, wait);
+  return points.queued({ collection, query, ...(trouble === undefined ? {} : { trouble }) }, work, wait);
 }
 
 function infoText(node: Node, name: string): string {
@@ -177,7 +186,7 @@ function infoText(node: Node, name: string): string {
       segments_count: 2,
       config: collection.config,
       payload_schema: schema,
-      update_queue: { length: 0 },
+      update_queue: { length: collection.queue.length },
     },
     true,
   );

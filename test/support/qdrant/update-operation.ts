@@ -16,7 +16,8 @@ export interface UpdateOperation {
   check(): void;
   /** An estimate of the points that it touches. */
   cost(): number;
-  apply(): void;
+  /** `half`: as if the points lay on two shards of which one failed. */
+  apply(part?: 'half'): void;
 }
 
 export interface OperationRequest {
@@ -177,8 +178,9 @@ function onSelected(
     return {
       check: () => undefined,
       cost: () => ids.length,
-      apply: () => {
-        for (let from = 0; from < ids.length; from += GROUP) {
+      apply: (part) => {
+        const end = part === 'half' ? ids.length / 2 : ids.length;
+        for (let from = 0; from < end; from += GROUP) {
           const points = group(from);
           for (const point of points) change(collection, point);
           if (missing !== 'ignored') refuseMissing(ids.slice(from, from + GROUP), points);
@@ -205,8 +207,10 @@ function onFiltered(
   return {
     check: () => collection.strict.checkFilter(filter, 'update', collection.indexes),
     cost: () => collection.count(filter, scope),
-    apply: () => {
-      for (const point of collection.matching(filter, scope)) change(collection, point);
+    apply: (part) => {
+      for (const [at, point] of collection.matching(filter, scope).entries()) {
+        if (part === undefined || at % 2 === 0) change(collection, point);
+      }
     },
   };
 }

@@ -133,6 +133,15 @@ describe('a secret', () => {
     expect(await secretIn(empty)).toBeUndefined();
   });
 
+  it('that seals others has at least 16 characters, and a shorter one is not shown', async () => {
+    const key = 'sixteen letters!';
+    expect((await read({}, { TENANT_MIGRATE_ENCRYPTION_KEY: key })).secrets.ENCRYPTION_KEY).toBe(key);
+    expect((await read({}, { ENCRYPTION_KEY_FILE: fileWith(key) })).secrets.ENCRYPTION_KEY).toBe(key);
+    const failure = await read({}, { ENCRYPTION_KEY: key.slice(1) }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'usage', message: 'ENCRYPTION_KEY has fewer than 16 characters' });
+    expect(JSON.stringify(failure)).not.toContain('letters');
+  });
+
   it('whose file cannot be read is refused', async () => {
     await expect(secretIn({ REDIS_PASSWORD_FILE: join(folder, 'nowhere') })).rejects.toThrow(
       'REDIS_PASSWORD_FILE names a file that cannot be read (ENOENT)',

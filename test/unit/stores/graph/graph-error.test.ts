@@ -24,6 +24,10 @@ const cases: readonly (readonly [string, string, string])[] = [
   ['denied', 'Neo.ClientError.General.ForbiddenOnReadOnlyDatabase', 'No write operations are allowed'],
   ['denied', 'Neo.ClientError.Statement.AccessMode', 'Writing in read access mode not allowed.'],
   ['denied', 'Memgraph.ClientError.MemgraphError.MemgraphError', 'You are not authorized to execute this query!'],
+  ['unreachable', 'Neo.TransientError.General.DatabaseUnavailable', 'The database is not currently available'],
+  ['store', 'Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration', 'secret has been terminated'],
+  ['store', 'Neo.ClientError.Transaction.LockClientStopped', 'The transaction has been terminated. secret'],
+  ['store', 'Memgraph.TransientError.MemgraphError.MemgraphError', 'asked to abort: executing longer than secret'],
   ['store', 'Neo.ClientError.Schema.ConstraintValidationFailed', "Node(1) already exists with `k` = 'secret value'"],
   ['store', 'Neo.TransientError.Transaction.DeadlockDetected', 'ForsetiClient can not acquire secret value'],
 ];
@@ -58,6 +62,30 @@ describe('what the driver throws', () => {
   it('is handed back unchanged where it is not the driver’s', () => {
     const stop = new MigrateError('stopped', 'stop');
     expect(graphError(stop, address)).toBe(stop);
+  });
+
+  it.each([
+    ['Neo.TransientError.General.DatabaseUnavailable', '', /once it is up/],
+    ['Neo.ClientError.Transaction.TransactionTimedOut', '', /--batch-size.*--request-timeout/],
+    ['Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration', '', /--batch-size.*--request-timeout/],
+    ['Neo.ClientError.Transaction.Terminated', '', /same command again/],
+    ['Memgraph.TransientError.MemgraphError.MemgraphError', 'because of transaction timeout', /--request-timeout/],
+    ['Neo.TransientError.Transaction.DeadlockDetected', '', /^run the same command again$/],
+  ])('%s is told as worth another run', (code, message, next) => {
+    expect(graphError(driverError(code, message), address)).toMatchObject({
+      retryable: true,
+      next: expect.stringMatching(next),
+    });
+  });
+
+  it('is not tried again at once where the server ended it: over its time, or by hand', () => {
+    const memgraph = 'Memgraph.TransientError.MemgraphError.MemgraphError';
+    expect(isTransient(driverError(memgraph, 'Transaction was asked to abort because of transaction timeout.'))).toBe(
+      false,
+    );
+    expect(isTransient(driverError(memgraph, 'Cannot resolve conflicting transactions.'))).toBe(true);
+    expect(isTransient(driverError('Neo.ClientError.Transaction.Terminated', ''))).toBe(false);
+    expect(isTransient(driverError('Neo.TransientError.General.DatabaseUnavailable', ''))).toBe(true);
   });
 
   it('is tried again only where that can help', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type Dialect,
   idParameters,
+  leftover,
   reading,
   type Statement,
   server,
@@ -29,6 +30,8 @@ function statementsFor(dialect: Dialect): readonly Statement[] {
     server.constraints[dialect.name],
     server.labels[dialect.name],
     server.transactions[dialect.name],
+    ...(dialect.name === 'neo4j' ? [leftover.connections, leftover.killConnections(['bolt-1', 'bolt-2'])] : []),
+    leftover.terminate([dialect.name === 'neo4j' ? 'neo4j-transaction-7' : '9223372036854775807', 'second-8']),
     reading.counts([[move.source], [move.target], [move.source, move.target]]),
     reading.combinations(source),
     reading.combinations(targetOnly),
@@ -92,6 +95,13 @@ describe('element ids', () => {
   );
 });
 
-it('a write is marked with its move', () => {
+it('transactions are ended by ids of the known form alone, since these stand in the text', () => {
+  expect(leftover.terminate(['neo4j-transaction-7', 'x" DETACH', '']).text).toBe(
+    'TERMINATE TRANSACTIONS "neo4j-transaction-7"',
+  );
+});
+
+it('a write is marked with its move, and with its run where that is named', () => {
+  expect(writeMark(move, 'run-1')).toEqual({ ...writeMark(move), run: 'run-1' });
   expect(writeMark(move)).toEqual({ application: 'tenant-migrate', source: 'siraya', target: 'tenant `x`' });
 });

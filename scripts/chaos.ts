@@ -1,0 +1,108 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { faultsDocument } from '../test/support/chaos/faults-document.ts';
+import { allKills, killAndEnd, killTexts, operationsOf } from '../test/support/chaos/kills.ts';
+import { inLanes } from '../test/support/chaos/lanes.ts';
+import { runSchedule, scheduleOf } from '../test/support/chaos/schedule.ts';
+import { startSlot } from '../test/support/chaos/slot.ts';
+import { startServices } from './services/start-services.ts';
+
+const DOCUMENT = join(import.meta.dirname, '../docs/faults.md');
+/** From here on a run counts as long: what it tried is written down. */
+const LONG = 1_000;
+
+interface Chaos {
+  readonly first: number;
+  readonly runs: number;
+  readonly lanes: number;
+  readonly graphUrl: string | undefined;
+  readonly tally: Map<string, number>;
+}
+
+/** Schedules of faults, one for each seed. Returns how many went wrong. */
+async function schedules({ first, runs, lanes, graphUrl, tally }: Chaos): Promise<number> {
+  let wrong = 0;
+  let done = 0;
+  const seeds = Array.from({ length: runs }, (_, i) => first + i);
+  await inLanes(seeds, { lanes, graphUrl }, async (slot, seed) => {
+    const verdict = await runSchedule(slot, scheduleOf(seed));
+    for (const [kind, met] of verdict.tried) if (met) add(tally, kind);
+    if (verdict.wrong.length > 0) wrong += 1;
+    if (verdict.wrong.length > 0 || runs === 1) {
+      console.log(
+        [
+          `seed ${seed}: ${verdict.wrong.length === 0 ? 'as it must be' : 'WRONG'}`,
+          ...verdict.story,
+          ...verdict.wrong,
+        ].join('\n  '),
+      );
+      if (verdict.wrong.length > 0) console.log(`  again: npm run chaos -- --seed ${seed} --runs 1`);
+    }
+    done += 1;
+    if (done % 100 === 0) console.error(`${done} of ${runs} schedules, ${wrong} wrong`);
+  });
+  return wrong;
+}
+
+/** Kills at every file operation of a run, in every way. Returns how many were made and how many went wrong. */
+async function kills({ first, lanes, graphUrl, tally }: Chaos): Promise<{ made: number; wrong: number }> {
+  let wrong = 0;
+  const slot = await startSlot(graphUrl);
+  const graph = graphUrl !== undefined;
+  const operations = await operationsOf(slot, { seed: first, graph }).finally(() => slot.stop());
+  const all = allKills(first, operations, graph);
+  let done = 0;
+  await inLanes(all, { lanes: Math.min(lanes, 4), graphUrl }, async (place, kill) => {
+    const problems = await killAndEnd(place, kill);
+    add(tally, killTexts[kill.series].kind);
+    if (problems.length > 0) {
+      wrong += 1;
+      console.log([`kill ${JSON.stringify(kill)}: WRONG`, ...problems].join('\n  '));
+    }
+    done += 1;
+    if (done % 100 === 0) console.error(`${done} of ${all.length} kills, ${wrong} wrong`);
+  });
+  return { made: all.length, wrong };
+}
+
+function add(tally: Map<string, number>, kind: string): void {
+  tally.set(kind, (tally.get(kind) ?? 0) + 1);
+}
+
+/** `npm run chaos -- --runs 5000 [--seed N] [--lanes N] [--no-kills]`. Exit 1 where anything was not as it must be. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '1000' },
+      seed: { type: 'string', default: '1' },
+      lanes: { type: 'string', default: '6' },
+      'no-kills': { type: 'boolean', default: false },
+    },
+  });
+  const log = (line: string) => console.error(line);
+  const { services, stop } = await startServices({ stores: ['graph'], lifetime: 'with-parent', env: process.env, log });
+  const graphUrl = services[0]?.url || undefined;
+  if (graphUrl === undefined) log('no graph can be run here: its faults are left out');
+  const chaos = {
+    first: Number(values.seed),
+    runs: Number(values.runs),
+    lanes: Number(values.lanes),
+    graphUrl,
+    tally: new Map(),
+  };
+  try {
+    const wrong = await schedules(chaos);
+    const killed = chaos.runs === 1 || values['no-kills'] ? { made: 0, wrong: 0 } : await kills(chaos);
+    console.log(`${chaos.runs} schedules, ${wrong} wrong; ${killed.made} kills, ${killed.wrong} wrong`);
+    if (wrong + killed.wrong > 0) process.exitCode = 1;
+    else if (chaos.runs >= LONG && killed.made > 0 && graphUrl !== undefined) {
+      await writeFile(DOCUMENT, faultsDocument({ tally: chaos.tally, schedules: chaos.runs, kills: killed.made }));
+      console.log('docs/faults.md holds these numbers now');
+    }
+  } finally {
+    await stop();
+  }
+}
+
+if (process.argv[1] === import.meta.filename) await main();

@@ -1,0 +1,192 @@
+import { BackupFolder } from '../journal/backup-folder.ts';
+import { cleanUp, extend } from '../journal/backup-retention.ts';
+import { errorText, MigrateError } from '../model/errors.ts';
+import { tenantIdProblem } from '../model/move.ts';
+import { createBackup } from '../orchestrator/backup.ts';
+import type { CommonContext } from '../orchestrator/bound-stage.ts';
+import { restoreBackup, type StageLook } from '../orchestrator/restore-backup.ts';
+import type { Profile } from '../profiles/profile.ts';
+import type { RunEvent } from '../report/event.ts';
+import { clean, count } from '../report/format.ts';
+import { wireStages } from '../wire.ts';
+import { backupJson, backupText, notKeptLines, recordsText, restoreText } from './backup-text.ts';
+import { chooseBackup } from './choose-backup.ts';
+import { readConfigSecrets } from './config-secrets-file.ts';
+import type { BackupCommand, CommandContext, Invocation } from './invocation.ts';
+import { ownVersion } from './own-version.ts';
+import { optionsOf, profileIdProblem, profileOf } from './run-command.ts';
+import { readSettings, type Settings, skippedStages } from './settings.ts';
+import { askYes, isInteractive, paintFor } from './terminal.ts';
+
+/** What each of the verbs is given. */
+interface Asked {
+  readonly settings: Settings;
+  readonly invocation: Invocation;
+  readonly ctx: CommandContext;
+  readonly now: number;
+}
+
+const HEARTBEAT_MS = 10_000;
+
+/** `backup create|list|verify|restore|extend|cleanup`. Returns the exit code. */
+export async function backupCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
+  const command = invocation.command as BackupCommand;
+  const settings = await readSettings({ command, flags: invocation.flags, env: ctx.terminal.env });
+  return VERBS[command]({ settings, invocation, ctx, now: Date.now() });
+}
+
+const VERBS: Readonly<Record<BackupCommand, (asked: Asked) => Promise<number>>> = {
+  'backup create': create,
+  'backup list': list,
+  'backup verify': verify,
+  'backup restore': restore,
+  'backup extend': extendOne,
+  'backup cleanup': cleanup,
+};
+
+async function create(asked: Asked): Promise<number> {
+  const { settings, invocation, now } = asked;
+  const profile = profileOf(settings);
+  const tenant = invocation.positionals.tenant ?? '';
+  const problem = tenantIdProblem(tenant) ?? profileIdProblem(tenant, profile);
+  if (problem !== undefined) {
+    throw new MigrateError('usage', `the tenant id '${tenant}' ${problem}`, { next: 'correct the id' });
+  }
+  const skipped = skippedStages(settings);
+  const telling = startTelling(asked, 'read');
+  const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
+  const folder = await BackupFolder.create(settings['state-dir'], now);
+  const manifest = await createBackup({
+    tenant,
+    stages,
+    skipped,
+    common: commonOf(asked, { profile, emit: telling.emit, id: folder.id }),
+    toolVersion: await ownVersion(),
+    folder,
+    keepDays: settings['keep-days'],
+    onProgress: telling.progress,
+  }).finally(() => Promise.allSettled(stages.map((stage) => stage.close())));
+  if (settings.json) return printJson(asked, { backup: backupJson(folder, now) });
+  const lines = [
+    ...notKeptLines(manifest).map((line) => `⚠️  ${line}`),
+    `✅ Backup ${manifest.id} of ${clean(tenant)}: ${recordsText(manifest)}; read back and checked`,
+    `   ${folder.path}, kept until ${manifest.keepUntil}`,
+    `   back again: tenant-migrate backup restore ${manifest.id} …`,
+  ];
+  return print(asked, lines);
+}
+
+async function list(asked: Asked): Promise<number> {
+  const { settings, ctx, now } = asked;
+  const folders = await BackupFolder.all(settings['state-dir']);
+  if (settings.json) return printJson(asked, { backups: folders.map((folder) => backupJson(folder, now)) });
+  const paint = paintFor(ctx.terminal.stdout, settings.color, ctx.terminal.env);
+  if (folders.length === 0) return print(asked, ['there is no backup in this state folder']);
+  return print(
+    asked,
+    folders.map((folder) => backupText(folder, now, paint)),
+  );
+}
+
+async function verify(asked: Asked): Promise<number> {
+  const { settings, invocation, now } = asked;
+  const folder = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
+  const { found } = folder;
+  const problems = found.state === 'damaged' ? [`manifest.json: ${found.reason}`] : await folder.problems();
+  if (settings.json) printJson(asked, { backup: backupJson(folder, now), problems });
+  else if (problems.length === 0)
+    print(asked, [`✅ ${folder.id} is as it was written: ${recordsText(folder.manifest)}`]);
+  else print(asked, [...problems.map((problem) => `❌ ${problem}`), `${folder.id} is damaged: use another backup`]);
+  return problems.length === 0 ? 0 : 2;
+}
+
+async function restore(asked: Asked): Promise<number> {
+  const { settings, invocation, ctx, now } = asked;
+  const backup = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
+  const profile = backup.manifest.profile as unknown as Profile;
+  const telling = startTelling(asked, 'restored');
+  const skipped = skippedStages(settings);
+  const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
+  const asks = !settings.yes && isInteractive(ctx.terminal);
+  const report = await restoreBackup({
+    backup,
+    stages,
+    dryRun: settings['dry-run'],
+    common: commonOf(asked, { profile, emit: telling.emit, id: backup.id }),
+    confirm: asks ? (looks) => askYes(ctx, questionOf(backup, looks)) : undefined,
+    onProgress: telling.progress,
+  }).finally(() => Promise.allSettled(stages.map((stage) => stage.close())));
+  if (settings.json) printJson(asked, { backup: backupJson(backup, now), restore: report });
+  else print(asked, [restoreText(report, paintFor(ctx.terminal.stdout, settings.color, ctx.terminal.env))]);
+  return report.exitCode;
+}
+
+function questionOf({ manifest }: BackupFolder, looks: readonly StageLook[]): string {
+  const absent = looks.map(({ stage, absent: wanted }) => `${stage} ${count(wanted)}`).join(', ');
+  return `Write back to ${manifest.tenant} what is absent (${absent})?`;
+}
+
+async function extendOne(asked: Asked): Promise<number> {
+  const { settings, invocation, now } = asked;
+  const folder = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
+  const until = await extend(folder, { now, days: settings.days });
+  if (settings.json) return printJson(asked, { backup: backupJson(folder, now) });
+  return print(asked, [`${folder.id} is kept until ${until}`]);
+}
+
+async function cleanup(asked: Asked): Promise<number> {
+  const { settings, now } = asked;
+  const dryRun = settings['dry-run'];
+  const folders = await BackupFolder.all(settings['state-dir']);
+  const gone = await cleanUp(folders, { now, dryRun });
+  const ids = gone.map(({ id }) => id);
+  if (settings.json) return printJson(asked, { dryRun, removed: ids, kept: folders.length - ids.length });
+  const did = dryRun ? 'would be removed' : 'removed';
+  return print(asked, [
+    ...ids.map((id) => `${id} ${did}`),
+    `${ids.length} ${did}, ${folders.length - ids.length} kept`,
+  ]);
+}
+
+function commonOf(
+  { settings, ctx }: Asked,
+  { profile, emit, id }: { readonly profile: Profile; readonly emit: CommonContext['emit']; readonly id: string },
+): CommonContext {
+  const clock = { now: () => Date.now() };
+  return { profile, options: optionsOf(settings), runId: id, signal: ctx.signal, clock, emit };
+}
+
+function secretsOf({ settings, invocation }: Asked) {
+  return readConfigSecrets(settings['config-secrets'], invocation.flags['config-secrets'] !== undefined);
+}
+
+/** Tells on stderr what the stages say, and every ten seconds how far they are. */
+function startTelling({ settings, ctx }: Asked, did: string) {
+  const write = (line: string) => {
+    if (!settings.quiet) ctx.terminal.stderr.write(`${clean(line)}\n`);
+  };
+  let last = performance.now();
+  ctx.signal.addEventListener('abort', () => write(`stopping: ${errorText(ctx.signal.reason)}`));
+  return {
+    emit(event: RunEvent) {
+      if (event.type === 'note') write(`${event.stage}: ${event.text}`);
+      else if (event.type === 'retry') write(`${event.stage}: try ${event.attempt + 1}: ${event.reason}`);
+    },
+    progress(stage: string, records: number) {
+      if (performance.now() - last < HEARTBEAT_MS) return;
+      last = performance.now();
+      write(`${stage}: ${count(records)} records ${did}`);
+    },
+  };
+}
+
+function print({ ctx }: Asked, lines: readonly string[]): number {
+  ctx.terminal.stdout.write(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+function printJson({ ctx, invocation }: Asked, document: object): number {
+  const whole = { schema: 'tenant-migrate/backups@1', command: invocation.command, ...document };
+  ctx.terminal.stdout.write(`${JSON.stringify(whole, undefined, 2)}\n`);
+  return 0;
+}

@@ -1,0 +1,75 @@
+import { statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { pid } from 'node:process';
+import { pauseFile } from '../journal/pause-file.ts';
+import type { RunInput } from '../orchestrator/run-input.ts';
+import type { StageName } from '../stages/stage.ts';
+import { wireLocks } from '../wire/locks.ts';
+import { wireFolders, wireRedisSettings } from '../wire.ts';
+import { FLAGS } from './flags.ts';
+import { forRealCommand } from './for-real.ts';
+import type { CommandContext } from './invocation.ts';
+import { ownVersion } from './own-version.ts';
+import { repeatCommand, shellWord } from './repeat-command.ts';
+import type { Settings } from './settings.ts';
+
+/** What a run is lent, whatever it does: the state folder, locks, limits, a clock, the commands to name. */
+export async function runPorts(
+  settings: Settings,
+  skipped: readonly StageName[],
+  { ctx, emit }: { readonly ctx: CommandContext; readonly emit: RunInput['emit'] },
+) {
+  const stateDir = settings['state-dir'];
+  const clock = { now: () => Date.now() };
+  const own = { pid, host: hostname() };
+  return {
+    folders: wireFolders(stateDir),
+    locks: wireLocks({
+      settings,
+      redis: wireRedisSettings(settings, skipped),
+      own,
+      signal: ctx.signal,
+      note: (text) => emit({ type: 'run-note', text }),
+    }),
+    limits: {
+      maxErrors: settings['max-errors'],
+      maxErrorRate: settings['max-error-rate'],
+      maxSlowdown: settings['max-slowdown'],
+      timeoutMs: settings.timeout,
+      clock,
+    },
+    pauseFile: settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']),
+    freeBytes: () => freeBytes(stateDir),
+    process: own,
+    sameServers: settings['same-servers'],
+    toolVersion: await ownVersion(),
+    say: {
+      again: repeatCommand(ctx.argv),
+      forReal: forRealCommand(ctx.argv),
+      resume: (id: string) => runCommandLine('resume', id, stateDir),
+      rollback: (id: string) => runCommandLine('rollback', id, stateDir),
+    },
+    signal: ctx.signal,
+    clock,
+    emit,
+  } satisfies Partial<RunInput>;
+}
+
+/** The command line that goes on with a run. Its record holds all else. */
+export function runCommandLine(command: 'resume' | 'rollback', id: string, stateDir: string): string {
+  const isDefault = stateDir === FLAGS.find(({ name }) => name === 'state-dir')?.fallback;
+  return ['tenant-migrate', command, id, ...(isDefault ? [] : ['--state-dir', shellWord(stateDir)])].join(' ');
+}
+
+/** Bytes that are free on the disk of this folder, or of the one in which it will be made. */
+async function freeBytes(path: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch (error) {
+    const parent = dirname(resolve(path));
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === resolve(path)) throw error;
+    return freeBytes(parent);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * JSON text cut into pieces without turning it into values: numbers keep every digit, members their order and their
+ * repeats. Expects valid JSON; on anything else it throws a SyntaxError or gives pieces that no parser takes.
+ */
+
+/** The members of an object's text, in order: name → the value's text. Of a repeated name the last stays. */
+export function rawMembers(text: string): ReadonlyMap<string, string> {
+  const members = new Map<string, string>();
+  let at = skipBlank(text, expect(text, skipBlank(text, 0), '{'));
+  while (text[at] !== '}') {
+    const nameEnd = valueEnd(text, at);
+    const name = JSON.parse(text.slice(at, nameEnd)) as string;
+    const start = skipBlank(text, expect(text, skipBlank(text, nameEnd), ':'));
+    const end = valueEnd(text, start);
+    members.set(name, text.slice(start, end));
+    at = nextItem(text, end, '}');
+  }
+  return members;
+}
+
+/** The texts of an array's items, in order. */
+export function rawItems(text: string): readonly string[] {
+  const items: string[] = [];
+  let at = skipBlank(text, expect(text, skipBlank(text, 0), '['));
+  while (text[at] !== ']') {
+    const end = valueEnd(text, at);
+    items.push(text.slice(at, end));
+    at = nextItem(text, end, ']');
+  }
+  return items;
+}
+
+/** The same JSON on one line. Line feeds can stand between the tokens only: inside strings they are escaped. */
+export function onOneLine(text: string): string {
+  return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, ' ') : text;
+}
+
+function nextItem(text: string, end: number, closing: string): number {
+  const at = skipBlank(text, end);
+  return text[at] === closing ? at : skipBlank(text, expect(text, at, ','));
+}
+
+/** Just behind the value that begins at `start`. */
+function valueEnd(text: string, start: number): number {
+  const first = text[start];
+  if (first === '"') return stringEnd(text, start);
+  if (first === '{' || first === '[') return nestedEnd(text, start);
+  TOKEN.lastIndex = start;
+  if (!TOKEN.test(text)) throw unexpected(text, start);
+  return TOKEN.lastIndex;
+}
+
+const TOKEN = /[-+.\w]+/y;
+/** What matters inside an object or array: strings are passed over as a whole, brackets are counted. */
+const MARK = /["{}[\]]/g;
+
+function nestedEnd(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; ; ) {
+    MARK.lastIndex = at;
+    const mark = MARK.exec(text);
+    if (mark === null) throw unexpected(text, text.length);
+    at = mark.index + 1;
+    if (mark[0] === '"') at = stringEnd(text, mark.index);
+    else depth += mark[0] === '{' || mark[0] === '[' ? 1 : -1;
+    if (depth === 0) return at;
+  }
+}
+
+function stringEnd(text: string, start: number): number {
+  for (let at = start + 1; ; ) {
+    const quote = text.indexOf('"', at);
+    if (quote < 0) throw unexpected(text, text.length);
+    let backslashes = 0;
+    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
+    if (backslashes % 2 === 0) return quote + 1;
+    at = quote + 1;
+  }
+}
+
+function skipBlank(text: string, start: number): number {
+  let at = start;
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at += 1;
+  return at;
+}
+
+function expect(text: string, at: number, character: string): number {
+  if (text[at] !== character) throw unexpected(text, at);
+  return at + 1;
+}
+
+function unexpected(text: string, at: number): SyntaxError {
+  return new SyntaxError(`unexpected ${at < text.length ? 'character' : 'end'} at ${at} of a JSON text`);
+}

@@ -1,0 +1,69 @@
+import type { RunFolder } from '../journal/run-folder.ts';
+import { digest } from '../model/fingerprint.ts';
+import { canonicalJson } from '../model/json.ts';
+import type { Problem, StageName } from '../stages/stage.ts';
+import type { RunInput, Stores } from './run-input.ts';
+import type { RunLocks } from './run-locks.ts';
+import { unfinishedRuns } from './run-problems.ts';
+
+/** How a run begins: what it is, and what it goes on with. */
+export interface Beginning {
+  /** Absent where nothing may be written. */
+  readonly folder: RunFolder | undefined;
+  /** The run of the same moves that is being continued. */
+  readonly same: RunFolder | undefined;
+  /** Stages that it has begun: there data at both ends is our own. */
+  readonly begun: readonly StageName[];
+  /** Those of them in which something was sent whose outcome is not known. */
+  readonly unsettled: readonly StageName[];
+  readonly problems: readonly Problem[];
+  /** What the operator should know. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Finds or makes the run folder, with its record of source and target, before anything is connected, and takes this
+ * machine's locks. A dry run, `plan` and `verify` leave no folder and take no lock.
+ */
+export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks): Promise<Beginning> {
+  const notes = writes ? [...(await locks.takeLocal(await holderOf(input)))] : [];
+  // Only now: a run that held the lock may have ended meanwhile.
+  const unfinished = await input.folders.unfinished();
+  const same = input.resume ?? sameMoves(unfinished, input);
+  const { moves, stages, profile, folders, toolVersion, settings, clock } = input;
+  const stores: Stores = Object.fromEntries(stages.map(({ name, address }) => [name, address]));
+  const profileDigest = digest(canonicalJson(profile));
+  const startedAt = new Date(clock.now()).toISOString();
+  const begun = (await same?.writtenStages()) ?? [];
+  const unsettled = (await same?.unsettledStages()) ?? [];
+  const problems =
+    input.command === 'verify'
+      ? []
+      : unfinishedRuns(unfinished, { same, moves, profileDigest, stores, sameServers: input.sameServers });
+  if (!writes) return { folder: undefined, same, begun, unsettled, problems, notes };
+  const folder = same ?? (await folders.create({ toolVersion, moves, profileDigest, stores, settings, startedAt }));
+  if (problems.length > 0) return { folder, same, begun, unsettled, problems, notes };
+  await folder.open({
+    command: input.command,
+    toolVersion,
+    settings: digest(canonicalJson(settings)),
+    ...input.process,
+    now: () => clock.now(),
+  });
+  if (await folder.isJournalLost()) {
+    notes.push('the run’s journal is gone: what is done is told by the stores alone (source gone and target there)');
+  }
+  await folder.addStores(stores, settings, startedAt);
+  await folder.setState('running', startedAt);
+  return { folder, same, begun, unsettled, problems, notes };
+}
+
+function sameMoves(unfinished: readonly RunFolder[], { moves }: RunInput): RunFolder | undefined {
+  return unfinished.find(({ record }) => canonicalJson(record.moves) === canonicalJson(moves));
+}
+
+/** Who takes the locks. A run that is yet to be made has no id that would help anybody. */
+async function holderOf(input: RunInput): Promise<{ runId: string; command: string }> {
+  const same = input.resume ?? sameMoves(await input.folders.unfinished(), input);
+  return { runId: same?.record.id ?? 'new', command: input.command };
+}

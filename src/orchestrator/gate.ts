@@ -1,0 +1,79 @@
+import { MigrateError } from '../model/errors.ts';
+import type { Checkpoint, Clock, StageEvent, StageName, UndoPort } from '../stages/stage.ts';
+import type { Limit, Limits } from './limits.ts';
+import { type PauseFile, pausePoint } from './pause.ts';
+import type { RunLocks } from './run-locks.ts';
+
+interface GateSettings {
+  readonly locks: RunLocks;
+  readonly limits: Limits;
+  readonly pauseFile: PauseFile | undefined;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly emit: (event: StageEvent) => void;
+}
+
+/** What every batch passes before it is sent: the one place where signals, pause file, locks and limits act. */
+export class Gate {
+  readonly #settings: GateSettings;
+  /** When each batch's undo entries became durable, so that its round trip can be told. */
+  readonly #sentAt = new Map<number, number>();
+  #pause: (() => Promise<void>) | undefined;
+  #stage: StageName = 'config';
+
+  constructor(settings: GateSettings) {
+    const { pauseFile: file, signal, clock, emit } = settings;
+    this.#settings = settings;
+    if (file !== undefined) {
+      this.#pause = pausePoint({
+        file,
+        signal,
+        clock,
+        emit: (text) => emit({ type: 'note', stage: this.#stage, text }),
+      });
+    }
+  }
+
+  /** From now on the batches are this stage's. */
+  enter(stage: StageName): void {
+    this.#stage = stage;
+    this.#sentAt.clear();
+  }
+
+  /** Rejects when no further batch may be sent. */
+  async pass(): Promise<void> {
+    const { signal, limits, locks } = this.#settings;
+    signal.throwIfAborted();
+    await this.#pause?.();
+    const limit = limits.check();
+    if (limit !== undefined) throw limitError(limit, this.#stage);
+    await locks.check();
+    signal.throwIfAborted();
+  }
+
+  /** The undo log, which tells when a batch may be sent. */
+  timed(undo: UndoPort): UndoPort {
+    return {
+      append: async (entries) => {
+        const batch = await undo.append(entries);
+        this.#sentAt.set(batch, performance.now());
+        return batch;
+      },
+      read: () => undo.read(),
+    };
+  }
+
+  /** Takes what became of a batch. */
+  count({ batch, moved, skipped = 0, failed = 0 }: Checkpoint): void {
+    const { limits } = this.#settings;
+    limits.count(this.#stage, { ok: moved + skipped, failed });
+    const sentAt = this.#sentAt.get(batch);
+    this.#sentAt.delete(batch);
+    if (sentAt !== undefined && moved > 0) limits.latency(this.#stage, performance.now() - sentAt);
+  }
+}
+
+/** A run that is stopped by a limit has failed: what it did stands, and can be resumed or taken back. */
+export function limitError({ text }: Limit, stage?: StageName): MigrateError {
+  return new MigrateError('limit', `stopped early: ${text}`, { stage });
+}

@@ -1,0 +1,74 @@
+import type { RunFolder } from '../journal/run-folder.ts';
+import type { RunRecord } from '../journal/run-record.ts';
+import type { Json } from '../model/json.ts';
+import type { Move } from '../model/move.ts';
+import type { Profile } from '../profiles/profile.ts';
+import type { RunEvent } from '../report/event.ts';
+import type { RunCommand, RunPlan } from '../report/report.ts';
+import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
+import type { BoundStage } from './bound-stage.ts';
+import type { LimitSettings } from './limits.ts';
+import type { PauseFile } from './pause.ts';
+import type { LockPorts } from './run-locks.ts';
+
+/** What one run is told. */
+export interface RunInput {
+  readonly command: RunCommand;
+  /** The run that is resumed; elsewhere an unfinished run of the same moves is found. */
+  readonly resume?: RunFolder | undefined;
+  readonly moves: readonly Move[];
+  readonly dryRun: boolean;
+  /** In the order in which they run. */
+  readonly stages: readonly BoundStage[];
+  readonly skipped: readonly StageName[];
+  readonly profile: Profile;
+  readonly options: StageOptions;
+  /** Everything that was set, without secrets, as the run's record keeps it. */
+  readonly settings: Readonly<Record<string, Json>>;
+  /** A stored plan to execute. */
+  readonly stored?: RunPlan | undefined;
+  /** The servers are those of the run that is resumed, whatever their addresses. */
+  readonly sameServers: boolean;
+  readonly exactPlan: boolean;
+  /** Close the run though verify found differences: they are listed as accepted. */
+  readonly acceptDifferences: boolean;
+  /** `plan` ends with 2 where there is work. */
+  readonly detailedExitCode: boolean;
+  /** Asked before anything is written; undefined where nobody is to be asked. */
+  readonly confirm?: ((plan: RunPlan) => Promise<boolean>) | undefined;
+  /** Called before the first write: makes the backup that was asked for. Throws where it cannot. */
+  readonly backup?: ((runId: string) => Promise<void>) | undefined;
+  readonly folders: RunFolders;
+  readonly locks: LockPorts;
+  readonly limits: LimitSettings;
+  /** The run waits between batches while this file exists. */
+  readonly pauseFile: PauseFile | undefined;
+  /** Bytes that are free where runs are recorded. */
+  readonly freeBytes: () => Promise<number>;
+  readonly process: { readonly pid: number; readonly host: string };
+  readonly toolVersion: string;
+  readonly say: Commands;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly emit: (event: RunEvent) => void;
+}
+
+/** Commands to type, for "what now". */
+export interface Commands {
+  /** The one that was typed. */
+  readonly again: string;
+  /** What does what this one only looked at. */
+  readonly forReal: string;
+  resume(id: string): string;
+  rollback(id: string): string;
+}
+
+/** The state folder, as far as a run needs it. */
+export interface RunFolders {
+  create(run: Parameters<typeof RunFolder.create>[1]): Promise<RunFolder>;
+  unfinished(): Promise<readonly RunFolder[]>;
+  all(): Promise<readonly RunFolder[]>;
+}
+
+/** Where the stores are. */
+export type Stores = RunRecord['stores'];

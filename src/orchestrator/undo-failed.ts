@@ -1,0 +1,50 @@
+import { MigrateError } from '../model/errors.ts';
+import type { RunReport } from '../report/report.ts';
+import { readRunPlan } from './plan.ts';
+import { executeRollback, type RollbackInput } from './rollback.ts';
+import type { RunInput } from './run-input.ts';
+
+/**
+ * Takes a failed run back at once. The report stays that of the run: its outcome becomes `undone` (exit 3) where all of it
+ * was taken back, and stays `failed` where not, with both errors.
+ */
+export async function undoFailed(
+  failed: RunReport,
+  input: Omit<RollbackInput, 'folder' | 'plan' | 'dryRun' | 'confirm'> & Pick<RunInput, 'folders'>,
+): Promise<RunReport> {
+  const folder = (await input.folders.all()).find(({ record }) => record.id === failed.runId);
+  const stored = await folder?.readPlan();
+  if (folder === undefined || stored === undefined) {
+    throw new MigrateError('internal', `the folder of run ${failed.runId} or its plan is gone`);
+  }
+  // The limit that ended the run does not hold for taking it back.
+  const limits = { clock: input.clock };
+  const plan = readRunPlan(stored, `${folder.path}/plan.json`);
+  const undoing = await executeRollback({ ...input, limits, folder, plan, dryRun: false });
+  const undone = undoing.outcome === 'rolled-back';
+  const report: RunReport = {
+    ...failed,
+    outcome: undone ? 'undone' : undoing.outcome === 'stopped' ? 'stopped' : 'failed',
+    exitCode: undone ? 3 : undoing.exitCode === 5 ? 4 : undoing.exitCode,
+    stages: failed.stages.map((row) =>
+      joinedRow(
+        row,
+        undoing.stages.find(({ name }) => name === row.name),
+      ),
+    ),
+    ms: failed.ms + undoing.ms,
+    findings: [...failed.findings, ...undoing.findings],
+    message: `${failed.message}; ${undoing.message}`,
+    error: [failed.error ?? failed.message, undoing.error].filter((text) => text !== null).join('; while undoing: '),
+    next: undone ? null : undoing.next,
+  };
+  await folder.saveReport(report);
+  return report;
+}
+
+type Row = RunReport['stages'][number];
+
+function joinedRow(row: Row, undone: Row | undefined): Row {
+  if (undone === undefined || (undone.status !== 'undone' && undone.status !== 'undo-failed')) return row;
+  return { ...row, status: undone.status, phases: { ...row.phases, ...undone.phases } };
+}

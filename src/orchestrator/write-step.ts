@@ -1,0 +1,62 @@
+import type { RunFolder } from '../journal/run-folder.ts';
+import { MigrateError } from '../model/errors.ts';
+import type { RunEvent } from '../report/event.ts';
+import type { Checkpoint, StagePlan } from '../stages/stage.ts';
+import type { BoundStage, CommonContext } from './bound-stage.ts';
+import type { Gate } from './gate.ts';
+import type { OutcomeRows } from './outcome.ts';
+
+/** One phase of one stage that writes. */
+export interface WriteStep {
+  readonly stage: BoundStage;
+  readonly phase: 'apply' | 'finalize' | 'undo';
+  readonly plan: StagePlan;
+  readonly context: CommonContext;
+  readonly folder: RunFolder;
+  readonly gate: Gate;
+  readonly rows: OutcomeRows;
+  readonly emit: (event: RunEvent) => void;
+  /** Awaited before anything is written. */
+  readonly before?: (() => Promise<void>) | undefined;
+  /** Called with each checkpoint once it is in the journal. Throws to end the step. */
+  readonly onCheckpoint?: (checkpoint: Checkpoint) => void;
+}
+
+/**
+ * Runs the phase checkpoint by checkpoint: each goes into the journal once its batch is done, and is counted. Throws
+ * MigrateError `record` where a record failed. Returns how many checkpoints there were.
+ */
+export async function writeStep(step: WriteStep): Promise<number> {
+  const { stage, phase, plan, context, folder, gate, rows, emit } = step;
+  emit({ type: 'stage-started', stage: stage.name, phase });
+  gate.enter(stage.name);
+  const start = performance.now();
+  const failedBefore = rows.of(stage.name).failed;
+  let checkpoints = 0;
+  try {
+    await step.before?.();
+    const ports = { undo: gate.timed(await folder.undo(stage.name)), permit: () => gate.pass() };
+    for await (const checkpoint of stage[phase](plan, context, ports)) {
+      checkpoints += 1;
+      if (phase === 'undo') folder.takenBack(stage.name, checkpoint);
+      else folder.done(stage.name, checkpoint);
+      rows.count(stage.name, checkpoint);
+      gate.count(checkpoint);
+      step.onCheckpoint?.(checkpoint);
+    }
+    const failed = rows.of(stage.name).failed - failedBefore;
+    if (failed > 0) {
+      const what = phase === 'undo' ? 'taken back' : 'moved';
+      const text = `${failed} ${failed === 1 ? 'record' : 'records'} could not be ${what} in ${stage.name}`;
+      throw new MigrateError('record', text, { stage: stage.name });
+    }
+    if (phase !== 'finalize') rows.status(stage.name, phase === 'undo' ? 'undone' : 'done');
+    return checkpoints;
+  } catch (error) {
+    rows.status(stage.name, phase === 'undo' ? 'undo-failed' : 'failed');
+    throw error;
+  } finally {
+    rows.time(stage.name, phase, performance.now() - start);
+    emit({ type: 'stage-finished', stage: stage.name, phase, row: rows.of(stage.name) });
+  }
+}

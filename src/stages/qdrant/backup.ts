@@ -1,0 +1,214 @@
+import { MigrateError } from '../../model/errors.ts';
+import { canonicalJson, type Json } from '../../model/json.ts';
+import type { Move } from '../../model/move.ts';
+import { rawMembers } from '../../model/raw-json.ts';
+import type { Profile } from '../../profiles/profile.ts';
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import type { QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import { RestoreTally } from '../restore-tally.ts';
+import type {
+  BackupBatch,
+  BackupLine,
+  BackupPart,
+  PlanContext,
+  RestoreContext,
+  RestoreLook,
+  StageBackup,
+} from '../stage.ts';
+import { ifThere, survey } from './survey.ts';
+import { pointsEntry } from './undo-entry.ts';
+
+const MOST_POINTS_IN_A_PAGE = 1_000;
+const IDS_IN_AN_ENTRY = 5_000;
+
+/** A collection as a backup has it. */
+interface CollectionRecord {
+  readonly kind: 'collection';
+  readonly collection: string;
+  readonly config: Json;
+  readonly indexes: readonly { readonly field: string; readonly schema: Json }[];
+}
+
+/** Consecutive points of one collection, as the server's own text. */
+interface PointGroup {
+  readonly collection: string;
+  readonly points: readonly string[];
+}
+
+/** The tenant's points with payload and all vectors as the server's own text, and what their collections are like. */
+export const qdrantBackup: StageBackup<QdrantReader, QdrantWriter> = {
+  read: readPoints,
+  compare: comparePoints,
+  restore: restorePoints,
+  undoEntries: pointsOf,
+};
+
+async function* readPoints(tenant: string, ctx: PlanContext<QdrantReader>): AsyncGenerator<BackupBatch> {
+  const surveyed = await survey([{ source: tenant, target: tenant }], ctx);
+  for (const { facts, counts } of surveyed) {
+    if (counts === undefined) throw unreadable(facts.name, ctx);
+    if (counts.every(({ source }) => source === 0)) continue;
+    yield { lines: [collectionLine(facts)] };
+    const match = { field: ctx.profile.qdrantField, value: tenant };
+    const pageSize = Math.min(MOST_POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? MOST_POINTS_IN_A_PAGE);
+    for await (const points of ctx.store.scrollTexts({ collection: facts.name, match, pageSize })) {
+      ctx.signal.throwIfAborted();
+      yield { lines: points.map((point) => pointLine(facts.name, point)) };
+    }
+  }
+}
+
+function unreadable(collection: string, ctx: PlanContext<QdrantReader>): MigrateError {
+  const field = ctx.profile.qdrantField;
+  return new MigrateError('refused', `the server lets nobody filter ${collection} by ${field}`, {
+    stage: 'qdrant',
+    store: ctx.store.url,
+    next: `index ${field} there first, or leave this store out with --skip-qdrant`,
+  });
+}
+
+function collectionLine({ name, config, indexes }: CollectionFacts): BackupLine {
+  const record: CollectionRecord = {
+    kind: 'collection',
+    collection: name,
+    config,
+    indexes: [...indexes].map(([field, { type, params }]) => ({ field, schema: params ?? type })),
+  };
+  return { kind: 'collection', text: JSON.stringify(record) };
+}
+
+function pointLine(collection: string, point: string): BackupLine {
+  return { kind: 'point', text: `{"kind":"point","collection":${JSON.stringify(collection)},"point":${point}}` };
+}
+
+/** The part's lines as collections and groups of points, in their order. */
+async function* recordsOf(part: BackupPart): AsyncGenerator<CollectionRecord | PointGroup> {
+  for await (const lines of part.lines()) {
+    let group: { collection: string; points: string[] } | undefined;
+    for (const line of lines) {
+      const members = rawMembers(line);
+      const collection = JSON.parse(members.get('collection') ?? '""') as string;
+      const point = members.get('point');
+      if (group !== undefined && (point === undefined || group.collection !== collection)) {
+        yield group;
+        group = undefined;
+      }
+      if (point === undefined) yield JSON.parse(line) as CollectionRecord;
+      else {
+        group ??= { collection, points: [] };
+        group.points.push(point);
+      }
+    }
+    if (group !== undefined) yield group;
+  }
+}
+
+async function comparePoints(part: BackupPart, ctx: PlanContext<QdrantReader>): Promise<RestoreLook> {
+  const tally = new RestoreTally();
+  const missing = new Set<string>();
+  for await (const record of recordsOf(part)) {
+    ctx.signal.throwIfAborted();
+    const { collection } = record;
+    if (!('points' in record)) {
+      if (await compareCollection(record, tally, ctx)) missing.add(collection);
+    } else if (missing.has(collection)) tally.add('absent', record.points.length);
+    else {
+      for (const [index, standing] of (await ctx.store.standings(collection, record.points)).entries()) {
+        if (standing === 'different') tally.differs(`${collection} ${idOf(record.points[index] ?? '{}')}`);
+        else tally.add(standing);
+      }
+    }
+  }
+  return tally.look();
+}
+
+/** True where the collection does not exist. */
+async function compareCollection(
+  record: CollectionRecord,
+  tally: RestoreTally,
+  ctx: PlanContext<QdrantReader>,
+): Promise<boolean> {
+  const facts = await ifThere(() => ctx.store.collection(record.collection));
+  if (facts === undefined) {
+    if (hasOwnShards(record.config)) {
+      tally.differs(record.collection);
+      tally.note(`make ${record.collection} with its shard keys first: a backup does not hold them`);
+    }
+    tally.hasWork();
+    return true;
+  }
+  if (vectorsOf(facts.config) !== vectorsOf(record.config)) {
+    tally.differs(record.collection);
+    tally.note(`the vectors of ${record.collection} have another size, distance or name than in the backup`);
+  }
+  for (const { field, schema } of record.indexes) {
+    const index = facts.indexes.get(field);
+    if (index === undefined) tally.hasWork();
+    else if (canonicalJson(index.params ?? index.type) !== canonicalJson(schema)) {
+      tally.note(`the index on ${field} of ${record.collection} is another than in the backup, and stays`);
+    }
+  }
+  return false;
+}
+
+function hasOwnShards(config: Json): boolean {
+  return (config as { params?: { sharding_method?: string } }).params?.sharding_method === 'custom';
+}
+
+function vectorsOf(config: Json): string {
+  const { vectors, sparse_vectors } = (config as { params?: Record<string, Json> }).params ?? {};
+  return canonicalJson([shapes(vectors), Object.keys((sparse_vectors as object | undefined) ?? {}).sort()]);
+}
+
+/** What decides whether a point fits in; where vectors are stored and how they are indexed does not. */
+function shapes(vectors: Json | undefined): unknown {
+  const all = (vectors ?? {}) as Record<string, Json>;
+  const one = (vector: unknown) => {
+    const { size, distance, multivector_config, datatype } = vector as Record<string, Json>;
+    return { size, distance, multivector_config, datatype };
+  };
+  return typeof all.size === 'number' ? one(all) : Object.fromEntries(Object.entries(all).map(([n, v]) => [n, one(v)]));
+}
+
+async function* restorePoints(part: BackupPart, ctx: RestoreContext<QdrantWriter>): AsyncGenerator<number> {
+  for await (const record of recordsOf(part)) {
+    if (!('points' in record)) {
+      await ctx.permit(0);
+      await ensureCollection(record, ctx);
+      continue;
+    }
+    const { collection, points } = record;
+    const standings = await ctx.store.standings(collection, points);
+    const absent = points.filter((_, index) => standings[index] === 'absent');
+    if (absent.length === 0) continue;
+    await ctx.permit(absent.length);
+    await ctx.store.insertPoints(collection, absent);
+    yield absent.length;
+  }
+}
+
+async function ensureCollection(record: CollectionRecord, ctx: RestoreContext<QdrantWriter>): Promise<void> {
+  const { collection, config, indexes } = record;
+  const there = await ifThere(() => ctx.store.collection(collection));
+  if (there === undefined) await ctx.store.createCollection(collection, config);
+  for (const { field, schema } of indexes) {
+    if (there?.indexes.has(field) !== true) await ctx.store.createIndex(collection, field, schema);
+  }
+}
+
+/** As people read it: a UUID without its quotes. */
+function idOf(point: string): string {
+  return (rawMembers(point).get('id') ?? '').replace(/^"|"$/g, '');
+}
+
+async function* pointsOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
+  const field = profile.qdrantField;
+  for await (const record of recordsOf(part)) {
+    if (!('points' in record)) continue;
+    const tokens = record.points.map((point) => rawMembers(point).get('id') ?? '');
+    for (let at = 0; at < tokens.length; at += IDS_IN_AN_ENTRY) {
+      const ids = tokens.slice(at, at + IDS_IN_AN_ENTRY);
+      yield [pointsEntry({ move, collection: record.collection, field, ids }) as Json];
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import { writeBatchSize } from './page-sizes.ts';
+import type { CollectionPlan } from './qdrant-plan.ts';
+import { pointsEntry } from './undo-entry.ts';
+
+/** A UUID with the quotes of its token, both escaped, the quotes around that and a comma. Numbers are shorter. */
+const ID_BYTES = 36 + 4 + 2 + 1;
+/** What an undo log may put around a batch, and the entry of an index. */
+const BATCH_BYTES = 200;
+
+/** How many bytes the ids of all points to move take in an undo log that does not compress, at most. */
+export function undoBytes(
+  collections: readonly CollectionPlan[],
+  facts: readonly CollectionFacts[],
+  { field, batchSize }: { readonly field: string; readonly batchSize: number | undefined },
+): number {
+  const limits = new Map(facts.map((one) => [one.name, one.limits]));
+  return collections.reduce((sum, { collection, move, source }) => {
+    const own = limits.get(collection);
+    // A page of ids ends with a smaller batch: twice as many batches as full ones is the most.
+    const batches = own === undefined ? 0 : 2 * Math.ceil(source / writeBatchSize(own, batchSize));
+    const entry = Buffer.byteLength(JSON.stringify(pointsEntry({ move, collection, field, ids: [] })));
+    return sum + source * ID_BYTES + (batches + 1) * (entry + BATCH_BYTES);
+  }, 0);
+}

@@ -1,0 +1,43 @@
+import type { Json } from '../../model/json.ts';
+import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
+import type { BatchId } from '../stage.ts';
+
+/** What one batch did, as the undo log holds it before it is sent. Keys are written as `byte-string`'s toJson does. */
+export type RedisUndoEntry = RenameEntry | KeptEntry | UnlinkEntry | OverwriteEntry | OverwrittenEntry;
+
+export type RenameEntry = {
+  readonly kind: 'rename';
+  readonly source: string;
+  readonly target: string;
+  readonly keys: readonly Json[];
+};
+
+/** Written afterwards: keys of that batch that were not renamed, since their targets were taken by somebody else. */
+export type KeptEntry = { readonly kind: 'kept'; readonly of: BatchId; readonly keys: readonly Json[] };
+
+/** A source that was removed, since it equalled its target. */
+export type UnlinkEntry = {
+  readonly kind: 'unlink';
+  readonly key: Json;
+  readonly target: Json;
+  readonly payload: string;
+  readonly expiresAt: number;
+};
+
+/** A source that took the place of a different target. */
+export type OverwriteEntry = {
+  readonly kind: 'overwrite';
+  readonly key: Json;
+  readonly target: Json;
+  /** What the target's key was, and its dump. */
+  readonly destroyed: Fingerprint;
+  readonly payload: string;
+  readonly expiresAt: number;
+  /** What the source's key was. */
+  readonly moved: Fingerprint;
+};
+
+/** Written afterwards: the overwritings of that batch were made, all of them. */
+export type OverwrittenEntry = { readonly kind: 'overwritten'; readonly of: BatchId };
+
+type Fingerprint = { readonly [K in keyof KeyFingerprint]: KeyFingerprint[K] };

@@ -1,0 +1,222 @@
+import pMap from 'p-map';
+import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.ts';
+import { MigrateError } from '../../model/errors.ts';
+import { isLockKey } from './lock-key.ts';
+import { RedisConnection, type RedisSettings, type Reply, replyError } from './redis-connection.ts';
+import { type KeyFingerprint, type Reading, readExpiries, readFingerprints, readSizes } from './redis-content.ts';
+import { requireValue } from './redis-refusal.ts';
+import { parseServer, type RedisServer } from './redis-server.ts';
+import type { DumpedKey, RedisReader, RenamePair } from './redis-store.ts';
+
+/** Relative expiries are read with the delay of a round trip on either side. */
+const RELATIVE_EXPIRY_TOLERANCE_MS = 5_000;
+const READ_CHUNK = 500;
+/** Each takes three round trips one after another. */
+const CHUNKS_AT_ONCE = 4;
+
+interface ScanPage {
+  /** The cursor of the next page; 0 where this was the last. */
+  readonly next: string;
+  readonly keys: readonly ByteString[];
+}
+
+/** The reading half of the store: see the interface. */
+export class RedisReads implements RedisReader {
+  readonly address: string;
+  protected readonly connection: RedisConnection;
+  readonly #reading: Reading = { expiry: 'absolute', memoryUsage: true };
+  #roundTrip: Promise<number> | undefined;
+
+  constructor(settings: RedisSettings) {
+    this.connection = new RedisConnection(settings);
+    this.address = this.connection.address;
+  }
+
+  /** Connects. Throws MigrateError `unreachable`, `unauthorised` or `unsupported`. */
+  async open(): Promise<this> {
+    await this.connection.open();
+    try {
+      await this.#askForAbsoluteExpiry();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    return this;
+  }
+
+  async #askForAbsoluteExpiry(): Promise<void> {
+    // Not waited for: a server that is loading or has lost its slots is judged by the preflight, with its INFO.
+    // Without a key, which this user might not be allowed to name: the server then counts arguments, if it knows it.
+    const [reply] = await this.connection.readOnce((pipeline) => {
+      pipeline.call('PEXPIRETIME');
+    });
+    // PEXPIRETIME came with Redis 7.0.
+    if (reply !== undefined && /unknown command/i.test(replyError(reply))) this.#reading.expiry = 'relative';
+  }
+
+  async server(): Promise<RedisServer> {
+    const [reply] = await this.connection.read((pipeline) => {
+      pipeline.call('INFO');
+    });
+    return parseServer(String(this.value(reply)));
+  }
+
+  roundTripMs(): Promise<number> {
+    // Side by side: over a slow link three in a row would cost what they are meant to save.
+    this.#roundTrip ??= Promise.all([this.#pingMs(), this.#pingMs(), this.#pingMs()]).then((all) => Math.min(...all));
+    return this.#roundTrip;
+  }
+
+  async #pingMs(): Promise<number> {
+    const start = performance.now();
+    await this.connection.read((pipeline) => {
+      pipeline.call('PING');
+    });
+    return performance.now() - start;
+  }
+
+  async probeMs(size: number, prefix: ByteString): Promise<number> {
+    const names = Array.from({ length: size }, (_, index) => toArgument(`${prefix}tenant-migrate-absent-${index}`));
+    const start = performance.now();
+    await this.connection.read((pipeline) => {
+      for (let index = 0; index < size; index += 1) pipeline.call('EXISTS', names[index] ?? '');
+    });
+    return performance.now() - start;
+  }
+
+  async *scan(count: number): AsyncIterable<readonly ByteString[]> {
+    const { runId, ...first } = await this.#firstPage(count);
+    let connections = this.connection.connections;
+    let cursor = '0';
+    let page = Promise.resolve(first);
+    do {
+      const { next, keys } = await page;
+      if (connections !== this.connection.connections) {
+        connections = this.connection.connections;
+        await this.#refuseOtherServer(runId);
+      }
+      cursor = next;
+      // The next page is on its way while this one is worked on.
+      if (cursor !== '0') {
+        page = this.#scanPage(cursor, count);
+        // Where the caller leaves early nobody awaits that page; a failure then concerns nobody.
+        page.catch(() => undefined);
+      }
+      yield keys;
+    } while (cursor !== '0');
+  }
+
+  /** A cursor means nothing to a server that was started anew or took over: keys would be passed over in silence. */
+  async #refuseOtherServer(runId: string): Promise<void> {
+    if ((await this.server()).runId === runId) return;
+    throw new MigrateError('store', `Redis at ${this.address} was started anew while its keys were listed`, {
+      store: this.address,
+      next: 'see what the server has lost, then type the same command again',
+    });
+  }
+
+  /** In one pipeline, so that both come from the same server, in one round trip. */
+  async #firstPage(count: number): Promise<ScanPage & { readonly runId: string }> {
+    const [info, page] = await this.connection.read((pipeline) => {
+      pipeline.call('INFO').callBuffer('SCAN', '0', 'COUNT', String(count));
+    });
+    return { runId: parseServer(String(this.value(info))).runId, ...this.#page(page) };
+  }
+
+  async #scanPage(cursor: string, count: number): Promise<ScanPage> {
+    const [reply] = await this.connection.read((pipeline) => {
+      pipeline.callBuffer('SCAN', cursor, 'COUNT', String(count));
+    });
+    return this.#page(reply);
+  }
+
+  #page(reply: Reply | undefined): ScanPage {
+    const [next, keys] = this.value(reply) as [Buffer, Buffer[]];
+    return { next: String(next), keys: keys.map(fromBytes).filter((key) => !isLockKey(key)) };
+  }
+
+  async exist(keys: readonly ByteString[]): Promise<readonly boolean[]> {
+    if (keys.length === 0) return [];
+    const replies = await this.connection.read((pipeline) => {
+      for (const key of keys) pipeline.call('EXISTS', toArgument(key));
+    });
+    return replies.map((reply) => this.value(reply) === 1);
+  }
+
+  fingerprints(keys: readonly ByteString[]): Promise<readonly (KeyFingerprint | undefined)[]> {
+    return this.#inChunks(keys, readFingerprints);
+  }
+
+  expiries(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]> {
+    return this.#inChunks(keys, readExpiries);
+  }
+
+  sizes(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]> {
+    return this.#inChunks(keys, readSizes);
+  }
+
+  async #inChunks<T>(
+    keys: readonly ByteString[],
+    read: (connection: RedisConnection, keys: readonly ByteString[], reading: Reading) => Promise<readonly T[]>,
+  ): Promise<readonly T[]> {
+    const chunks: (readonly ByteString[])[] = [];
+    for (let start = 0; start < keys.length; start += READ_CHUNK) chunks.push(keys.slice(start, start + READ_CHUNK));
+    const one = (chunk: readonly ByteString[]) => read(this.connection, chunk, this.#reading);
+    return (await pMap(chunks, one, { concurrency: CHUNKS_AT_ONCE })).flat();
+  }
+
+  async now(): Promise<number> {
+    const [reply] = await this.connection.read((pipeline) => {
+      pipeline.call('TIME');
+    });
+    if (reply === undefined || 'error' in reply) return Date.now();
+    const [seconds, microseconds] = reply.value as [string, string];
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+  }
+
+  get exactExpiry(): boolean {
+    return this.#reading.expiry === 'absolute';
+  }
+
+  sameExpiry(a: number, b: number): boolean {
+    if (this.#reading.expiry === 'absolute' || a < 0 || b < 0) return a === b;
+    return Math.abs(a - b) <= RELATIVE_EXPIRY_TOLERANCE_MS;
+  }
+
+  async refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined> {
+    const [who] = await this.connection.read((pipeline) => {
+      pipeline.call('ACL', 'WHOAMI');
+    });
+    if (who === undefined || 'error' in who) return undefined;
+    const replies = await this.connection.read((pipeline) => {
+      for (const { from, to } of pairs) {
+        pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
+      }
+    });
+    const refusal = replies.find((reply) => 'value' in reply && String(reply.value) !== 'OK');
+    return refusal !== undefined && 'value' in refusal ? String(refusal.value) : undefined;
+  }
+
+  async dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]> {
+    const expiryCommand = this.#reading.expiry === 'absolute' ? 'PEXPIRETIME' : 'PTTL';
+    const replies = await this.connection.read((pipeline) => {
+      for (const key of keys) pipeline.callBuffer('DUMP', toArgument(key)).call(expiryCommand, toArgument(key));
+    });
+    const now = Date.now();
+    return keys.map((_, index) => {
+      const payload = this.value(replies[2 * index]) as Buffer | null;
+      const expiry = Number(this.value(replies[2 * index + 1]));
+      if (payload === null || expiry === -2) return undefined;
+      return { payload, expiresAt: this.#reading.expiry === 'relative' && expiry >= 0 ? now + expiry : expiry };
+    });
+  }
+
+  /** The reply's value. Throws MigrateError on a refusal. */
+  protected value(reply: Reply | undefined): unknown {
+    return requireValue(reply, this.address);
+  }
+
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+}

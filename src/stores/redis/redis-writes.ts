@@ -1,0 +1,210 @@
+import { type ByteString, toArgument } from '../../model/byte-string.ts';
+import { MigrateError } from '../../model/errors.ts';
+import { type Command, errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
+import { endNamesakes } from './redis-namesakes.ts';
+import { RedisReads } from './redis-reads.ts';
+import { isFatal, refusalError, staysNotReady } from './redis-refusal.ts';
+import type { DumpedKey, PutBack, RedisWriter, RenameOutcome, RenamePair } from './redis-store.ts';
+import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
+
+/** The writing half of the store: see the interface. */
+export class RedisWrites extends RedisReads implements RedisWriter {
+  readonly #transactions = new Transactions(this.connection);
+
+  async rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]> {
+    const outcomes: (RenameOutcome | undefined)[] = pairs.map(() => undefined);
+    for (let attempt = 1; ; attempt += 1) {
+      const open = pairs.map((pair, index) => ({ pair, index })).filter(({ index }) => outcomes[index] === undefined);
+      try {
+        await this.#renameOpen(open, outcomes);
+        if (!outcomes.includes(undefined)) return outcomes as RenameOutcome[];
+        await this.connection.pauseBeforeRetry(attempt, 'the server is not ready');
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        await this.connection.recover(attempt, error.message);
+        await this.#resolveByLooking(open, outcomes);
+      }
+      if (attempt >= MOST_ATTEMPTS) throw staysNotReady(this.address);
+    }
+  }
+
+  async #renameOpen(
+    open: readonly { pair: RenamePair; index: number }[],
+    outcomes: (RenameOutcome | undefined)[],
+  ): Promise<void> {
+    if (open.length === 0) return;
+    const replies = await this.connection.pipeline((pipeline) => {
+      // In small letters: the driver looks a command's name up again and again, and would convert it each time.
+      for (const { pair } of open) pipeline.call('renamenx', toArgument(pair.from), toArgument(pair.to));
+    });
+    const missing: { pair: RenamePair; index: number }[] = [];
+    for (const [position, item] of open.entries()) {
+      const reply = replies[position];
+      if (reply === undefined) continue;
+      if ('value' in reply) outcomes[item.index] = reply.value === 1 ? 'moved' : 'occupied';
+      else if (/no such key/i.test(reply.error)) missing.push(item);
+      else if (!isPassing(reply.error)) outcomes[item.index] = this.#refusal(reply.error);
+    }
+    await this.#classifyMissing(missing, outcomes);
+  }
+
+  /** A source that was not there: moved before (a scan may return a key twice), or gone for good. */
+  async #classifyMissing(
+    missing: readonly { pair: RenamePair; index: number }[],
+    outcomes: (RenameOutcome | undefined)[],
+  ): Promise<void> {
+    const there = await this.exist(missing.map(({ pair }) => pair.to));
+    for (const [position, { index }] of missing.entries()) outcomes[index] = there[position] ? 'already' : 'vanished';
+  }
+
+  async #resolveByLooking(
+    open: readonly { pair: RenamePair; index: number }[],
+    outcomes: (RenameOutcome | undefined)[],
+  ): Promise<void> {
+    const unknown = open.filter(({ index }) => outcomes[index] === undefined);
+    const sources = await this.exist(unknown.map(({ pair }) => pair.from));
+    const targets = await this.exist(unknown.map(({ pair }) => pair.to));
+    for (const [position, { index }] of unknown.entries()) {
+      if (sources[position]) {
+        // Still at the source: to be sent again, unless the target is taken.
+        if (targets[position]) outcomes[index] = 'occupied';
+      } else outcomes[index] = targets[position] ? 'moved' : 'vanished';
+    }
+  }
+
+  #refusal(error: string): RenameOutcome {
+    if (!isFatal(error)) return { failed: error };
+    throw refusalError(error, this.address);
+  }
+
+  async unlinkUnwritten(
+    keys: readonly ByteString[],
+    choose: () => Promise<readonly ByteString[]>,
+  ): Promise<number | 'written'> {
+    let chosen: readonly ByteString[] = [];
+    const replies = await this.#transactions.run({
+      watched: keys,
+      choose: async () => {
+        chosen = await choose();
+        return chosen.map((key): Command => ['UNLINK', toArgument(key)]);
+      },
+      // It removes all or none: where none is left, only its reply was lost.
+      wasDone: async () => !(await this.exist(chosen)).includes(true),
+    });
+    if (replies === 'written') return replies;
+    return replies === 'done' ? chosen.length : this.#accepted(replies).filter((reply) => reply === 1).length;
+  }
+
+  async overwriteUnwritten(
+    pairs: readonly RenamePair[],
+    choose: () => Promise<readonly RenamePair[]>,
+  ): Promise<number | 'written'> {
+    let chosen: readonly RenamePair[] = [];
+    const replies = await this.#transactions.run({
+      watched: pairs.flatMap(({ from, to }) => [from, to]),
+      choose: async () => {
+        chosen = await choose();
+        return chosen.map(({ from, to }): Command => ['RENAME', toArgument(from), toArgument(to)]);
+      },
+      wasDone: async () => !(await this.exist(chosen.map(({ from }) => from))).includes(true),
+    });
+    if (replies === 'written') return replies;
+    // What has expired since it was looked at is not renamed, and its target stays.
+    return replies === 'done' ? chosen.length : this.#accepted(replies, /no such key/i).filter(isOk).length;
+  }
+
+  async putBackUnwritten({ from, to, dumped }: PutBack, stillSo: () => Promise<boolean>): Promise<'done' | 'written'> {
+    const commands: Command[] = [['RENAMENX', toArgument(from), toArgument(to)]];
+    if (dumped !== undefined) commands.push(restoring(from, dumped));
+    let agreed = true;
+    const replies = await this.#transactions.run({
+      watched: [from, to],
+      choose: async () => {
+        agreed = await stillSo();
+        return agreed ? commands : [];
+      },
+      wasDone: async () => (await this.exist([to])).includes(true) && !(await stillSo()),
+    });
+    if (replies === 'written' || !agreed) return 'written';
+    if (replies !== 'done') this.#accepted(replies);
+    return 'done';
+  }
+
+  async refusedRestore(key: ByteString): Promise<string | undefined> {
+    const [reply] = await this.connection.read((pipeline) => {
+      pipeline.call('RESTORE', toArgument(key), '0', '');
+    });
+    const error = reply === undefined ? '' : replyError(reply);
+    return errorWord(error) === 'NOPERM' || /unknown command/i.test(error) ? error : undefined;
+  }
+
+  endNamesakes(): Promise<boolean> {
+    return endNamesakes(this.connection);
+  }
+
+  /** A transaction's replies, of which none may be a refusal but for one of this kind. */
+  #accepted(replies: readonly unknown[], but = /^$/): readonly unknown[] {
+    const failed = replies.find((reply) => reply instanceof Error && !but.test(reply.message));
+    if (failed instanceof Error) throw refusalError(failed.message, this.address);
+    return replies;
+  }
+
+  async copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
+    try {
+      const replies = await this.#writeOnce(pairs.map(({ from, to }) => ['COPY', toArgument(from), toArgument(to)]));
+      return replies.map((reply) => reply === 1);
+    } catch (error) {
+      // COPY came with Redis 6.2.
+      if (!(error instanceof MigrateError) || !/unknown command/i.test(error.message)) throw error;
+      return this.#copyByDump(pairs);
+    }
+  }
+
+  async #copyByDump(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
+    const copied: boolean[] = [];
+    for (const { from, to } of pairs) {
+      const [dumped] = await this.dumps([from]);
+      copied.push(dumped !== undefined && (await this.restore(to, dumped)));
+    }
+    return copied;
+  }
+
+  async restore(key: ByteString, dumped: DumpedKey): Promise<boolean> {
+    return (await this.restoreAll([{ key, dumped }]))[0] === true;
+  }
+
+  async restoreAll(
+    items: readonly { readonly key: ByteString; readonly dumped: DumpedKey }[],
+  ): Promise<readonly boolean[]> {
+    const commands = items.map(({ key, dumped }) => restoring(key, dumped));
+    return (await this.#writeOnce(commands)).map((reply) => reply === 'OK');
+  }
+
+  /** Writes that may be sent again after a loss, since each takes effect once (COPY, RESTORE without REPLACE). */
+  async #writeOnce(commands: readonly Command[]): Promise<readonly unknown[]> {
+    if (commands.length === 0) return [];
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const replies = await this.connection.pipeline((pipeline) => {
+          for (const [command, ...args] of commands) pipeline.call(command, ...args);
+        });
+        if (!replies.some((reply) => isPassing(replyError(reply)))) {
+          return replies.map((reply) =>
+            'error' in reply && errorWord(reply.error) === 'BUSYKEY' ? 0 : this.value(reply),
+          );
+        }
+        if (attempt >= MOST_ATTEMPTS) throw staysNotReady(this.address);
+        await this.connection.pauseBeforeRetry(attempt, 'the server is not ready');
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        await this.connection.recover(attempt, error.message);
+      }
+    }
+  }
+}
+
+function restoring(key: ByteString, { payload, expiresAt }: DumpedKey): Command {
+  return ['RESTORE', toArgument(key), expiresAt < 0 ? '0' : String(expiresAt), payload, 'ABSTTL'];
+}
+
+const isOk = (reply: unknown): boolean => reply === 'OK';

@@ -1,0 +1,48 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { onOneLine, rawItems, rawMembers } from '../../../src/model/raw-json.ts';
+
+describe('JSON text in pieces', () => {
+  it('keeps every digit of a number, and the order of the members', () => {
+    const members = rawMembers('{"id":9007199254740993, "payload":{"b":1.0,"a":[1e-7,-0.0]},"vector":null}');
+    expect([...members]).toEqual([
+      ['id', '9007199254740993'],
+      ['payload', '{"b":1.0,"a":[1e-7,-0.0]}'],
+      ['vector', 'null'],
+    ]);
+  });
+
+  it('keeps members that an object in JavaScript would lose or reorder', () => {
+    const text = '{"10":1,"2":2,"__proto__":{"x":1}}';
+    expect([...rawMembers(text).keys()]).toEqual(['10', '2', '__proto__']);
+  });
+
+  it('finds the pieces of any object and any array, with and without blanks', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.constantFrom(0, 2), (value, indent) => {
+        const members = rawMembers(JSON.stringify(value, undefined, indent));
+        expect(Object.keys(JSON.parse(JSON.stringify(value))).sort()).toEqual([...members.keys()].sort());
+        for (const [name, text] of members) expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value))[name]);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), fc.constantFrom(0, 2), (value, indent) => {
+        expect(rawItems(JSON.stringify(value, undefined, indent)).map((item) => JSON.parse(item))).toEqual(
+          JSON.parse(JSON.stringify(value)),
+        );
+      }),
+    );
+  });
+
+  it('refuses what is cut off', () => {
+    for (const text of ['{"a":1', '{"a', '{"a":[1,2', '', '[]']) expect(() => rawMembers(text)).toThrow(SyntaxError);
+    expect(() => rawItems('["a"')).toThrow(SyntaxError);
+  });
+
+  it('puts what was indented on one line without a change of meaning', () => {
+    const value = { text: 'a\nb\u2028', list: [1, { x: 'y\r' }] };
+    const line = onOneLine(JSON.stringify(value, undefined, 2));
+    expect(line).not.toMatch(/[\r\n]/);
+    expect(JSON.parse(line)).toEqual(value);
+  });
+});
