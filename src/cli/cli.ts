@@ -31,6 +31,8 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
     case 'status':
     case 'runs':
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
+    case 'runs cleanup':
+      return (await import('./cleanup-command.ts')).cleanupCommand(invocation, ctx);
     case 'backup create':
     case 'backup restore':
     case 'backup list':
@@ -112,7 +114,18 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       (builder) => withFlags(runPositional(builder), 'status'),
       take('status', ['run']),
     )
-    .command('runs', 'all runs in the state folder', (builder) => withFlags(builder, 'runs'), take('runs', []))
+    .command(
+      'runs',
+      'all runs in the state folder',
+      (builder) =>
+        withFlags(builder, 'runs').command(
+          'cleanup',
+          'remove finished runs that are older than --days',
+          (inner) => withFlags(inner, 'runs cleanup'),
+          take('runs cleanup', []),
+        ),
+      take('runs', []),
+    )
     .command('backup', 'keep a tenant’s data in a folder, and bring it back', (builder) =>
       backupCommands(builder, take),
     )

@@ -1,45 +1,73 @@
-import { moveText } from '../model/move.ts';
-import { clean } from '../report/format.ts';
+import { hostname } from 'node:os';
+import type { JournalEntry } from '../journal/journal-entry.ts';
+import type { RunFolder } from '../journal/run-folder.ts';
+import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
+import { MigrateError } from '../model/errors.ts';
+import { runStatus } from '../orchestrator/run-status.ts';
+import { type ListedRun, runLine, statusText } from '../report/status-text.ts';
 import { wireFolders } from '../wire.ts';
 import { chooseRun } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { shellWord } from './repeat-command.ts';
+import { runCommandLine } from './run-ports.ts';
 import { readSettings } from './settings.ts';
 import { paintFor } from './terminal.ts';
 
-/** `status [run]` and `runs`: what the state folder says. `status` returns 2 for an unfinished run. */
+/**
+ * `status [run]` and `runs`: what the state folder says, also while a run is going on. `status` returns 2 for an
+ * unfinished run.
+ */
 export async function statusCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
   const { command, positionals, flags } = invocation;
   const { stdout, env } = ctx.terminal;
   const settings = await readSettings({ command, flags, env });
-  const folders = wireFolders(settings['state-dir']);
+  const stateDir = settings['state-dir'];
+  const folders = wireFolders(stateDir);
   const chosen = command === 'runs' ? await folders.all() : [await chooseRun(folders, positionals.run, 'all')];
-  const runs = await Promise.all(
-    chosen.map(async (folder) => {
-      const open = await folder.isUnfinished();
-      const { id, moves, state, startedAt, updatedAt, settled, undone } = folder.record;
-      const ids = moves.flatMap(({ source, target }) => [source, target].map(shellWord)).join(' ');
-      const onward = `tenant-migrate ${ids} …`;
-      const back = `tenant-migrate rollback ${id} …`;
-      // Who has begun to take a run back wants to finish that first.
-      const next = !open ? null : undone.length > 0 ? `${back}   (or: ${onward})` : `${onward}   (or: ${back})`;
-      return { id, moves, state, unfinished: open, settled, undone, startedAt, updatedAt, path: folder.path, next };
-    }),
-  );
+  const locks = await readLocks(stateDir, hostname());
+  const runs = await Promise.all(chosen.map((folder) => listed(folder, { locks, stateDir })));
+  const [first] = runs;
   if (settings.json) {
     const document =
-      command === 'runs'
-        ? { schema: 'tenant-migrate/runs@1', runs }
-        : { schema: 'tenant-migrate/status@1', ...runs[0] };
+      command === 'runs' ? { schema: 'tenant-migrate/runs@1', runs } : { schema: 'tenant-migrate/status@1', ...first };
     stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
   } else {
     const paint = paintFor(stdout, settings.color, env);
-    if (runs.length === 0) stdout.write('there is no run in this state folder\n');
-    for (const run of runs) {
-      const state = run.unfinished ? paint.yellow(`${run.state}, unfinished`) : run.state;
-      stdout.write(`${run.id}  ${run.startedAt}  ${clean(run.moves.map(moveText).join(', '))}  ${state}\n`);
-      if (run.next !== null) stdout.write(`   next: ${paint.cyan(clean(run.next))}\n`);
-    }
+    if (first === undefined) stdout.write('there is no run in this state folder\n');
+    else if (command === 'status') stdout.write(`${statusText(first, paint)}\n`);
+    else stdout.write(`${runs.map((run) => runLine(run, paint)).join('\n')}\n`);
   }
-  return command === 'status' && runs.some(({ unfinished }) => unfinished) ? 2 : 0;
+  return command === 'status' && first?.unfinished === true ? 2 : 0;
+}
+
+async function listed(
+  folder: RunFolder,
+  { locks, stateDir }: { readonly locks: readonly ListedLock[]; readonly stateDir: string },
+): Promise<ListedRun> {
+  const { record, path } = folder;
+  const { id, moves, startedAt, updatedAt, settled, undone } = record;
+  const { entries, journal, unfinished } = await read(folder);
+  const process = entries.findLast((entry) => entry.type === 'process');
+  const holds = ({ owner, alive }: ListedLock) =>
+    alive && process?.type === 'process' && owner?.pid === process.pid && owner.host === process.host;
+  const alive = locks.some(holds);
+  const status = runStatus(record, entries, { now: Date.now(), alive });
+  const onward = runCommandLine('resume', id, stateDir);
+  const back = runCommandLine('rollback', id, stateDir);
+  // Who has begun to take a run back wants to finish that first. One that is at work needs no command.
+  const both = undone.length > 0 ? [back, onward] : [onward, back];
+  const next = unfinished && !(alive && status.state === 'running') ? both : [];
+  return { id, moves, ...status, unfinished, settled, undone, journal, startedAt, updatedAt, path, next };
+}
+
+/** A journal that cannot be trusted is told, and hides neither its run nor the others. */
+async function read(
+  folder: RunFolder,
+): Promise<{ entries: readonly JournalEntry[]; journal: string; unfinished: boolean }> {
+  try {
+    const journal = (await folder.isJournalLost()) ? 'gone' : 'whole';
+    return { entries: await folder.entries(), journal, unfinished: await folder.isUnfinished() };
+  } catch (error) {
+    if (!(error instanceof MigrateError) || error.code !== 'journal') throw error;
+    return { entries: [], journal: error.message, unfinished: true };
+  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
@@ -228,6 +228,13 @@ export class RunFolder {
     const opened = this.#undo.get(stage) ?? this.#openUndo(stage);
     this.#undo.set(stage, opened);
     return opened;
+  }
+
+  /** Removes the folder: at once from the list of runs, so that a crash on the way leaves no half of it there. */
+  async remove(): Promise<void> {
+    const aside = join(this.path, '..', '..', `removed-${this.#record.id}`);
+    await rename(this.path, aside);
+    await rm(aside, { recursive: true });
   }
 
   /** Makes everything durable. */

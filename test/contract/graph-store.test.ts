@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import neo4j from 'neo4j-driver';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { startNeo4j } from '../../scripts/services/neo4j.ts';
 import type { MigrateError } from '../../src/model/errors.ts';
@@ -6,6 +7,7 @@ import { graphStage } from '../../src/stages/graph.ts';
 import { GraphConnection, type GraphSettings } from '../../src/stores/graph/connection.ts';
 import { openGraphReader, openGraphWriter } from '../../src/stores/graph/graph-store.ts';
 import { escapeLabel } from '../../src/stores/graph/label.ts';
+import { writeMark } from '../../src/stores/graph/statements.ts';
 import { freshLabel, type GraphAccess, graphSettings, type RawGraph, rawGraph } from '../support/graph.ts';
 import { applyContext, drain, planContext, total } from '../support/stage-context.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
@@ -168,6 +170,47 @@ describe.skipIf(access.url === '')('the graph store', () => {
       expect(retries).toHaveLength(1);
       expect(await raw.count(move.target)).toBe(2_000);
       expect(await raw.count(move.source)).toBe(0);
+      await writer.close();
+    });
+
+    it('a lost reply is looked into without waiting for other batches of the same move', async () => {
+      await raw.plant(label, 600);
+      const writer = await openGraphWriter(settings);
+      const move = { source: label, target: `${label}_b` };
+      const ids: string[] = [];
+      for await (const nodes of writer.movable(move)) ids.push(...nodes.map((node) => node.id));
+      const [rehearsal, rest] = [ids.slice(0, 300), ids.slice(300)];
+      const before = proxy.passed.down;
+      await writer.relabel(move, rehearsal);
+      const other = neo4j.driver(access.url, neo4j.auth.basic(access.username ?? '', access.password ?? ''));
+      const session = other.session();
+      const batch = await session.beginTransaction({ metadata: writeMark(move) });
+      proxy.cutAfterBytes(proxy.passed.down - before - 10, 'down');
+      const start = performance.now();
+      expect(await writer.relabel(move, rest)).toEqual({ moved: 300, vanished: 0 });
+      expect(performance.now() - start).toBeLessThan(3_000);
+      await batch.rollback();
+      await other.close();
+      await writer.close();
+    });
+
+    it('a batch that is taken back is counted right where the reply to its commit is lost', async () => {
+      await raw.plant(label, 2_000);
+      const writer = await openGraphWriter(settings);
+      const move = { source: label, target: `${label}_b` };
+      const ids: string[] = [];
+      for await (const nodes of writer.movable(move)) ids.push(...nodes.map((node) => node.id));
+      const had = ids.slice(0, 3);
+      await raw.run(`MATCH (n) WHERE elementId(n) IN $had SET n:${escapeLabel(move.target)}`, { had });
+      await writer.relabel(move, ids);
+      const [rehearsal, rest] = [ids.slice(1_000), ids.slice(0, 1_000)];
+      const before = proxy.passed.down;
+      await writer.restore(move, rehearsal, []);
+      proxy.cutAfterBytes(proxy.passed.down - before - 10, 'down');
+
+      expect(await writer.restore(move, rest, had)).toBe(1_000);
+      expect(retries).toHaveLength(1);
+      expect([await raw.count(move.source), await raw.count(move.target)]).toEqual([2_000, 3]);
       await writer.close();
     });
 

@@ -212,6 +212,14 @@ describe('a server that says it is not available', () => {
     expect(await countOf(tenants.move.target)).toBe(40);
   });
 
+  it('only by the page of a proxy fails after three tries', async () => {
+    const writer = await open();
+    const headers = { 'content-type': 'text/html' };
+    standIn.fail({ path: PAYLOAD, kind: 'status', status: 503, body: '<html>', headers, times: FOREVER });
+    await expect(move(writer, 40)).rejects.toMatchObject({ code: 'unreachable', retryable: true });
+    expect(payloadWrites()).toBe(3);
+  });
+
   it('and stays so fails when the time for a request is over', async () => {
     const writer = await open({ timeoutMs: 300 });
     standIn.fail({ path: PAYLOAD, kind: 'status', status: 503, body, times: FOREVER });

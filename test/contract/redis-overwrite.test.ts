@@ -355,3 +355,29 @@ function replaced(store: RedisWriter, name: keyof RedisWriter, by: unknown): Red
     },
   });
 }
+
+describe('the plan’s estimate of the undo log', () => {
+  test.each<[string, Partial<StageOptions>]>([
+    ['renames', {}],
+    ['renames in small batches', { batchSize: 10 }],
+    ['overwritings and removals', overwrite],
+  ])('of %s is not less than what is written, nor many times as much', async (_, options) => {
+    if (options.merge !== true) await world.raw.del(...[...names.values()].map((name) => Buffer.from(name, 'latin1')));
+    await world.raw.del('tenant_7:own');
+    for (let n = 0; n < 500; n += 1) await world.raw.set(`siraya:${'x'.repeat(n % 60)}:"${n}`, 'y'.repeat(200));
+    if (options.merge === true) {
+      for (let n = 0; n < 500; n += 2) await world.raw.copy(key(n, 'siraya'), key(n, 'tenant_7'));
+      for (let n = 1; n < 500; n += 4) await world.raw.set(key(n, 'tenant_7'), 'z'.repeat(3_000));
+    }
+    const { undoBytes = 0, ...plan } = await world.plan(options);
+    await world.apply(plan, options);
+    await world.finalize(plan, options);
+    let written = 0;
+    for await (const { id, entries } of world.undoFile!.read()) written += JSON.stringify([id, entries]).length + 1;
+    expect(undoBytes).toBeGreaterThanOrEqual(written);
+    // Repeated letters are dumped compressed.
+    expect(undoBytes).toBeLessThan(options.merge === true ? written * 8 : written * 3);
+  });
+
+  const key = (n: number, id: string) => `${id}:${'x'.repeat(n % 60)}:"${n}`;
+});

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import neo4j, { type Driver } from 'neo4j-driver';
 import { request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { CliResult } from '../support/cli.ts';
+import { type CliResult, runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { readWorld, type World, worldDifferences } from '../support/world.ts';
@@ -33,6 +33,7 @@ describe('backups', () => {
   };
   const restore = (id: string, args: readonly string[] = [], given?: Record<string, string>) =>
     run(['backup', 'restore', id, '--json', ...args, ...stores.flags], given);
+  const has = (id: string, file: string) => existsSync(join(folderOf(id), file));
   const folderOf = (id: string) => join(stateDir, 'backups', id);
   const cypher = (text: string, parameters = {}) => driver.executeQuery(text, parameters);
 
@@ -276,17 +277,26 @@ describe('backups', () => {
     expect(await content()).toEqual(wanted);
   });
 
-  it('a backup that was not finished is listed so, and never restored', async () => {
+  it('killed in the middle it is listed as unfinished, and never restored', async () => {
     const id = await create();
-    const unfinished = join(stateDir, 'backups', '20260101T000000-abcdef');
-    const { cpSync, rmSync } = await import('node:fs');
-    cpSync(folderOf(id), unfinished, { recursive: true });
-    rmSync(join(unfinished, 'manifest.json'));
+    stores.qdrant.fail({ path: /scroll/, kind: 'delay', ms: 20_000 });
+    const killed = runCli(['backup', 'create', tenant, '--state-dir', stateDir, ...stores.flags], {
+      env: env(),
+      onStart: async (kill) => {
+        while (!readdirSync(join(stateDir, 'backups')).some((name) => name !== id && has(name, 'qdrant.ndjson.gz'))) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        kill('SIGKILL');
+      },
+    });
+    expect((await killed).code).not.toBe(0);
+    stores.qdrant.clearFailures();
+    const unfinished = readdirSync(join(stateDir, 'backups')).find((name) => name !== id) ?? '';
     const listed = await run(['backup', 'list']);
-    expect(listed.stdout).toContain('20260101T000000-abcdef  unfinished');
+    expect(listed.stdout).toContain(`${unfinished}  unfinished`);
     expect(listed.stdout).toMatch(new RegExp(`${id} {2}${tenant} {2}config 1, redis 120, qdrant 52, graph \\d+`));
-    expect((await restore('20260101')).code).toBe(5);
-    expect((await run(['backup', 'verify', '20260101'])).code).toBe(5);
+    expect((await restore(unfinished)).code).toBe(5);
+    expect((await run(['backup', 'verify', unfinished])).code).toBe(5);
   });
 
   it('a backup that fails leaves no folder, and an unknown tenant none either', async () => {

@@ -136,7 +136,9 @@ describe('rollback', () => {
     const id = await failHalfWay();
     const listed = await run(['runs']);
     expect(listed.stdout).toContain(`${id}  `);
-    expect(listed.stdout).toMatch(/failed, unfinished\n {3}next: tenant-migrate .* \(or: tenant-migrate rollback /);
+    expect(listed.stdout).toMatch(
+      /failed, unfinished\n {3}next: tenant-migrate resume \S+\n {5}or: tenant-migrate rollback /,
+    );
     expect(listed.code).toBe(0);
     expect((await run(['runs', '--json'])).json()).toMatchObject({ runs: [{ id, unfinished: true }] });
     expect((await run(['status', 'nothing-like-it'])).code).toBe(64);

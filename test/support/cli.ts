@@ -15,6 +15,8 @@ export interface CliResult {
 }
 
 interface CliOptions {
+  /** Called once the process runs, with a way to signal it. */
+  readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Called with the growing stderr, and with a way to signal the process. */
@@ -29,6 +31,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
       env: { PATH: process.env.PATH ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    options.onStart?.((signal) => child.kill(signal)).catch(reject);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

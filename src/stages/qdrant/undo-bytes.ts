@@ -1,5 +1,5 @@
-import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
-import { writeBatchSize } from './page-sizes.ts';
+import type { CollectionFacts, StrictLimits } from '../../stores/qdrant/collection-facts.ts';
+import { idPageSize, writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan } from './qdrant-plan.ts';
 import { pointsEntry } from './undo-entry.ts';
 
@@ -17,9 +17,15 @@ export function undoBytes(
   const limits = new Map(facts.map((one) => [one.name, one.limits]));
   return collections.reduce((sum, { collection, move, source }) => {
     const own = limits.get(collection);
-    // A page of ids ends with a smaller batch: twice as many batches as full ones is the most.
-    const batches = own === undefined ? 0 : 2 * Math.ceil(source / writeBatchSize(own, batchSize));
+    const batches = own === undefined ? 0 : mostBatches(source, own, batchSize);
     const entry = Buffer.byteLength(JSON.stringify(pointsEntry({ move, collection, field, ids: [] })));
     return sum + source * ID_BYTES + (batches + 1) * (entry + BATCH_BYTES);
   }, 0);
+}
+
+/** Each page of ids is cut into batches for itself, so that its last batch may be a small one. */
+function mostBatches(points: number, limits: StrictLimits, batchSize: number | undefined): number {
+  const page = idPageSize(limits);
+  const size = writeBatchSize(limits, batchSize);
+  return Math.floor(points / page) * Math.ceil(page / size) + Math.ceil((points % page) / size);
 }

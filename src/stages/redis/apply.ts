@@ -5,14 +5,11 @@ import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
 import { overwriteTargets } from './overwrite.ts';
-import { isFar, scanCount } from './plan.ts';
+import { DEFAULT_BATCH, isFar, scanCount } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { removeSources } from './remove-sources.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import type { KeptEntry, RenameEntry } from './undo-entry.ts';
-
-/** Keys in one pipeline. */
-export const DEFAULT_BATCH = 1_000;
 
 /** Pipelines under way at once: a slow link holds all that one page of the scan gives, a fast one needs few. */
 export function batchesInFlight(roundTripMs: number): number {

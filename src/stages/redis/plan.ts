@@ -11,6 +11,7 @@ import { Repeats } from './repeats.ts';
 import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
 import { type KeyRole, TenantKeys } from './tenant-keys.ts';
+import { UndoSize } from './undo-size.ts';
 
 const SAMPLES_PER_SHAPE = 200;
 const MOST_LISTED = 20;
@@ -29,6 +30,15 @@ interface Shape {
 }
 
 type SourceKey = { readonly key: ByteString; readonly role: KeyRole & { role: 'source' } };
+
+interface Conflict {
+  readonly key: ByteString;
+  readonly own: KeyFingerprint;
+  readonly other: KeyFingerprint;
+}
+
+/** Keys in one pipeline. */
+export const DEFAULT_BATCH = 1_000;
 
 /** Whether round trips, not the server's work, decide how long a move takes. */
 export function isFar(roundTripMs: number): boolean {
@@ -50,15 +60,16 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     readAll(census, scanCount(roundTrip), ctx),
   ]);
   const found = census.found.reduce((sum, count) => sum + count, 0);
+  const counts = moves.map(({ source, target }, index) => ({
+    source,
+    target,
+    found: census.found[index] ?? 0,
+    atTarget: census.atTarget[index] ?? 0,
+  }));
   return {
     stage: 'redis',
     unit: 'keys',
-    moves: moves.map(({ source, target }, index) => ({
-      source,
-      target,
-      found: census.found[index] ?? 0,
-      atTarget: census.atTarget[index] ?? 0,
-    })),
+    moves: counts,
     shapes: census.shapes(),
     conflicts: census.conflicts,
     occupied: census.occupied,
@@ -69,6 +80,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
         ? 0
         : scanMs + (found / PROBE_COMMANDS) * Math.max(0, probe - roundTrip) * RENAME_TO_PROBE + roundTrip * 2,
     ),
+    undoBytes: await census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
     basis: {
       product: server.product,
       version: server.version,
@@ -108,6 +120,7 @@ class Census {
   readonly atTarget: number[];
   readonly occupied: number[];
   readonly sums = new ShapeSums();
+  readonly undoSize: UndoSize;
   conflicts = 0;
   readonly #moves: readonly Move[];
   readonly #ctx: PlanContext<RedisReader>;
@@ -131,6 +144,7 @@ class Census {
     this.#moves = moves;
     this.#ctx = ctx;
     this.#keys = TenantKeys.of(ctx.profile, moves);
+    this.undoSize = new UndoSize(ctx.options.seed);
     this.#sources = moves.map(({ source }) => fromText(source));
     this.found = moves.map(() => 0);
     this.atTarget = moves.map(() => 0);
@@ -160,6 +174,7 @@ class Census {
 
   #source(key: ByteString, role: KeyRole & { role: 'source' }): void {
     this.found[role.move] = (this.found[role.move] ?? 0) + 1;
+    this.undoSize.addRename(key);
     const name = `${role.move} ${role.claim.template.text}`;
     let shape = this.#shapes.get(name);
     if (shape === undefined) {
@@ -226,10 +241,8 @@ class Census {
       const other = takenBy.get(key);
       if (role.role === 'source' && other !== undefined) {
         this.occupied[role.move] = (this.occupied[role.move] ?? 0) + 1;
-        if (!sameKey(own, other, store)) {
-          this.conflicts += 1;
-          if (options.onConflict === 'overwrite') this.#sumOverwritten(role, own, other);
-        }
+        if (sameKey(own, other, store)) this.undoSize.addDump(key, role.target);
+        else this.#conflict(role, { key, own, other });
       } else if (options.verify === 'full' && isSummed(own, store)) {
         const target = role.role === 'source' ? role.target : key;
         this.sums.add(claimedShape(role.claim.template, this.#moves[role.move]?.target ?? ''), target, own);
@@ -237,13 +250,16 @@ class Census {
     }
   }
 
-  /** In the sums the source takes the place of the target, which is added where the scan comes upon it. */
-  #sumOverwritten(role: SourceKey['role'], own: KeyFingerprint, other: KeyFingerprint): void {
+  #conflict({ move, claim, target }: SourceKey['role'], { key, own, other }: Conflict): void {
     const { store, options } = this.#ctx;
+    this.conflicts += 1;
+    if (options.onConflict !== 'overwrite') return;
+    this.undoSize.addDump(target, key);
     if (options.verify !== 'full') return;
-    const shape = claimedShape(role.claim.template, this.#moves[role.move]?.target ?? '');
-    if (isSummed(own, store)) this.sums.add(shape, role.target, own);
-    if (isSummed(other, store)) this.sums.remove(shape, role.target, other);
+    // In the sums the source takes the place of the target, which is added where the scan comes upon it.
+    const shape = claimedShape(claim.template, this.#moves[move]?.target ?? '');
+    if (isSummed(own, store)) this.sums.add(shape, target, own);
+    if (isSummed(other, store)) this.sums.remove(shape, target, other);
   }
 
   shapes(): readonly ShapeCount[] {

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MigrateError } from '../../model/errors.ts';
-import type { Move } from '../../model/move.ts';
 import type { GraphConnection, Row } from './connection.ts';
 import type { Quiesced, QuiesceWanted } from './graph-store.ts';
 import { unlessRefused } from './server-facts.ts';
-import { type Dialect, leftover, namePrefix, server, writeMark } from './statements.ts';
+import { type Dialect, leftover, namePrefix, server, type WriteMark, writeMark } from './statements.ts';
 
 const STEP_MS = 100;
 
@@ -31,20 +30,22 @@ export async function quiesce(
   const connections = await endConnections(connection, dialect);
   if (connections === undefined) await pause(settleMs, signal);
   const transactions = await endTransactions(connection, dialect);
-  for (const move of moves) await settle(connection, dialect, { move, longestMs: settleMs, signal });
+  for (const move of moves) {
+    await settle(connection, dialect, { mark: writeMark(move), longestMs: settleMs, signal });
+  }
   return { connections: connections ?? 0, transactions, waited: connections === undefined };
 }
 
 /**
- * Resolves when the server runs no write of this move any more, of whatever run. Throws `store` after `longestMs`.
+ * Resolves when the server runs no write any more that has all of this mark. Throws `store` after `longestMs`.
  * Resolves at once where the server keeps its transactions from this user.
  */
 export async function settle(
   connection: GraphConnection,
   dialect: Dialect,
-  { move, longestMs, signal }: { readonly move: Move; readonly longestMs: number; readonly signal?: AbortSignal },
+  { mark, longestMs, signal }: { readonly mark: WriteMark; readonly longestMs: number; readonly signal?: AbortSignal },
 ): Promise<void> {
-  const wanted = Object.entries(writeMark(move));
+  const wanted = Object.entries(mark);
   for (let waited = 0; ; waited += STEP_MS) {
     const running = await transactionsOf(connection, dialect);
     if (!running.some(({ marks }) => wanted.every(([name, value]) => marks.get(name) === value))) return;

@@ -15,6 +15,8 @@ export type WriteMark = {
   readonly source: string;
   readonly target: string;
   readonly run?: string;
+  /** Tells one write from the others that are under way, also through its repetitions. */
+  readonly write?: string;
 };
 
 /** The mark of the writes of a move, and of one run's where that is named. */

@@ -42,7 +42,7 @@ const LONGEST_RATE_WAIT_MS = 120_000;
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 10_000;
 
-const TRANSIENT = new Set([408, 500, 502, 504]);
+const TRANSIENT = new Set([408, 500, 502, 503, 504]);
 
 /** What an outcome means for the next try. */
 type Verdict = 'final' | 'rate-limited' | 'unavailable' | 'may-pass';
@@ -90,7 +90,8 @@ function verdictOn<A extends Answer>(outcome: Outcome<A>, unknown: UnknownOutcom
   if ('error' in outcome) return mayPass(outcome.error) ? 'may-pass' : 'final';
   const { answer } = outcome;
   if (answer.status === 429) return isOverBudget(answer) ? 'final' : 'rate-limited';
-  if (answer.status === 503) return 'unavailable';
+  // In Qdrant's own words it comes back; a proxy's page may stand for a server that is not there at all.
+  if (answer.status === 503 && answer.json) return 'unavailable';
   if (isDiskFull(answer)) return 'final';
   return TRANSIENT.has(answer.status) || unknown?.onlyTaken(answer) === true ? 'may-pass' : 'final';
 }

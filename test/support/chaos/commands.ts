@@ -10,6 +10,10 @@ export function moveArgs({ world, flags }: Loaded, batchSize: number): readonly 
   return [world.source, world.target, '--json', '--batch-size', String(batchSize), ...PACE, ...flags];
 }
 
+export function resumeArgs({ flags }: Loaded): readonly string[] {
+  return ['resume', '--json', ...PACE, ...flags];
+}
+
 export function rollbackArgs({ flags }: Loaded, run?: string): readonly string[] {
   return ['rollback', ...(run === undefined ? [] : [run]), '--json', ...PACE, ...flags];
 }
@@ -37,9 +41,15 @@ export async function finish(
 }
 
 async function finishMove(loaded: Loaded, batchSize: number): Promise<readonly string[]> {
+  const resumed = await runInProcess({ args: resumeArgs(loaded), env: loaded.env });
+  if (resumed.code === 0) return [...(await named('after resume', loaded.fromMoved())), ...(await isClosed(loaded))];
+  // Without an unfinished run either nothing was written, or the run came to its end: then the move is asked for again.
+  if (resumed.code !== 64) return [`resume: ${told(resumed)}`];
+  const unfinished = newestRun(loaded)?.state === 'done' ? loaded.fromMoved() : loaded.fromStart();
+  const before = await named('nothing to resume', unfinished);
   const result = await runInProcess({ args: moveArgs(loaded, batchSize), env: loaded.env });
-  if (result.code !== 0) return [`the same command again: ${told(result)}`];
-  return [...(await named('after the same command again', loaded.fromMoved())), ...(await isClosed(loaded))];
+  if (result.code !== 0) return [...before, `the same command again: ${told(result)}`];
+  return [...before, ...(await named('after the same command again', loaded.fromMoved())), ...(await isClosed(loaded))];
 }
 
 async function takeBack(loaded: Loaded): Promise<readonly string[]> {

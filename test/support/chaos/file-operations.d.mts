@@ -1,6 +1,6 @@
 /** One change of a file that is about to be made, or was made. */
 export interface FileOperation {
-  readonly kind: 'open' | 'write' | 'sync' | 'truncate' | 'rename' | 'mkdir';
+  readonly kind: 'open' | 'write' | 'sync' | 'truncate' | 'rename' | 'mkdir' | 'link' | 'rm';
   readonly path: string;
   /** Of a write: its bytes. */
   readonly length?: number;

@@ -7,7 +7,7 @@ import { syncBuiltinESMExports } from 'node:module';
  * @type {import('./file-operations.d.mts').interceptFiles}
  */
 export function interceptFiles(hook) {
-  const { open, rename, mkdir } = promises;
+  const { open, rename, mkdir, link, rm } = promises;
 
   const step = async (operation, work) => {
     await hook.before(operation);
@@ -31,6 +31,10 @@ export function interceptFiles(hook) {
     hook.wants(String(path))
       ? step({ kind: 'mkdir', path: String(path) }, () => mkdir(path, options))
       : mkdir(path, options);
+  promises.link = (from, to) =>
+    hook.wants(String(to)) ? step({ kind: 'link', path: String(to) }, () => link(from, to)) : link(from, to);
+  promises.rm = (path, options) =>
+    hook.wants(String(path)) ? step({ kind: 'rm', path: String(path) }, () => rm(path, options)) : rm(path, options);
   syncBuiltinESMExports();
 
   function watched(handle, path) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { between, randomFor } from '../../../scripts/seed/random.ts';
-import { finish, moveArgs, newestRun, rollbackArgs, told } from './commands.ts';
+import { finish, moveArgs, newestRun, resumeArgs, rollbackArgs, told } from './commands.ts';
 import type { FileOperation } from './file-operations.mjs';
 import { type KillPoint, runProcess } from './run-tool.ts';
 import type { Loaded, Slot } from './slot.ts';
@@ -88,9 +88,7 @@ export async function killAndEnd(slot: Slot, kill: Kill): Promise<readonly strin
 
 function endingArgs(loaded: Loaded, ending: 'resume' | 'rollback'): readonly string[] {
   const run = newestRun(loaded);
-  return ending === 'resume'
-    ? moveArgs(loaded, BATCH)
-    : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
+  return ending === 'resume' ? resumeArgs(loaded) : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
 }
 
 /** For the table: what the three series are. */

@@ -1,6 +1,6 @@
 import { between, type Random, randomFor } from '../../../scripts/seed/random.ts';
 import { healDisk } from './broken-disk.ts';
-import { again, finish, moveArgs, named, newestRun, reportOf, rollbackArgs, told } from './commands.ts';
+import { again, finish, moveArgs, named, newestRun, reportOf, resumeArgs, rollbackArgs, told } from './commands.ts';
 import type { Fault, Site } from './fault.ts';
 import { faults } from './faults.ts';
 import { runInProcess, runProcess, type ToolResult } from './run-tool.ts';
@@ -152,6 +152,7 @@ async function withFaults({ slot, loaded, random, args, faults: armed, tried, st
   for (const timer of timers) clearTimeout(timer);
   healDisk(loaded.stateDir);
   await slot.heal();
+  if (result.code !== undefined) await loaded.forgetLocks();
   story.push(`${args[0]}: ${told(result)}`);
   return { ...result, stopped: controller.signal.aborted, killed: killed || result.code === undefined };
 }
@@ -185,14 +186,12 @@ async function judge(ended: Ended, loaded: Loaded, { faults: armed }: Schedule):
 async function brokenEnding(
   attempt: (args: readonly string[], armed: readonly Fault[]) => Promise<Ended>,
   loaded: Loaded,
-  { ending, batchSize }: Schedule,
+  { ending }: Schedule,
   fault: Fault,
 ): Promise<readonly string[]> {
   const run = newestRun(loaded);
   const args =
-    ending === 'resume'
-      ? moveArgs(loaded, batchSize)
-      : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
+    ending === 'resume' ? resumeArgs(loaded) : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
   const before = await loaded.fromStart();
   const { code, killed, stopped, ...rest } = await attempt(args, [fault]);
   const unchanged = async (): Promise<readonly string[]> =>

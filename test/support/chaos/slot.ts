@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -42,6 +42,8 @@ export interface Loaded {
   fromStart(): Promise<readonly string[]>;
   /** Differences from the whole move. */
   fromMoved(): Promise<readonly string[]>;
+  /** Takes away the locks of a run in this process that could not: with a process of its own they were nobody's now. */
+  forgetLocks(): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -96,6 +98,7 @@ export async function startSlot(graphUrl: string | undefined): Promise<Slot> {
         world,
         urls,
         api,
+        admin,
         flags: flagsOf(proxies, graph),
         dispose: graph ? () => clearGraph(driver, world) : undefined,
       });
@@ -113,12 +116,14 @@ async function loaded({
   world,
   urls,
   api,
+  admin,
   flags,
   dispose,
 }: {
   world: SmallWorld;
   urls: Parameters<typeof readWorld>[0];
   api: ConfigApiStandIn;
+  admin: Redis;
   flags: readonly string[];
   dispose: (() => Promise<void>) | undefined;
 }): Promise<Loaded> {
@@ -127,7 +132,7 @@ async function loaded({
   const start = await readWorld(urls);
   const sections = JSON.stringify(api.stored(source)?.sections);
   const fromStart = async () => {
-    const differences = worldDifferences(start, await readWorld(urls));
+    const differences = worldDifferences(start, await readWithoutLeases(urls));
     const secrets = JSON.stringify(api.stored(source)?.sections) === sections ? [] : ['changed: secrets of the source'];
     return [...differences, ...secrets];
   };
@@ -137,10 +142,19 @@ async function loaded({
     start,
     hasGraph: urls.graphUrl !== undefined,
     flags,
+    forgetLocks: async () => {
+      const own = (text: string | null) => text?.includes(`"pid":${process.pid},`) === true;
+      for (const key of await admin.keys('?tenant-migrate?lock?*')) if (own(await admin.get(key))) await admin.del(key);
+      const folder = join(stateDir, 'locks');
+      if (!existsSync(folder)) return;
+      for (const name of readdirSync(folder)) {
+        if (own(readFileSync(join(folder, name), 'utf8'))) rmSync(join(folder, name));
+      }
+    },
     env: { TENANT_MIGRATE_CONFIG_SECRETS: world.secrets, TENANT_MIGRATE_STATE_DIR: stateDir },
     fromStart,
     fromMoved: async () => {
-      const after = await readWorld(urls);
+      const after = await readWithoutLeases(urls);
       const expected = new Map(movedWorld(start, source, target));
       // The API dates what it creates; what it keeps is compared unmasked.
       const record = `config ${target}`;
@@ -155,6 +169,15 @@ async function loaded({
       await dispose?.();
     },
   };
+}
+
+/** How the keys of locks begin. One that could not be removed ends by itself, and is nobody's data. */
+const LOCK_KEYS = '\\tenant-migrate\\lock\\';
+
+async function readWithoutLeases(urls: Parameters<typeof readWorld>[0]): Promise<World> {
+  const isLease = ([name, text]: readonly [string, string]) =>
+    name.startsWith(`redis ${LOCK_KEYS}`) && !text.includes('"expiresAt":-1');
+  return new Map([...(await readWorld(urls))].filter((entry) => !isLease(entry)));
 }
 
 function flagsOf(proxies: Slot['proxies'], graph: boolean): readonly string[] {

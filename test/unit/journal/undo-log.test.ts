@@ -107,13 +107,13 @@ describe('an undo log', () => {
   });
 
   test('holds batches that are larger than what is read or packed at once', async () => {
-    const log = await open();
+    let log = await open();
     const large = randomBytes(3 << 20).toString('base64');
     const huge = 'läuft'.repeat(12 << 20);
     for (const entry of [large, 'small', huge]) await log.append([entry]);
     for (const members of [named, AS_IT_IS] as const) {
-      const again = await reopen(log, members);
-      const read = await batches(again);
+      log = await reopen(log, members);
+      const read = await batches(log);
       expect(read.map(({ entries }) => String(entries[0]).length)).toEqual([huge.length, 5, large.length]);
       expect(read[0]?.entries[0] === huge && read[2]?.entries[0] === large).toBe(true);
     }

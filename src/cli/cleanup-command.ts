@@ -1,0 +1,61 @@
+import { hostname } from 'node:os';
+import type { RunFolder } from '../journal/run-folder.ts';
+import { isFinished } from '../journal/run-record.ts';
+import { readLocks } from '../journal/tenant-lock.ts';
+import { moveText } from '../model/move.ts';
+import { clean } from '../report/format.ts';
+import { wireFolders } from '../wire.ts';
+import type { CommandContext, Invocation } from './invocation.ts';
+import { readSettings } from './settings.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A finished run that is old enough. */
+interface OldRun {
+  readonly folder: RunFolder;
+  /** Its undo logs could still take it back. */
+  readonly undoable: boolean;
+}
+
+/**
+ * `runs cleanup`: removes finished runs, with their reports, that have not changed for `--days`. An unfinished run, and one
+ * that a process holds, always stay. Of a run that could still be taken back that is said.
+ */
+export async function cleanupCommand({ command, flags }: Invocation, ctx: CommandContext): Promise<number> {
+  const { stdout, env } = ctx.terminal;
+  const settings = await readSettings({ command, flags, env });
+  const stateDir = settings['state-dir'];
+  const { days, 'dry-run': dryRun } = settings;
+  const old = await oldRuns(stateDir, Date.now() - days * DAY_MS);
+  const removed = old.map(({ folder: { record, path }, undoable }) => {
+    const { id, moves, state, updatedAt } = record;
+    return { id, moves, state, updatedAt, path, undoable };
+  });
+  if (!dryRun) for (const { folder } of old) await folder.remove();
+  if (settings.json) {
+    stdout.write(`${JSON.stringify({ schema: 'tenant-migrate/cleanup@1', dryRun, days, removed }, undefined, 2)}\n`);
+    return 0;
+  }
+  const verb = dryRun ? 'would remove' : 'removed';
+  for (const { id, moves, state, updatedAt, undoable } of removed) {
+    const gone = dryRun ? 'would go with it' : 'went with it';
+    const warning = undoable ? `; it could still be rolled back: that ${gone}` : '';
+    stdout.write(`${verb} ${id}  ${clean(moves.map(moveText).join(', '))}  ${state} since ${updatedAt}${warning}\n`);
+  }
+  stdout.write(
+    `${verb} ${removed.length} ${removed.length === 1 ? 'run' : 'runs'} finished more than ${days} days ago\n`,
+  );
+  return 0;
+}
+
+async function oldRuns(stateDir: string, before: number): Promise<readonly OldRun[]> {
+  const held = (await readLocks(stateDir, hostname())).filter(({ alive }) => alive);
+  const old: OldRun[] = [];
+  for (const folder of await wireFolders(stateDir).all()) {
+    const { state, updatedAt, id } = folder.record;
+    if (!isFinished(folder.record) || Date.parse(updatedAt) > before) continue;
+    if (held.some(({ owner }) => owner?.runId === id)) continue;
+    old.push({ folder, undoable: state === 'done' && (await folder.hasWritten()) });
+  }
+  return old;
+}
