@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
-import { applyRedis, batchesInFlight, DEFAULT_BATCH } from '../../src/stages/redis/apply.ts';
+import { applyRedis, batchesInFlight } from '../../src/stages/redis/apply.ts';
 import { planRedis, scanCount } from '../../src/stages/redis/plan.ts';
 import { verifyRedis } from '../../src/stages/redis/verify.ts';
 import {

@@ -57,6 +57,7 @@ class Run {
   /** Aborted by the operator or by the time limit. */
   readonly #signal: AbortSignal;
   #findings: readonly Finding[] = [];
+  readonly #drained: Finding[] = [];
   #folder: RunFolder | undefined;
   /** The run of the same moves that is being continued. */
   #same: RunFolder | undefined;
@@ -221,7 +222,10 @@ class Run {
     const found = continuing
       ? await recordedPlanOf(this.#same)
       : await findRecordedPlan({ folders, moves, clock, stores });
-    if (found === undefined) return fresh;
+    if (found === undefined) {
+      if (continuing) this.#note('the plan of this run is gone: what was moved before is not compared with it');
+      return fresh;
+    }
     this.#evidence = found.evidence;
     return joinedPlan(fresh, found.recorded, {
       options,
@@ -265,10 +269,27 @@ class Run {
           ...this.#common(stage.name),
           ...this.#expectingBoth(stage.name),
         });
+        stopOnProblems(again);
         this.#fresh.set(stage.name, again);
-        await this.#step(stage, 'apply');
+        await this.#drain(stage);
       }
     }
+  }
+
+  /** Moves what others wrote to the source during the move, and reports it. */
+  async #drain(stage: BoundStage): Promise<void> {
+    const before = this.#rows.of(stage.name);
+    await this.#step(stage, 'apply');
+    const count = this.#rows.of(stage.name).moved - before.moved;
+    if (count === 0) return;
+    this.#drained.push({
+      stage: stage.name,
+      kind: 'drained',
+      severity: 'notice',
+      message: `${count.toLocaleString('en')} ${before.unit} appeared at the source during the move, and were moved as well: somebody still writes under the old id`,
+      count,
+      fix: 'let the application use the new id; verify once more when it does',
+    });
   }
 
   async #finalizeAll(): Promise<void> {
@@ -323,7 +344,7 @@ class Run {
     if (errors.length > 1) throw new AggregateError(errors, 'verify failed in several stages');
     const findings = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
     const planned = (this.#plan?.stages ?? []).flatMap(({ notices }) => notices);
-    this.#findings = [...planned, ...findings];
+    this.#findings = [...planned, ...this.#drained, ...findings];
     return findings;
   }
 
@@ -478,6 +499,14 @@ class Run {
     await Promise.allSettled(this.#input.stages.map((stage) => stage.close()));
     await this.#folder?.close();
   }
+}
+
+/** What came meanwhile may be what no plan would move. */
+function stopOnProblems({ stage, problems }: StagePlan): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  const text = `what appeared in ${stage} during the move cannot be moved: ${first.message}`;
+  throw new MigrateError('conflict', text, { stage, next: first.fix });
 }
 
 function failOnConflict(checkpoint: Checkpoint, stage: StageName, options: StageOptions): void {

@@ -106,6 +106,9 @@ export function liveReporter(options: LiveOptions): LiveReporter {
       case 'planned':
         if (!options.planIsResult) write(`\n${planText(event.plan, [], paint)}\n`);
         return;
+      case 'run-note':
+        if (drawing === undefined) write(`  ${clean(event.text)}`);
+        return;
       case 'phase':
         // Caught at once: a display that cannot be drawn is no reason to end a move in its middle.
         if (event.phase === 'apply')

@@ -1,7 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import { moveText } from '../model/move.ts';
 import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
-import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import { bytes, clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import type { RunPlan } from './report.ts';
 
 const MOST_SHAPES = 25;
@@ -16,9 +16,15 @@ export function planText(plan: RunPlan, problems: readonly Problem[], paint: Cha
     '  and it refuses to merge into a target that has data of its own.',
     '',
     ...plan.stages.flatMap((stage) => [...stageLines(stage, paint), '']),
+    ...undoLines(plan),
     ...problems.flatMap((problem) => problemLines(problem, paint)),
   ];
   return lines.join('\n').trimEnd();
+}
+
+function undoLines({ stages }: RunPlan): readonly string[] {
+  const needed = stages.reduce((sum, { undoBytes = 0 }) => sum + undoBytes, 0);
+  return needed === 0 ? [] : [`The undo logs will take at most about ${bytes(needed)} in the state folder.`, ''];
 }
 
 function stageLines(plan: StagePlan, paint: ChalkInstance): readonly string[] {

@@ -67,7 +67,9 @@ function stageText(row: ListedRun['stages'][number], { settled, undone }: Listed
   const extras = [
     ...(row.takenBack > 0 ? [`${count(row.takenBack)} taken back`] : []),
     ...(row.failed > 0 ? [`${count(row.failed)} failed`] : []),
-    ...(row.openBatches > 0 && !settled.includes(row.name) ? [`${count(row.openBatches)} batches without a known end`] : []),
+    ...(row.openBatches > 0 && !settled.includes(row.name)
+      ? [`${count(row.openBatches)} batches without a known end`]
+      : []),
     ...(settled.includes(row.name) ? ['verified'] : []),
     ...(undone.includes(row.name) ? ['undone'] : []),
   ];
