@@ -1,27 +1,27 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
-import { movedWorld, readWorld, type WorldUrls, worldDifferences } from '../test/support/world.ts';
-import { tenantConfig } from './seed/tenant-config.ts';
-import { seed } from './seed.ts';
+import { parseArgs } from 'node:util';
+import { say } from './demo/demo-world.ts';
+import { BREAKABLE, type Breakable, showBreak } from './demo/show-break.ts';
+import { showMove } from './demo/show-move.ts';
 import { describeService } from './services/describe-service.ts';
-import { type Service, type StoreName, storeNames } from './services/service.ts';
+import { type Service, storeNames } from './services/service.ts';
 import { startServices } from './services/start-services.ts';
 
 /**
- * The main job on real servers with real data: the guide's tenant beside four neighbours is seeded, looked at in a
- * dry run, moved, verified, and moved again. At the end every record of every store is compared with what it must be.
+ * The main job on real servers with real data: the guide's tenant beside four neighbours is seeded, and moved; with
+ * `--break` the mover is killed on its way. At the end every record of every store is compared with what it must be.
  */
-const SOURCE = 'siraya';
-const TARGET = 'tenant_76920508';
-const TENANTS = [SOURCE, TARGET, 'siraya_eu', 'my_siraya', 'sirayax', 'other'];
-const MAIN = join(import.meta.dirname, '..', 'dist', 'main.js');
+const USAGE = `usage: npm run demo -- [--break ${BREAKABLE.join('|')}]`;
 
-const say = (text: string) => console.log(`\n── ${text}`);
-
-async function main(): Promise<void> {
+/** Returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const asked = read(args);
+  if ('wrong' in asked) {
+    console.error(`❌ ${asked.wrong}\n   ${USAGE}`);
+    return 64;
+  }
   say('Servers');
   const { services, stop } = await startServices({
     stores: storeNames,
@@ -32,69 +32,38 @@ async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tenant-migrate-demo-'));
   try {
     for (const service of services) console.log(`   ${describeService(service)}`);
-    await show(services, folder);
+    if (asked.stage === undefined) await showMove(services, folder);
+    else await showBreak(asked.stage, services, folder);
+    for (const line of howTheyRan(services)) console.log(`   ${line}`);
+    console.log('\n✅ the demo ended as it must');
+    return 0;
+  } catch (error) {
+    console.log(`\n❌ the demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
     await stop();
   }
 }
 
-async function show(services: readonly Service[], folder: string): Promise<void> {
-  const urls = urlsOf(services);
-  await refuseFullServer(urls.redisUrl);
-  say('Seeding the guide’s tenant and four neighbours whose ids look alike');
-  const { tenants: _read, ...stores } = urls;
-  const seeded = await seed(stores);
-  for (const { tenant, keys, points, nodes } of seeded.tenants) {
-    const pointCount = Object.values(points).reduce((sum, count) => sum + count, 0);
-    console.log(`   ${tenant.padEnd(12)} ${keys} keys, ${pointCount} points, ${nodes} nodes`);
+function read(args: readonly string[]): { readonly stage: Breakable | undefined } | { readonly wrong: string } {
+  try {
+    const { values } = parseArgs({ args: [...args], options: { break: { type: 'string' } } });
+    const stage = BREAKABLE.find((name) => name === values.break);
+    if (values.break === undefined || stage !== undefined) return { stage };
+    return { wrong: `--break ${values.break}: it is one of ${BREAKABLE.join(', ')}` };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) };
   }
-  const before = await readWorld(urls);
+}
 
-  const flags = [
-    ...addressFlags(urls),
-    '--state-dir',
-    join(folder, 'state'),
-    '--config-secrets',
-    join(folder, 'secrets.json'),
-  ];
-  await writeFile(join(folder, 'secrets.json'), JSON.stringify(secretsOf(SOURCE)), { mode: 0o600 });
-  say(`tenant-migrate ${SOURCE} ${TARGET} --dry-run`);
-  await expectExit(0, [SOURCE, TARGET, '--dry-run', ...flags]);
-  same(before, await readWorld(urls), 'the dry run wrote nothing');
-
-  say(`tenant-migrate ${SOURCE} ${TARGET}`);
-  const begun = performance.now();
-  await expectExit(0, [SOURCE, TARGET, ...flags]);
-  const seconds = (performance.now() - begun) / 1_000;
-  const after = await readWorld(urls);
-  const expected = new Map(movedWorld(before, SOURCE, TARGET));
-  expected.set(`config ${TARGET}`, after.get(`config ${TARGET}`) ?? '');
-  same(
-    expected,
-    after,
-    `every key, expiry, point, vector, node, relationship and index is where it must be (${after.size} records compared)`,
-  );
-
-  say(`tenant-migrate verify ${SOURCE} ${TARGET}`);
-  await expectExit(0, ['verify', SOURCE, TARGET, ...flags]);
-  say('The same command again');
-  await expectExit(0, [
-    SOURCE,
-    TARGET,
-    ...flags.filter((flag, index, all) => flag !== '--config-secrets' && all[index - 1] !== '--config-secrets'),
-  ]);
-
-  say('What this showed');
-  console.log(
-    `   plan, move and verify of the guide’s whole tenant: ${seconds.toFixed(1)} s (its script took 6 minutes)`,
-  );
-  for (const how of ['environment', 'docker', 'native', 'simulated', 'not run here'] as const) {
+function howTheyRan(services: readonly Service[]): readonly string[] {
+  return (['environment', 'docker', 'native', 'simulated', 'not run here'] as const).flatMap((how) => {
     const stores = services
       .filter((service) => service.how === how)
       .map(({ store, version }) => `${store}${version === undefined ? '' : ` ${version}`}`);
-    if (stores.length > 0) console.log(`   ${labelOf(how)}: ${stores.join(', ')}`);
-  }
+    return stores.length > 0 ? [`${labelOf(how)}: ${stores.join(', ')}`] : [];
+  });
 }
 
 function labelOf(how: Service['how']): string {
@@ -102,66 +71,4 @@ function labelOf(how: Service['how']): string {
   return how === 'not run here' ? how : `real (${how})`;
 }
 
-function urlsOf(services: readonly Service[]): WorldUrls & { readonly tenants: readonly string[] } {
-  const url = (store: StoreName) => services.find((service) => service.store === store)?.url;
-  return {
-    redisUrl: url('redis'),
-    qdrantUrl: url('qdrant'),
-    graphUrl: url('graph'),
-    apiUrl: url('api'),
-    tenants: TENANTS,
-  };
-}
-
-function addressFlags(urls: WorldUrls): readonly string[] {
-  return [
-    ...(urls.redisUrl ? ['--redis-url', urls.redisUrl] : ['--skip-redis']),
-    ...(urls.qdrantUrl ? ['--qdrant-url', urls.qdrantUrl] : ['--skip-qdrant']),
-    ...(urls.graphUrl ? ['--graph-url', urls.graphUrl] : ['--skip-graph']),
-    ...(urls.apiUrl ? ['--api-url', urls.apiUrl] : ['--skip-config']),
-  ];
-}
-
-/** The values that the API masks, as whoever runs a move has them at hand. */
-function secretsOf(tenant: string): Record<string, Record<string, string>> {
-  const secrets: Record<string, Record<string, string>> = {};
-  for (const [section, members] of Object.entries(tenantConfig(1, tenant))) {
-    for (const [name, value] of Object.entries(members)) {
-      if (name === 'api_key' || name === 'api_token') secrets[section] = { ...secrets[section], [name]: String(value) };
-    }
-  }
-  return secrets;
-}
-
-async function refuseFullServer(redisUrl: string | undefined): Promise<void> {
-  if (redisUrl === undefined) return;
-  const redis = new Redis(redisUrl);
-  const keys = await redis.dbsize();
-  redis.disconnect();
-  if (keys > 0)
-    throw new Error(
-      `the Redis that serves the demo holds ${keys} keys; it wants empty servers (npm run services -- down)`,
-    );
-}
-
-function expectExit(code: number, args: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
-    child.on('error', reject);
-    child.on('close', (actual) =>
-      actual === code ? resolve() : reject(new Error(`exit code ${actual}, expected ${code}`)),
-    );
-  });
-}
-
-function same(
-  expected: Parameters<typeof worldDifferences>[0],
-  actual: Parameters<typeof worldDifferences>[1],
-  claim: string,
-): void {
-  const differences = worldDifferences(expected, actual);
-  if (differences.length > 0) throw new Error(`not so: ${claim}\n${differences.join('\n')}`);
-  console.log(`   ✅ ${claim}`);
-}
-
-await main();
+process.exitCode = await main(process.argv.slice(2));

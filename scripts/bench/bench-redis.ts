@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
 import { applyRedis, batchesInFlight } from '../../src/stages/redis/apply.ts';
-import { planRedis, scanCount } from '../../src/stages/redis/plan.ts';
+import { DEFAULT_BATCH, planRedis, scanCount } from '../../src/stages/redis/plan.ts';
 import { verifyRedis } from '../../src/stages/redis/verify.ts';
 import {
   openRedisReader,

@@ -1,16 +1,19 @@
+import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { moveText } from '../model/move.ts';
+import type { BackupSource } from '../orchestrator/backup-source.ts';
 import { readRunPlan } from '../orchestrator/plan.ts';
 import { executeRollback } from '../orchestrator/rollback.ts';
 import type { RunEvent } from '../report/event.ts';
 import { wireFolders, wireStages } from '../wire.ts';
+import { chooseBackup } from './choose-backup.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
-import { readSettings, skippedStages } from './settings.ts';
+import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
 
 /** `rollback [run]`: takes back what a run's undo logs name. Returns the exit code. */
@@ -24,6 +27,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   if (stored === undefined || !(await folder.hasWritten())) {
     throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
   }
+  const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
   const plan = readRunPlan(stored, `${folder.path}/plan.json`);
   const skipped = skippedStages(settings, plan);
   const reporting = startReporting(invocation, settings, ctx);
@@ -40,8 +44,26 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     stages: wireStages({ settings, profile: plan.profile, secrets, emit }, skipped),
     skipped,
     options: optionsOf(settings),
+    fromBackup,
     confirm: asks ? () => askYes(ctx, question) : undefined,
   }).finally(() => reporting.close());
   printResult({ report, plan: undefined, command: 'rollback', settings, ctx });
   return report.exitCode;
+}
+
+/** The backup that `--from-backup` names, checked whole. Throws MigrateError `refused` where it is not of this move's source. */
+async function backupSource(settings: Settings, { record }: RunFolder): Promise<BackupSource> {
+  const backup = await chooseBackup(settings['state-dir'], settings['from-backup'] ?? '');
+  const { id, manifest } = backup;
+  const next = 'tenant-migrate backup list shows the others';
+  if (!record.moves.some(({ source }) => source === manifest.tenant)) {
+    const text = `backup ${id} is of ${manifest.tenant}, which is not what run ${record.id} moved`;
+    throw new MigrateError('refused', text, { next });
+  }
+  const problems = await backup.problems();
+  if (problems.length > 0) {
+    throw new MigrateError('refused', `backup ${id} is damaged: ${problems.join('; ')}`, { next });
+  }
+  const stages = manifest.parts.map(({ stage }) => stage);
+  return { id, tenant: manifest.tenant, stages, part: (stage) => backup.part(stage) };
 }

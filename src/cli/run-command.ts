@@ -14,6 +14,7 @@ import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { StageName, StageOptions } from '../stages/stage.ts';
 import { wireFolders, wireStages } from '../wire.ts';
+import { backupBeforeMove } from './backup-before-move.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
@@ -33,13 +34,14 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const wiring = { settings, profile, secrets, emit };
   const ports = await runPorts(settings, skipped, { ctx, emit });
+  const stages = wireStages(wiring, skipped);
   const report = await executeRun({
     ...ports,
     command: command as RunCommand,
     resume: asked.resume,
     moves,
     dryRun: settings['dry-run'],
-    stages: wireStages(wiring, skipped),
+    stages,
     skipped,
     profile,
     options,
@@ -49,6 +51,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     acceptDifferences: settings['accept-differences'],
     detailedExitCode: settings['detailed-exitcode'],
     confirm: confirmation(command, settings, ctx),
+    backup: settings.backup ? backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
   })
     .then((first) => {
       if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;

@@ -93,6 +93,8 @@ const schema = z.object({
   timeout: seconds.optional(),
   'pause-file': filled.optional(),
   'force-unlock': z.boolean(),
+  backup: z.boolean(),
+  'from-backup': filled.optional(),
   'same-servers': z.boolean(),
   days: whole(0, 100_000),
   'fail-on-unclaimed': z.boolean(),

@@ -5,7 +5,8 @@ import { canonicalJson } from '../model/json.ts';
 import { moveText } from '../model/move.ts';
 import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
-import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
+import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
+import { type BackupSource, missingInBackup, undoFromBackup } from './backup-source.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Gate } from './gate.ts';
 import { Limits } from './limits.ts';
@@ -38,6 +39,8 @@ export interface RollbackInput
   > {
   readonly folder: RunFolder;
   readonly plan: RunPlan;
+  /** Where the undo logs are lost: what is taken back is what this backup of the source names. */
+  readonly fromBackup?: BackupSource | undefined;
   /** Asked before anything is written; undefined where nobody is to be asked. */
   readonly confirm?: (() => Promise<boolean>) | undefined;
 }
@@ -111,13 +114,14 @@ interface Ending {
 }
 
 async function takeBackAll(input: Undoing): Promise<Ending> {
-  const { folder, dryRun, stages } = input;
-  const written = await folder.writtenStages();
+  const { folder, dryRun, stages, fromBackup } = input;
+  const written = fromBackup?.stages ?? (await folder.writtenStages());
   const backwards = stages.filter(({ name }) => written.includes(name)).reverse();
   const names = backwards.map(({ name }) => name).join(', ') || 'no stage';
   if (dryRun) {
-    const logged = await loggedRecords(folder);
-    const message = `nothing was written: the undo logs of ${names} would be taken back${logged}`;
+    const from = fromBackup === undefined ? 'undo logs' : `records of backup ${fromBackup.id}`;
+    const logged = fromBackup === undefined ? await loggedRecords(folder) : '';
+    const message = `nothing was written: the ${from} of ${names} would be taken back${logged}`;
     return { outcome: 'planned', message, findings: [], failure: undefined };
   }
   if (input.confirm !== undefined && !(await input.confirm())) {
@@ -127,7 +131,7 @@ async function takeBackAll(input: Undoing): Promise<Ending> {
   const unsettled = await folder.unsettledStages();
   await secure(input);
   await takeBack(input, backwards, unsettled);
-  const findings = await compare(input);
+  const findings = [...(await compare(input)), ...(await compareBackup(input))];
   const differences = findings.filter(({ severity }) => severity === 'difference').length;
   const open = await stillMoved(folder);
   const message = [
@@ -206,7 +210,18 @@ async function takeBack(
     try {
       const quiesce = () => stage.quiesce(folder.record.moves, context);
       const before = unsettled.includes(stage.name) ? quiesce : undefined;
-      await writeStep({ stage, phase: 'undo', plan, context, folder, gate, rows, emit, before });
+      await writeStep({
+        stage,
+        phase: 'undo',
+        plan,
+        context,
+        folder,
+        gate,
+        rows,
+        emit,
+        before,
+        undo: undoOf(input, stage),
+      });
       await folder.unsettle([stage.name], new Date(clock.now()).toISOString());
     } catch (error) {
       errors.push(error);
@@ -215,6 +230,17 @@ async function takeBack(
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, 'several stages could not be taken back');
+}
+
+function undoOf({ fromBackup, folder, plan }: Undoing, stage: BoundStage): UndoPort | undefined {
+  if (fromBackup === undefined) return undefined;
+  return undoFromBackup(fromBackup, stage, { moves: folder.record.moves, profile: plan.profile });
+}
+
+/** What the backup names and no store has again. */
+async function compareBackup(input: Undoing): Promise<readonly Finding[]> {
+  const { fromBackup, stages } = input;
+  return fromBackup === undefined ? [] : missingInBackup(fromBackup, stages, contextOf(input));
 }
 
 /** Counts anew: all that the plan found must be at the source again; what stays at the target is listed. */

@@ -6,7 +6,7 @@ import type { Profile } from '../profiles/profile.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
-import type { BoundStage } from './bound-stage.ts';
+import type { BoundStage, CommonContext } from './bound-stage.ts';
 import type { LimitSettings } from './limits.ts';
 import type { PauseFile } from './pause.ts';
 import type { LockPorts } from './run-locks.ts';
@@ -36,8 +36,8 @@ export interface RunInput {
   readonly detailedExitCode: boolean;
   /** Asked before anything is written; undefined where nobody is to be asked. */
   readonly confirm?: ((plan: RunPlan) => Promise<boolean>) | undefined;
-  /** Called before the first write: makes the backup that was asked for. Throws where it cannot. */
-  readonly backup?: ((runId: string) => Promise<void>) | undefined;
+  /** Makes the backup of these tenants that was asked for, before the first write. Throws where it cannot. */
+  readonly backup?: ((tenants: readonly string[], common: CommonContext) => Promise<void>) | undefined;
   readonly folders: RunFolders;
   readonly locks: LockPorts;
   readonly limits: LimitSettings;

@@ -47,7 +47,7 @@ export class RunLocks {
   #local: LocalLocks | undefined;
   #lease: Lease | undefined;
   /** When the locks were last known to be ours, by a clock that never jumps: the time before they were asked for. */
-  #sureAt = 0;
+  #sureAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 

@@ -126,8 +126,7 @@ class Run {
     }
     this.#refuseOn(this.#problems);
     await this.#confirm();
-    await this.#input.backup?.(this.#folder?.record.id ?? 'none');
-    this.#throwIfStopped();
+    await this.#backUp();
     await this.#applyAll();
     await this.#drainAndVerify();
     await this.#finalizeAll();
@@ -248,6 +247,19 @@ class Run {
     const agreed = await confirm(this.#plan);
     this.#throwIfStopped();
     if (!agreed) throw new Ending('refused', 'not confirmed: nothing was written');
+  }
+
+  /** Of the sources, and of targets that have data of their own. A run that has begun is no longer as it was. */
+  async #backUp(): Promise<void> {
+    const { backup, moves } = this.#input;
+    if (backup === undefined || this.#begun.size > 0) return;
+    const counts = [...this.#fresh.values()].flatMap((plan) => plan.moves);
+    const holders = moves.flatMap(({ source, target }) => [
+      ...(counts.some((count) => count.source === source && count.found > 0) ? [source] : []),
+      ...(counts.some((count) => count.target === target && count.atTarget > 0) ? [target] : []),
+    ]);
+    await backup(holders, this.#common());
+    this.#throwIfStopped();
   }
 
   async #applyAll(): Promise<void> {

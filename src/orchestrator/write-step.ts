@@ -1,7 +1,7 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { MigrateError } from '../model/errors.ts';
 import type { RunEvent } from '../report/event.ts';
-import type { Checkpoint, StagePlan } from '../stages/stage.ts';
+import type { Checkpoint, StagePlan, UndoPort } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import type { Gate } from './gate.ts';
 import type { OutcomeRows } from './outcome.ts';
@@ -16,6 +16,8 @@ export interface WriteStep {
   readonly gate: Gate;
   readonly rows: OutcomeRows;
   readonly emit: (event: RunEvent) => void;
+  /** In place of the run's own undo log. */
+  readonly undo?: UndoPort | undefined;
   /** Awaited before anything is written. */
   readonly before?: (() => Promise<void>) | undefined;
   /** Called with each checkpoint once it is in the journal. Throws to end the step. */
@@ -35,7 +37,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
   let checkpoints = 0;
   try {
     await step.before?.();
-    const ports = { undo: gate.timed(await folder.undo(stage.name)), permit: () => gate.pass() };
+    const ports = { undo: gate.timed(step.undo ?? (await folder.undo(stage.name))), permit: () => gate.pass() };
     for await (const checkpoint of stage[phase](plan, context, ports)) {
       checkpoints += 1;
       if (phase === 'undo') folder.takenBack(stage.name, checkpoint);

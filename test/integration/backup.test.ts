@@ -41,6 +41,8 @@ describe('backups', () => {
     stores = await startStores();
     driver = neo4j.driver(stores.urls.graphUrl);
     redis = new Redis(stores.urls.redisUrl);
+    neighbour = freshId('other');
+    await stores.seedSmall(neighbour);
   });
   afterAll(async () => {
     redis.disconnect();
@@ -49,10 +51,9 @@ describe('backups', () => {
   });
 
   beforeEach(async () => {
-    [tenant, neighbour] = [freshId('acme'), freshId('other')];
+    tenant = freshId('acme');
     stateDir = mkdtempSync(join(tmpdir(), 'tenant-migrate-backup-'));
     await stores.seedSmall(tenant);
-    await stores.seedSmall(neighbour);
     before = await world();
   });
 
@@ -229,10 +230,10 @@ describe('backups', () => {
 
   it('a key that has expired since stays away, and is counted', async () => {
     const key = `${tenant}_text_chunks:short`;
-    await redis.set(key, 'gone soon', 'PX', 400);
-    const id = await create();
+    await redis.set(key, 'gone soon', 'PX', 2_500);
+    const id = await create(['--only', 'redis']);
+    while ((await redis.exists(key)) === 1) await new Promise((resolve) => setTimeout(resolve, 50));
     await wipe();
-    await new Promise((resolve) => setTimeout(resolve, 600));
     const result = await restore(id);
     const { stages } = result.json().restore as { stages: { stage: string; expired: number }[] };
     expect(stages.find(({ stage }) => stage === 'redis')?.expired).toBe(1);

@@ -59,7 +59,10 @@ async function takeBack(loaded: Loaded): Promise<readonly string[]> {
   // Without an unfinished run either nothing was written, or the run came to its end: then it must be named.
   if (unnamed.code !== 64 && unnamed.code !== 5) return [`rollback: ${told(unnamed)}`];
   const run = newestRun(loaded);
-  if (run?.state !== 'done') return named('nothing to roll back', loaded.fromStart());
+  if (run?.state !== 'done') {
+    const differences = await named(`nothing to roll back, the run is ${run?.state}`, loaded.fromStart());
+    return differences.length === 0 ? [] : [...differences, `rollback: ${told(unnamed)}`];
+  }
   const moved = await named('nothing unfinished', loaded.fromMoved());
   const back = await runInProcess({ args: rollbackArgs(loaded, run.id), env: loaded.env });
   if (back.code !== 0) return [...moved, `rollback ${run.id}: ${told(back)}`];

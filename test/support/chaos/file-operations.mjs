@@ -41,8 +41,8 @@ export function interceptFiles(hook) {
     for (const name of ['write', 'writev', 'appendFile', 'writeFile']) {
       const method = handle[name].bind(handle);
       handle[name] = (data, ...rest) => {
-        const bytes = bytesOf(data);
-        const part = (length) => writeSync(handle.fd, bytes.subarray(0, length));
+        const { bytes, position } = written(name, data, rest);
+        const part = (length) => writeSync(handle.fd, bytes, 0, Math.min(length, bytes.length), position);
         return step({ kind: 'write', path, length: bytes.length, part }, () => method(data, ...rest));
       };
     }
@@ -53,6 +53,16 @@ export function interceptFiles(hook) {
     }
     return handle;
   }
+}
+
+/** What a call is about to write, and where; without a position behind what was written before. */
+function written(name, data, [offset, length, position]) {
+  const bytes = bytesOf(data);
+  if (name === 'writev') return { bytes, position: typeof offset === 'number' ? offset : null };
+  if (name !== 'write' || typeof data === 'string') return { bytes, position: null };
+  const from = typeof offset === 'number' ? offset : 0;
+  const many = typeof length === 'number' ? length : bytes.length - from;
+  return { bytes: bytes.subarray(from, from + many), position: typeof position === 'number' ? position : null };
 }
 
 function bytesOf(data) {
