@@ -42,6 +42,7 @@ export function wireStages(wiring: Wiring, skipped: readonly StageName[]): reado
 /** The state folder's runs. */
 export function wireFolders(stateDir: string): RunFolders {
   return {
+    newId: (startedAt) => RunFolder.newId(startedAt),
     create: (run) => RunFolder.create(stateDir, run),
     unfinished: () => RunFolder.unfinished(stateDir),
     all: () => RunFolder.all(stateDir),

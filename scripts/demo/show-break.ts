@@ -2,7 +2,7 @@ import type { SpawnOptions } from 'node:child_process';
 import { join } from 'node:path';
 import { readWorld, type WorldUrls } from '../../test/support/world.ts';
 import { killAt } from '../kill-at.ts';
-import { guideTenant, type TenantSize } from '../seed/tenant-size.ts';
+import { guideTenant, scaled, type TenantSize } from '../seed/tenant-size.ts';
 import type { Service } from '../services/service.ts';
 import { expectedAfter, SOURCE, same, say, seedDemo, TARGET, urlsOf, writeSecrets } from './demo-world.ts';
 import { expectExit, MAIN } from './expect-exit.ts';
@@ -14,6 +14,8 @@ export type Breakable = (typeof BREAKABLE)[number];
 const BATCH = 200;
 /** A tenant with fewer nodes is moved in one transaction, in which there is no half-way. */
 const NODES_IN_BATCHES = 24_000;
+/** Of the guide's tenant, in the stores that are not broken off in. */
+const ELSEWHERE = 0.2;
 const STATE_DIR = '.tenant-migrate';
 const SECRETS = 'secrets.json';
 
@@ -24,11 +26,9 @@ export async function showBreak(stage: Breakable, services: readonly Service[], 
   const before = await seedDemo(urls, sizeFor(stage));
   await writeSecrets(join(folder, SECRETS));
   const shell = shellIn(folder, urls);
-  const move = (source: string, target: string) => [
-    ...[source, target, '--config-secrets', SECRETS, '--batch-size', `${BATCH}`],
-  ];
+  const inBatches = ['--batch-size', `${BATCH}`];
 
-  await killHalfWay(stage, move(SOURCE, TARGET), shell);
+  await killHalfWay(stage, [SOURCE, TARGET, '--config-secrets', SECRETS, ...inBatches], shell);
   await type(2, ['status'], shell);
   await type(0, ['resume'], shell);
   const moved = await readWorld(urls);
@@ -38,7 +38,8 @@ export async function showBreak(stage: Breakable, services: readonly Service[], 
     `killed and resumed: every record of every store is where it must be (${moved.size} compared)`,
   );
 
-  await killHalfWay(stage, move(TARGET, SOURCE), shell);
+  // Without the secrets: the config stands at both ends by now, and need not be written once more.
+  await killHalfWay(stage, [TARGET, SOURCE, ...inBatches], shell);
   await type(2, ['status'], shell);
   await type(0, ['rollback'], shell);
   const back = await readWorld(urls);
@@ -50,8 +51,12 @@ export async function showBreak(stage: Breakable, services: readonly Service[], 
   );
 }
 
+/** The guide's size in the store that is broken off in; a part of it elsewhere, so that the four acts stay short. */
 function sizeFor(stage: Breakable): TenantSize {
-  return stage === 'graph' ? { ...guideTenant, nodes: NODES_IN_BATCHES } : guideTenant;
+  const small = scaled(guideTenant, ELSEWHERE);
+  const { keys, points } = guideTenant;
+  if (stage === 'redis') return { ...small, keys };
+  return stage === 'qdrant' ? { ...small, points } : { ...small, nodes: NODES_IN_BATCHES };
 }
 
 /** A folder to work in, with the addresses in the environment: then a command is as short as one types it. */

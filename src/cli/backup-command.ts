@@ -1,14 +1,19 @@
+import { hostname } from 'node:os';
+import { pid } from 'node:process';
 import { BackupFolder } from '../journal/backup-folder.ts';
 import { cleanUp, extend } from '../journal/backup-retention.ts';
-import { errorText, MigrateError } from '../model/errors.ts';
+import { MigrateError } from '../model/errors.ts';
 import { tenantIdProblem } from '../model/move.ts';
 import { createBackup } from '../orchestrator/backup.ts';
 import type { CommonContext } from '../orchestrator/bound-stage.ts';
 import { restoreBackup, type StageLook } from '../orchestrator/restore-backup.ts';
+import type { LockPorts } from '../orchestrator/run-locks.ts';
 import type { Profile } from '../profiles/profile.ts';
-import type { RunEvent } from '../report/event.ts';
 import { clean, count } from '../report/format.ts';
-import { wireStages } from '../wire.ts';
+import type { StageName } from '../stages/stage.ts';
+import { wireLocks } from '../wire/locks.ts';
+import { wireRedisSettings, wireStages } from '../wire.ts';
+import { startTelling } from './backup-telling.ts';
 import { backupJson, backupText, notKeptLines, recordsText, restoreText } from './backup-text.ts';
 import { chooseBackup } from './choose-backup.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
@@ -25,8 +30,6 @@ interface Asked {
   readonly ctx: CommandContext;
   readonly now: number;
 }
-
-const HEARTBEAT_MS = 10_000;
 
 /** `backup create|list|verify|restore|extend|cleanup`. Returns the exit code. */
 export async function backupCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
@@ -45,7 +48,7 @@ const VERBS: Readonly<Record<BackupCommand, (asked: Asked) => Promise<number>>> 
 };
 
 async function create(asked: Asked): Promise<number> {
-  const { settings, invocation, now } = asked;
+  const { settings, invocation, ctx, now } = asked;
   const profile = profileOf(settings);
   const tenant = invocation.positionals.tenant ?? '';
   const problem = tenantIdProblem(tenant) ?? profileIdProblem(tenant, profile);
@@ -53,8 +56,10 @@ async function create(asked: Asked): Promise<number> {
     throw new MigrateError('usage', `the tenant id '${tenant}' ${problem}`, { next: 'correct the id' });
   }
   const skipped = skippedStages(settings);
-  const telling = startTelling(asked, 'read');
+  const telling = startTelling(settings, ctx, 'read');
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
+  // No lease: a backup writes nothing to a store.
+  const locks = await locksOf(asked, skipped).takeLocal([tenant], { runId: 'backup', command: 'backup create' });
   const folder = await BackupFolder.create(settings['state-dir'], now);
   const manifest = await createBackup({
     tenant,
@@ -65,7 +70,7 @@ async function create(asked: Asked): Promise<number> {
     folder,
     keepDays: settings['keep-days'],
     onProgress: telling.progress,
-  }).finally(() => Promise.allSettled(stages.map((stage) => stage.close())));
+  }).finally(() => Promise.allSettled([locks.release(), ...stages.map((stage) => stage.close())]));
   if (settings.json) return printJson(asked, { backup: backupJson(folder, now) });
   const lines = [
     ...notKeptLines(manifest).map((line) => `⚠️  ${line}`),
@@ -104,7 +109,7 @@ async function restore(asked: Asked): Promise<number> {
   const { settings, invocation, ctx, now } = asked;
   const backup = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
   const profile = backup.manifest.profile as unknown as Profile;
-  const telling = startTelling(asked, 'restored');
+  const telling = startTelling(settings, ctx, 'restored');
   const skipped = skippedStages(settings);
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
   const asks = !settings.yes && isInteractive(ctx.terminal);
@@ -112,6 +117,7 @@ async function restore(asked: Asked): Promise<number> {
     backup,
     stages,
     dryRun: settings['dry-run'],
+    locks: locksOf(asked, skipped),
     common: commonOf(asked, { profile, emit: telling.emit, id: backup.id }),
     confirm: asks ? (looks) => askYes(ctx, questionOf(backup, looks)) : undefined,
     onProgress: telling.progress,
@@ -156,28 +162,14 @@ function commonOf(
   return { profile, options: optionsOf(settings), runId: id, signal: ctx.signal, clock, emit };
 }
 
-function secretsOf({ settings, invocation }: Asked) {
-  return readConfigSecrets(settings['config-secrets'], invocation.flags['config-secrets'] !== undefined);
+function locksOf({ settings, ctx }: Asked, skipped: readonly StageName[]): LockPorts {
+  const redis = wireRedisSettings(settings, skipped);
+  const note = (text: string) => void (settings.quiet || ctx.terminal.stderr.write(`${clean(text)}\n`));
+  return wireLocks({ settings, redis, own: { pid, host: hostname() }, signal: ctx.signal, note });
 }
 
-/** Tells on stderr what the stages say, and every ten seconds how far they are. */
-function startTelling({ settings, ctx }: Asked, did: string) {
-  const write = (line: string) => {
-    if (!settings.quiet) ctx.terminal.stderr.write(`${clean(line)}\n`);
-  };
-  let last = performance.now();
-  ctx.signal.addEventListener('abort', () => write(`stopping: ${errorText(ctx.signal.reason)}`));
-  return {
-    emit(event: RunEvent) {
-      if (event.type === 'note') write(`${event.stage}: ${event.text}`);
-      else if (event.type === 'retry') write(`${event.stage}: try ${event.attempt + 1}: ${event.reason}`);
-    },
-    progress(stage: string, records: number) {
-      if (performance.now() - last < HEARTBEAT_MS) return;
-      last = performance.now();
-      write(`${stage}: ${count(records)} records ${did}`);
-    },
-  };
+function secretsOf({ settings, invocation }: Asked) {
+  return readConfigSecrets(settings['config-secrets'], invocation.flags['config-secrets'] !== undefined);
 }
 
 function print({ ctx }: Asked, lines: readonly string[]): number {

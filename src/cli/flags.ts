@@ -306,7 +306,7 @@ export const FLAGS: readonly Flag[] = [
     kind: 'switch',
     group: 'Safety',
     help: 'take the tenants’ locks from a run that is surely gone',
-    commands: RUNS,
+    commands: [...RUNS, 'backup create', 'backup restore'],
   },
   {
     name: 'same-servers',

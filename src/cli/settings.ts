@@ -154,13 +154,24 @@ function recordedSetting(recorded: Json | undefined, fromEnv: string | undefined
 }
 
 function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
-  const kept = FLAGS.filter((flag) => isRecorded(flag) && merged[flag.name] !== undefined);
+  const kept = FLAGS.filter(
+    (flag) => isRecorded(flag) && merged[flag.name] !== undefined && !holdsSecrets(flag.name, merged[flag.name]),
+  );
   return Object.fromEntries(
     kept.map(({ name }) => {
       const value = merged[name] as Json;
-      return [name, typeof value === 'string' ? withoutLogin(value) : value];
+      if (typeof value !== 'string') return [name, value];
+      return [name, PATHS.has(name) ? resolve(value) : withoutLogin(value)];
     }),
   );
+}
+
+/** Resumed from another folder, the run must find the same files. */
+const PATHS: ReadonlySet<string> = new Set(['config-secrets', 'pause-file']);
+
+/** In the environment the secrets' JSON may stand in place of the file's path: it is never written down. */
+function holdsSecrets(name: string, value: unknown): boolean {
+  return name === 'config-secrets' && typeof value === 'string' && value.trimStart().startsWith('{');
 }
 
 function withoutLogin(text: string): string {

@@ -38,17 +38,27 @@ export class Journal {
   /** Makes a journal that begins with this entry, durable under its name. */
   static async create(path: string, first: JournalEntry & { type: 'run' }): Promise<Journal> {
     const journal = new Journal(await open(path, 'wx', 0o600), { entries: [], end: 0, crc: 0 });
-    await journal.append(first);
-    await syncFolder(dirname(path));
-    return journal;
+    try {
+      await journal.append(first);
+      await syncFolder(dirname(path));
+      return journal;
+    } catch (error) {
+      await journal.#file.close();
+      throw error;
+    }
   }
 
   /** Opens the journal of this run to go on; cuts off a torn tail. Throws as {@link readJournal}. */
   static async open(path: string, run: string): Promise<Journal> {
     const lines = await readLines(path, run);
     const file = await open(path, 'r+');
-    await file.truncate(lines.end);
-    return new Journal(file, lines);
+    try {
+      await file.truncate(lines.end);
+      return new Journal(file, lines);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   /** All entries that were written so far. */

@@ -10,6 +10,7 @@ import { FORMAT, type JournalEntry } from './journal-entry.ts';
 import { isFinished, type RunRecord, readRecord } from './run-record.ts';
 import { syncFolder } from './sync-folder.ts';
 import { type LoggedMember, UndoLog } from './undo-log.ts';
+import { writing } from './unwritable.ts';
 
 /** The process that writes into a run's folder. */
 export interface RunProcess {
@@ -34,15 +35,20 @@ export class RunFolder {
     this.#record = record;
   }
 
+  /** An id that no other run has: the time to the second, and six random hex digits. */
+  static newId(startedAt: string): string {
+    return `${startedAt.replace(/[-:]|\.\d+Z$/g, '')}-${randomBytes(3).toString('hex')}`;
+  }
+
   /** Makes the folder of a new run (0700). Throws MigrateError `settings` where the state folder cannot be written. */
   static async create(
     stateDir: string,
-    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id' | 'settled' | 'undone'>,
+    run: Omit<RunRecord, 'schema' | 'updatedAt' | 'state' | 'id' | 'settled' | 'undone'> & { readonly id?: string },
   ): Promise<RunFolder> {
-    const id = `${run.startedAt.replace(/[-:]|\.\d+Z$/g, '')}-${randomBytes(3).toString('hex')}`;
+    const id = run.id ?? RunFolder.newId(run.startedAt);
     const path = join(stateDir, 'runs', id);
     const [schema, updatedAt] = ['tenant-migrate/run@2', run.startedAt] as const;
-    const record: RunRecord = { schema, id, ...run, state: 'running', settled: [], undone: [], updatedAt };
+    const record: RunRecord = { schema, ...run, id, state: 'running', settled: [], undone: [], updatedAt };
     try {
       await mkdir(join(path, 'undo'), { recursive: true, mode: 0o700 });
       const journal = await Journal.create(join(path, 'journal.ndjson'), firstEntry(record, Date.parse(updatedAt)));
@@ -87,9 +93,18 @@ export class RunFolder {
     return this.#record;
   }
 
-  /** Whether the run still wants a command: it may have written, and did not come to an end. */
+  /**
+   * Whether the run still wants a command: it may have written, and did not come to an end. So does one whose journal
+   * cannot be trusted: it must not be forgotten, nor stop the runs of other tenants.
+   */
   async isUnfinished(): Promise<boolean> {
-    return !isFinished(this.#record) && (await this.hasWritten());
+    if (isFinished(this.#record)) return false;
+    try {
+      return await this.hasWritten();
+    } catch (error) {
+      if (error instanceof MigrateError && error.code === 'journal') return true;
+      throw error;
+    }
   }
 
   /** True once an intent to write was logged in any stage. */
@@ -131,11 +146,16 @@ export class RunFolder {
     const path = join(this.path, 'journal.ndjson');
     const { command, toolVersion: tool, settings, pid, host } = process;
     const first = { ...firstEntry(this.#record, process.now()), lost: true } as const;
-    const journal = (await ifThere(Journal.open(path, this.#record.id))) ?? (await Journal.create(path, first));
+    const journal = await writing(
+      path,
+      async () => (await ifThere(Journal.open(path, this.#record.id))) ?? (await Journal.create(path, first)),
+    );
     this.#writing = { journal, process };
-    // Not one whole line: a crash came while a journal was begun anew, or all of it is gone.
-    if (journal.entries.length === 0) await journal.append(first);
-    await journal.append({ type: 'process', command, tool, settings, pid, host, at: process.now() });
+    await writing(path, async () => {
+      // Not one whole line: a crash came while a journal was begun anew, or all of it is gone.
+      if (journal.entries.length === 0) await journal.append(first);
+      await journal.append({ type: 'process', command, tool, settings, pid, host, at: process.now() });
+    });
   }
 
   /** A batch is done. Durable with the next intent. */
@@ -178,7 +198,8 @@ export class RunFolder {
   /** Stores the plan. The journal names it first, so that at any moment the plan that stands here is one that it names. */
   async savePlan(plan: { readonly checksum: string; readonly digest: string }): Promise<void> {
     const { checksum, digest } = plan;
-    await this.#journal().append({ type: 'plan', checksum, digest, at: this.#now() });
+    const entry = { type: 'plan', checksum, digest, at: this.#now() } as const;
+    await writing(this.path, () => this.#journal().append(entry));
     await this.#save('plan.json', plan as unknown as Json);
   }
 
@@ -252,12 +273,14 @@ export class RunFolder {
 
   async #openUndo(stage: StageName): Promise<UndoLog> {
     const journal = this.#journal();
-    return UndoLog.open({
-      path: join(this.path, 'undo', `${stage}.ndjson.gz`),
+    const path = join(this.path, 'undo', `${stage}.ndjson.gz`);
+    const opened = UndoLog.open({
+      path,
       members: isLost(journal.entries) ? undefined : membersOf(journal.entries, stage),
       intend: ({ batches, offset, length, crc }) =>
         journal.append({ type: 'intent', stage, batches, offset, length, crc, at: this.#now() }),
     });
+    return writing(path, () => opened);
   }
 
   #journal(): Journal {
@@ -281,15 +304,17 @@ export class RunFolder {
   /** Replaces a file as a whole or not at all: written aside, synced, renamed, the folder synced. */
   async #save(name: string, content: Json): Promise<void> {
     const path = join(this.path, name);
-    const file = await open(`${path}.new`, 'w', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`);
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-    await rename(`${path}.new`, path);
-    await syncFolder(this.path);
+    await writing(path, async () => {
+      const file = await open(`${path}.new`, 'w', 0o600);
+      try {
+        await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(`${path}.new`, path);
+      await syncFolder(this.path);
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import { beginsMember, gunzipMember, gzipMember, MEMBER_HEADER_LENGTH, memberLen
 import { writeAll } from './journal.ts';
 import type { UndoMember } from './journal-entry.ts';
 import { syncFolder } from './sync-folder.ts';
+import { writing } from './unwritable.ts';
 
 /** A group of batches in the file. */
 export interface LoggedMember extends UndoMember {
@@ -78,7 +79,7 @@ export class UndoLog implements UndoPort {
   async append(entries: readonly Json[]): Promise<BatchId> {
     const id = this.#nextId;
     this.#nextId += 1;
-    await this.#commits.durable({ id, entries });
+    await writing(this.#path, () => this.#commits.durable({ id, entries }));
     return id;
   }
 
@@ -105,7 +106,9 @@ export class UndoLog implements UndoPort {
     if (first === undefined || last === undefined) return;
     const bytes = await gzipMember(batches.map(({ id, entries }) => `${JSON.stringify([id, entries])}\n`).join(''));
     const member = { batches: [first, last], offset: this.#end, length: bytes.length, crc: crc32(bytes) } as const;
-    await Promise.all([this.#writeMember(bytes), this.#intend(member)]);
+    // Both have ended before either failure is told: nothing is written to a file that is being closed.
+    const written = await Promise.allSettled([this.#writeMember(bytes), this.#intend(member)]);
+    for (const result of written) if (result.status === 'rejected') throw result.reason;
     this.#members.push(member);
     this.#end += bytes.length;
   }
@@ -169,7 +172,7 @@ async function memberAt(file: FileHandle, offset: number): Promise<number | unde
 }
 
 function damaged(text: string, cause?: unknown): MigrateError {
-  const next = 'put back a copy of it: without it these records cannot be taken back';
+  const next = 'put back a copy of it, or take the move back with rollback --from-backup <backup>';
   return new MigrateError('journal', text, { next, cause });
 }
 

@@ -1,10 +1,8 @@
 import type { BackupFolder } from '../journal/backup-folder.ts';
 import type { BackupManifest, ManifestPart } from '../journal/backup-manifest.ts';
-import { errorText, MigrateError } from '../model/errors.ts';
+import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
-import type { Move } from '../model/move.ts';
-import type { Profile } from '../profiles/profile.ts';
-import type { BackupBatch, StageName, UndoPort } from '../stages/stage.ts';
+import type { BackupBatch, StageName } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 
 const DAY_MS = 86_400_000;
@@ -88,41 +86,6 @@ async function* watched(
   }
 }
 
-/** For {@link rebuildUndo}. */
-export interface RebuildInput {
-  /** A complete backup of the move's source, made before the move. */
-  readonly backup: BackupFolder;
-  readonly move: Move;
-  readonly stages: readonly BoundStage[];
-  /** The run's undo log of a stage. */
-  undo(stage: StageName): Promise<UndoPort & { readonly empty: boolean }>;
-}
-
-/**
- * Writes the undo logs of a run whose own are lost, from a backup of its source: the names of all records that were the
- * source's. A rollback then gives them back with the values they have now. Logs that hold something are left alone.
- * Resolves to the stages whose logs were made. Throws MigrateError `refused` where the backup does not fit.
- */
-export async function rebuildUndo({ backup, move, stages, undo }: RebuildInput): Promise<readonly StageName[]> {
-  const { manifest } = backup;
-  if (manifest.tenant !== move.source) {
-    throw new MigrateError('refused', `the backup ${backup.id} is of ${manifest.tenant}, not of ${move.source}`, {
-      next: 'tenant-migrate backup list shows all',
-    });
-  }
-  await refuseDamaged(backup);
-  const made: StageName[] = [];
-  for (const stage of stages) {
-    const part = backup.part(stage.name);
-    const log = await undo(stage.name);
-    if (part === undefined || !log.empty || stage.backup === undefined) continue;
-    const profile = manifest.profile as unknown as Profile;
-    for await (const entries of stage.backup.undoEntries(part, move, profile)) await log.append(entries);
-    made.push(stage.name);
-  }
-  return made;
-}
-
 /** Throws MigrateError `refused` where a file is not as it was written: reads all of them. */
 export async function refuseDamaged(backup: BackupFolder): Promise<void> {
   const problems = await backup.problems();
@@ -130,9 +93,4 @@ export async function refuseDamaged(backup: BackupFolder): Promise<void> {
   throw new MigrateError('refused', `the backup ${backup.id} is damaged: ${problems.join('; ')}`, {
     next: 'use another; tenant-migrate backup list shows all',
   });
-}
-
-/** The text of a failure with its stage in front, where it names one. */
-export function failureText(error: unknown, stage: StageName): string {
-  return `${stage}: ${errorText(error)}`;
 }

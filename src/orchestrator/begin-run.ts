@@ -26,14 +26,15 @@ export interface Beginning {
  * machine's locks. A dry run, `plan` and `verify` leave no folder and take no lock.
  */
 export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks): Promise<Beginning> {
-  const notes = writes ? [...(await locks.takeLocal(await holderOf(input)))] : [];
+  const { moves, stages, profile, folders, toolVersion, settings, clock } = input;
+  const startedAt = new Date(clock.now()).toISOString();
+  const newId = folders.newId(startedAt);
+  const notes = writes ? [...(await locks.takeLocal(await holderOf(input, newId)))] : [];
   // Only now: a run that held the lock may have ended meanwhile.
   const unfinished = await input.folders.unfinished();
   const same = input.resume ?? sameMoves(unfinished, input);
-  const { moves, stages, profile, folders, toolVersion, settings, clock } = input;
   const stores: Stores = Object.fromEntries(stages.map(({ name, address }) => [name, address]));
   const profileDigest = digest(canonicalJson(profile));
-  const startedAt = new Date(clock.now()).toISOString();
   const begun = (await same?.writtenStages()) ?? [];
   const unsettled = (await same?.unsettledStages()) ?? [];
   const problems =
@@ -41,7 +42,8 @@ export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks
       ? []
       : unfinishedRuns(unfinished, { same, moves, profileDigest, stores, sameServers: input.sameServers });
   if (!writes) return { folder: undefined, same, begun, unsettled, problems, notes };
-  const folder = same ?? (await folders.create({ toolVersion, moves, profileDigest, stores, settings, startedAt }));
+  const run = { id: newId, toolVersion, moves, profileDigest, stores, settings, startedAt };
+  const folder = same ?? (await folders.create(run));
   if (problems.length > 0) return { folder, same, begun, unsettled, problems, notes };
   await folder.open({
     command: input.command,
@@ -62,8 +64,8 @@ function sameMoves(unfinished: readonly RunFolder[], { moves }: RunInput): RunFo
   return unfinished.find(({ record }) => canonicalJson(record.moves) === canonicalJson(moves));
 }
 
-/** Who takes the locks. A run that is yet to be made has no id that would help anybody. */
-async function holderOf(input: RunInput): Promise<{ runId: string; command: string }> {
+/** Who takes the locks: the run that is gone on with, or the one that is made once they are held. */
+async function holderOf(input: RunInput, newId: string): Promise<{ runId: string; command: string }> {
   const same = input.resume ?? sameMoves(await input.folders.unfinished(), input);
-  return { runId: same?.record.id ?? 'new', command: input.command };
+  return { runId: same?.record.id ?? newId, command: input.command };
 }

@@ -2,16 +2,19 @@ import type { BackupFolder } from '../journal/backup-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { BackupPart, RestoreLook, StageName } from '../stages/stage.ts';
-import { failureText, refuseDamaged } from './backup.ts';
+import { refuseDamaged } from './backup.ts';
 import type { BoundBackup } from './bound-backup.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { exitCodeOf } from './outcome.ts';
+import { type LockPorts, RunLocks } from './run-locks.ts';
 
 /** What a restore is told. The caller closes the stages. */
 export interface RestoreInput {
   readonly backup: BackupFolder;
   readonly stages: readonly BoundStage[];
   readonly dryRun: boolean;
+  /** Of the tenant; taken before the first write, so that no move of it is under way meanwhile. */
+  readonly locks: LockPorts;
   /** Its profile is replaced by the backup's. */
   readonly common: CommonContext;
   /** Asked before anything is written; undefined where nobody is to be asked. */
@@ -47,7 +50,9 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
   const { backup, dryRun, confirm } = input;
   await refuseDamaged(backup);
   const profile = backup.manifest.profile as unknown as Profile;
-  const parts = partsOf(input, { ...input.common, profile });
+  const { tenant } = backup.manifest;
+  const locks = new RunLocks(input.locks, [{ source: tenant, target: tenant }]);
+  const parts = partsOf(input, { ...input.common, profile }, locks);
   const looks = new Map<StageName, StageLook>();
   for (const part of parts) looks.set(part.stage, { stage: part.stage, restored: 0, ...(await part.compare()) });
   const all = [...looks.values()];
@@ -70,7 +75,7 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
   if (confirm !== undefined && !(await confirm(all))) {
     return report(all, { outcome: 'refused', message: 'not confirmed: nothing was written' });
   }
-  return write(input, parts, looks);
+  return withLocks(input, locks, () => write(input, parts, looks));
 }
 
 interface Part {
@@ -80,8 +85,11 @@ interface Part {
 }
 
 /** The stages that the backup holds a part of. */
-function partsOf({ backup, stages }: RestoreInput, common: CommonContext): readonly Part[] {
-  const permit = async () => common.signal.throwIfAborted();
+function partsOf({ backup, stages }: RestoreInput, common: CommonContext, locks: RunLocks): readonly Part[] {
+  const permit = async () => {
+    common.signal.throwIfAborted();
+    await locks.check();
+  };
   return stages.flatMap(({ name, backup: bound }) => {
     const part = backup.part(name);
     return part === undefined || bound === undefined ? [] : [partOf(name, bound, part, { common, permit })];
@@ -99,6 +107,19 @@ function partOf(
     compare: () => bound.compare(part, common),
     restore: () => bound.restore(part, common, permit),
   };
+}
+
+async function withLocks<T>({ backup, common }: RestoreInput, locks: RunLocks, work: () => Promise<T>): Promise<T> {
+  const holder = { runId: backup.id, command: 'backup restore' };
+  const note = (text: string) => common.emit({ type: 'note', stage: 'redis', text });
+  try {
+    for (const text of await locks.takeLocal(holder)) note(text);
+    const without = await locks.takeLease(holder);
+    if (without !== undefined) note(`no lock that other machines see: ${without}`);
+    return await work();
+  } finally {
+    await locks.release();
+  }
 }
 
 async function write(
@@ -122,7 +143,7 @@ async function write(
       const outcome = signal.aborted ? 'stopped' : 'partial';
       const advice = error instanceof MigrateError && error.next !== undefined ? `${error.next}; then ` : '';
       const next = `${advice}type the same command again: it goes on where it stopped`;
-      return report(all, { outcome, message: failureText(error, part.stage), next, error, signal });
+      return report(all, { outcome, message: `${part.stage}: ${errorText(error)}`, next, error, signal });
     }
   }
   return compareAgain(parts, looks);

@@ -56,8 +56,7 @@ export async function executeRollback(input: RollbackInput): Promise<RunReport> 
     return await rollback(input, locks);
   } finally {
     await locks.release();
-    await Promise.allSettled(stages.map((stage) => stage.close()));
-    await folder.close();
+    await Promise.allSettled([...stages.map((stage) => stage.close()), folder.close()]);
   }
 }
 
@@ -161,7 +160,6 @@ async function secure(input: Undoing): Promise<void> {
   for (const text of await locks.takeLocal(holder)) note(text);
   const settings = digest(canonicalJson({ ...options }));
   await folder.open({ command: 'rollback', toolVersion, settings, ...process, now: () => clock.now() });
-  await folder.setState('running', new Date(clock.now()).toISOString());
   const without = await locks.takeLease(holder);
   if (without !== undefined) note(`no lock that other machines see: ${without}`);
   if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');

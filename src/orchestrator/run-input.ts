@@ -65,6 +65,8 @@ export interface Commands {
 
 /** The state folder, as far as a run needs it. */
 export interface RunFolders {
+  /** The id of a run that is yet to be made. `startedAt`: ISO 8601. */
+  newId(startedAt: string): string;
   create(run: Parameters<typeof RunFolder.create>[1]): Promise<RunFolder>;
   unfinished(): Promise<readonly RunFolder[]>;
   all(): Promise<readonly RunFolder[]>;

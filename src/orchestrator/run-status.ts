@@ -24,7 +24,7 @@ export interface RunStatus {
 export interface StageProgress {
   readonly name: StageName;
   readonly moved: number;
-  /** What the newest process found to move, and what was moved before it. */
+  /** What the last apply found to move, and what was moved before it. */
   readonly total: number;
   readonly takenBack: number;
   readonly failed: number;
@@ -51,7 +51,7 @@ export function runStatus(
   const idleMs = last === undefined ? undefined : Math.max(0, now - last.at);
   const done = newest.filter((entry) => entry.type === 'done' || entry.type === 'undone');
   const stage = done.at(-1)?.stage;
-  const stages = stagesOf(record, entries, from);
+  const stages = stagesOf(record, entries);
   const perSecond = working && alive ? rateOf(done, now) : undefined;
   const left = stages.find(({ name }) => name === stage);
   const stalled = working && alive && (idleMs ?? 0) > STALLED_MS;
@@ -77,9 +77,10 @@ function lastDoneAge(entries: readonly JournalEntry[], now: number): number | un
   return last === undefined ? undefined : Math.max(0, now - last.at);
 }
 
-function stagesOf(record: RunRecord, entries: readonly JournalEntry[], from: number): readonly StageProgress[] {
+function stagesOf(record: RunRecord, entries: readonly JournalEntry[]): readonly StageProgress[] {
   const names = Object.keys(record.stores) as StageName[];
-  const totals = entries.findLast((entry) => entry.type === 'phase' && entry.phase === 'apply');
+  const applied = entries.findLastIndex((entry) => entry.type === 'phase' && entry.phase === 'apply');
+  const totals = entries[applied];
   return names.map((name) => {
     const of = { moved: 0, movedBefore: 0, takenBack: 0, failed: 0 };
     const open = new Set<number>();
@@ -92,7 +93,7 @@ function stagesOf(record: RunRecord, entries: readonly JournalEntry[], from: num
       if (entry.type === 'undone') of.takenBack += entry.moved;
       else {
         of.moved += entry.moved;
-        if (index < from) of.movedBefore += entry.moved;
+        if (index < applied) of.movedBefore += entry.moved;
         open.delete(entry.batch);
       }
     }

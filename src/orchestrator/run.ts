@@ -153,6 +153,8 @@ class Run {
     const { command, stages, moves } = this.#input;
     const without = await this.#locks.takeLease({ runId: this.#folder?.record.id ?? 'new', command });
     if (without !== undefined) this.#note(`no lock that other machines see: ${without}`);
+    // An undo log that is damaged refuses the run now, and not after some stages have written.
+    for (const { name } of stages) if (this.#begun.has(name)) await this.#folder?.undo(name);
     for (const stage of stages.filter(({ name }) => this.#unsettled.includes(name))) {
       await stage.quiesce(moves, this.#common(stage.name));
     }
@@ -508,8 +510,8 @@ class Run {
   async close(): Promise<void> {
     this.#deadline.cancel();
     await this.#locks.release();
-    await Promise.allSettled(this.#input.stages.map((stage) => stage.close()));
-    await this.#folder?.close();
+    // What the end could not make durable is found again by looking; a failure of the disk was told before.
+    await Promise.allSettled([...this.#input.stages.map((stage) => stage.close()), this.#folder?.close()]);
   }
 }
 

@@ -197,8 +197,8 @@ describe('keys of neighbours that expire meanwhile', () => {
     const plan = await world.plan({ merge: true });
     expect(plan.expiring).toEqual([300]);
     await world.apply(plan, { merge: true });
-    for (let n = 0; n < 300; n += 1) await world.raw.pexpire(`tenant_7:own:${n}`, 1);
-    await sleep(50);
+    for (let n = 0; n < 300; n += 1) await world.raw.pexpire(`tenant_7:own:${n}`, 60);
+    await sleep(150);
     expect(await world.verify(plan, { merge: true })).toMatchObject([{ kind: 'expired', count: 300 }]);
   });
 

@@ -1,11 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Redis } from 'ioredis';
 import neo4j, { type Driver } from 'neo4j-driver';
 import { request } from 'undici';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { acquireLocks } from '../../src/journal/tenant-lock.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
@@ -317,6 +318,38 @@ describe('backups', () => {
     const result = await run(['backup', 'restore', id, '--redis-url', stores.urls.redisUrl]);
     expect(result.stdout).toContain('Redis: 120 restored');
     expect(result.code).toBe(0);
+  });
+
+  it('is refused while another process works on the tenant, and writes nothing', async () => {
+    const id = await create(['--only', 'redis']);
+    await wipe();
+    const wiped = await world();
+    const since = new Date().toISOString();
+    const owner = { runId: 'another', pid: process.ppid, host: hostname(), command: 'move', since };
+    const locks = await acquireLocks({ stateDir, tenants: [tenant], owner });
+    const refused = await restore(id, ['--only', 'redis']);
+    expect(refused.stderr).toContain(tenant);
+    expect(refused.code).toBe(5);
+    expect((await run(['backup', 'create', tenant, ...stores.flags])).code).toBe(5);
+    expect(readdirSync(join(stateDir, 'backups'))).toEqual([id]);
+    expect(worldDifferences(wiped, await world())).toEqual([]);
+    await locks.release();
+    expect((await restore(id, ['--only', 'redis'])).code).toBe(0);
+    expect(await redis.keys('tenant-migrate*')).toEqual([]);
+  });
+
+  it('is kept a week, longer where that is asked for, and then goes with cleanup', async () => {
+    const id = await create(['--only', 'redis', '--keep-days', '0']);
+    expect((await run(['backup', 'list'])).stdout).toMatch(/redis 120 {2}[\d.]+ kB {2}expired /);
+    expect((await run(['backup', 'cleanup', '--dry-run'])).stdout).toContain(`${id} would be removed`);
+    const extended = await run(['backup', 'extend', id.slice(0, 17), '--days', '3']);
+    expect(extended.stdout).toContain(
+      `${id} is kept until ${new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 10)}`,
+    );
+    expect((await run(['backup', 'cleanup'])).stdout).toContain('0 removed, 1 kept');
+    const short = await create(['--only', 'redis', '--keep-days', '0']);
+    expect((await run(['backup', 'cleanup', '--json'])).json()).toMatchObject({ removed: [short], kept: 1 });
+    expect(readdirSync(join(stateDir, 'backups'))).toEqual([id]);
   });
 
   it('a wrong line is refused as usage', async () => {

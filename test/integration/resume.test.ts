@@ -19,7 +19,7 @@ describe('resume', () => {
   it('needs no flag, and what it goes by holds no secret', async () => {
     const secrets = ['pass-5a17e', 'key-77c0ffee', 'token-0dd5', 'graph-1234567', 'sk-real-config-secret'];
     const [password = '', apiKey = '', token = '', graph = '', config = ''] = secrets;
-    const { run, moveWords, killed, missing, stateDir, proxy } = await begin({ redis: ['--requirepass', password] });
+    const { run, killedOf, missing, stateDir, proxy } = await begin({ redis: ['--requirepass', password] });
     const env = {
       TENANT_MIGRATE_REDIS_URL: `redis://:${password}@127.0.0.1:${proxy.port}/0`,
       QDRANT_API_KEY: apiKey,
@@ -27,12 +27,7 @@ describe('resume', () => {
       GRAPH_PASSWORD: graph,
       TENANT_MIGRATE_CONFIG_SECRETS: JSON.stringify({ llm: { api_key: config } }),
     };
-    expect(moveWords()).toContain('--redis-url');
-    const process = await world.hold(['acme', 'tenant', '--only', 'redis', '--batch-size', '2'], { env });
-    process.kill('SIGKILL');
-    await process.ended;
-    proxy.hang(false);
-    const id = runIds(stateDir)[0] ?? '';
+    const id = await killedOf(['acme', 'tenant_7', '--only', 'redis', '--batch-size', '2'], { env });
     const locked = await run(['resume', '--settle', '0.5']);
     expect(locked.code).toBe(5);
     expect(locked.stdout).toMatch(/NOAUTH|password/i);
@@ -44,10 +39,15 @@ describe('resume', () => {
       'batch-size': '2',
       only: ['redis'],
     });
-    const held = [...filesIn(stateDir).map(({ path, bytes }) => ({ path, bytes: path.endsWith('.gz') ? gunzipSync(bytes) : bytes })),
-      { path: 'output', bytes: Buffer.from([locked, resumed].map(({ stdout, stderr }) => stdout + stderr).join('')) }];
-    for (const { path, bytes } of held) for (const secret of secrets) expect(`${path} ${bytes.includes(secret)}`).toBe(`${path} false`);
-    await killed;
+    const held = [
+      ...filesIn(stateDir).map(({ path, bytes }) => ({
+        path,
+        bytes: path.endsWith('.gz') ? gunzipSync(bytes) : bytes,
+      })),
+      { path: 'output', bytes: Buffer.from([locked, resumed].map(({ stdout, stderr }) => stdout + stderr).join('')) },
+    ];
+    for (const { path, bytes } of held)
+      for (const secret of secrets) expect(`${path} ${bytes.includes(secret)}`).toBe(`${path} false`);
   });
 
   it('works from another folder, also where the record holds paths that were relative to the first', async () => {
@@ -78,7 +78,9 @@ describe('resume', () => {
     const words = ['resume', '--redis-port', String(world.server.port), '--json'];
     const refused = await world.run(words);
     expect(refused.code).toBe(5);
-    expect(JSON.stringify(refused.json().problems)).toMatch(/made with other servers: redis at 127\.0\.0\.1:\d+.*--same-servers/);
+    expect(JSON.stringify(refused.json().problems)).toMatch(
+      /made with other servers: redis at 127\.0\.0\.1:\d+.*--same-servers/,
+    );
     expect(await world.world()).toEqual(halfWay);
     const same = await world.run([...words, '--same-servers']);
     expect(same.code).toBe(0);
@@ -116,11 +118,19 @@ describe('resume', () => {
     const asLines = (change: (lines: string[]) => string[]) => (text: string) =>
       `${change(text.trimEnd().split('\n')).join('\n')}\n`;
     const damages: readonly [string, (text: string) => string, RegExp][] = [
-      ['changed', asLines((lines) => lines.with(2, (lines[2] ?? '').replace(/"at":1/, '"at":2'))), /is damaged at line 3/],
+      [
+        'changed',
+        asLines((lines) => lines.with(2, (lines[2] ?? '').replace(/"at":1/, '"at":2'))),
+        /is damaged at line 3/,
+      ],
       ['removed', asLines((lines) => lines.toSpliced(3, 1)), /is damaged at line 4/],
       ['doubled', asLines((lines) => lines.toSpliced(3, 0, lines[3] ?? '')), /is damaged at line 5/],
       ['of another run', await foreign((first) => ({ ...first, run: 'another' })), /is the journal of run another/],
-      ['of a later format', await foreign((first) => ({ ...first, format: 99, tool: '99.1.0' })), /written by tenant-migrate 99\.1\.0/],
+      [
+        'of a later format',
+        await foreign((first) => ({ ...first, format: 99, tool: '99.1.0' })),
+        /written by tenant-migrate 99\.1\.0/,
+      ],
     ];
     for (const [name, damage, said] of damages) {
       const copy = copyOf(world.stateDir);
@@ -215,26 +225,34 @@ describe('resume', () => {
     const other = await run(['other', 'tenant_other', ...flags]);
     expect(other.stderr + other.stdout).not.toContain('damaged');
     expect(other.code).toBe(0);
-    for (const words of [moveWords(), ['acme', 'tenant_x', ...flags], ['someone', 'tenant', ...flags]]) {
+    for (const words of [moveWords(), ['acme', 'tenant_8', ...flags], ['someone', 'tenant_7', ...flags]]) {
       const refused = await run(words);
       expect([words, refused.code]).toEqual([words, 5]);
     }
   });
 
   it('keeps what the stored plan decided', async () => {
-    const { hold, run, redis, flags, missing, proxy, stateDir, world: read } = await begin();
-    await redis.set('tenant_text_chunks:own', 'of the target');
-    const planned = await run(['plan', 'acme', 'tenant', ...flags, '--merge', '--batch-size', '2', '--verify', 'full', '--out', 'plan.json']);
+    const { killedOf, run, redis, flags, missing } = await begin();
+    await redis.set('tenant_7_text_chunks:own', 'of the target');
+    const planned = await run([
+      'plan',
+      'acme',
+      'tenant_7',
+      ...flags,
+      '--merge',
+      '--batch-size',
+      '2',
+      '--verify',
+      'full',
+      '--out',
+      'plan.json',
+    ]);
     expect(planned.code).toBe(0);
-    const process = await hold.call(world, ['apply', 'plan.json', ...flags]);
-    process.kill('SIGKILL');
-    await process.ended;
-    proxy.hang(false);
-    const record = JSON.parse(readFileSync(join(folderOf(runIds(stateDir)[0] ?? ''), 'run.json'), 'utf8'));
+    const id = await killedOf(['apply', 'plan.json', ...flags]);
+    const record = JSON.parse(readFileSync(join(folderOf(id), 'run.json'), 'utf8'));
     expect(record.settings).toMatchObject({ merge: true, 'batch-size': '2', verify: 'full' });
     expect((await run(['resume'])).code).toBe(0);
-    expect(await missing()).toEqual(['new: redis tenant_text_chunks:own']);
-    expect((await read()).size).toBe(world.before.size + 1);
+    expect(await missing()).toEqual(['new: redis tenant_7_text_chunks:own']);
   });
 });
 
@@ -246,7 +264,12 @@ describe('status', () => {
       await until(async () => {
         const running = await world.run(['status', '--json']);
         expect(running.code).toBe(2);
-        expect(running.json()).toMatchObject({ schema: 'tenant-migrate/status@1', state: 'running', phase: 'apply', next: [] });
+        expect(running.json()).toMatchObject({
+          schema: 'tenant-migrate/status@1',
+          state: 'running',
+          phase: 'apply',
+          next: [],
+        });
         const [row] = running.json().stages as { name: string; moved: number; total: number }[];
         expect(row).toMatchObject({ name: 'redis', total: 200 });
         return (row?.moved ?? 0) > 0 && (row?.moved ?? 0) < 200;

@@ -23,22 +23,24 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** An own Redis behind a proxy, with a tenant `acme` to be moved to `tenant`, and a neighbour. */
+/** An own Redis behind a proxy, with a tenant `acme` to be moved to `tenant_7`, and a neighbour. */
 export async function startRedisRun(options: { readonly redis?: readonly string[]; readonly keys?: number } = {}) {
   const { keys = 200, redis: args = [] } = options;
   const server = await freshRedis(args);
   const proxy = await startTcpProxy({ target: { host: '127.0.0.1', port: server.port } });
   const password = args[args.indexOf('--requirepass') + 1];
-  const directUrl = password === undefined || args.length === 0 ? server.url : server.url.replace('//', `//:${password}@`);
+  const directUrl =
+    password === undefined || args.length === 0 ? server.url : server.url.replace('//', `//:${password}@`);
   const redis = new Redis(directUrl, { protocol: 2 });
-  const [source, target, neighbour] = ['acme', 'tenant', 'acme_eu'];
+  const [source, target, neighbour] = ['acme', 'tenant_7', 'acme_eu'];
   const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-run-'));
   await seed(redis, source, keys);
   await seed(redis, neighbour, 10);
   const world = () => readWorld({ redisUrl: directUrl });
   const before = await world();
   const flags = ['--only', 'redis', '--redis-url', `redis://127.0.0.1:${proxy.port}`];
-  const run = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}) => runCli(words, { cwd: at, env });
+  const run = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}) =>
+    runCli(words, { cwd: at, env });
   const count = async (tenant: string) => (await redis.keys(`${tenant}_text_chunks:*`)).length;
 
   const started = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}): UnderWay => {
@@ -55,52 +57,49 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
     });
     return { ended, kill: (signal) => send(signal), stderr: () => said };
   };
+  const moveWords = (more: readonly string[] = []) => [source, target, ...flags, '--batch-size', '2', ...more];
+  const hold = async (words: readonly string[], how: RunOptions = {}): Promise<UnderWay> => {
+    proxy.setLatency(5);
+    const process = started(words, how);
+    await until(async () => (await count(target)) > 20, process);
+    proxy.hang(true);
+    proxy.setLatency(0);
+    if ((await count(source)) < 20) throw new Error('the move was too fast to be held in its middle');
+    return process;
+  };
+  const killedOf = async (words: readonly string[], how: RunOptions = {}): Promise<string> => {
+    const process = await hold(words, how);
+    process.kill('SIGKILL');
+    await process.ended;
+    proxy.hang(false);
+    const [id = ''] = runIds(join(how.cwd ?? cwd, '.tenant-migrate'));
+    return id;
+  };
   return {
     server,
     proxy,
     redis,
-    source,
-    target,
-    neighbour,
     cwd,
     before,
     flags,
-    directUrl,
     stateDir: join(cwd, '.tenant-migrate'),
     world,
     count,
     run,
     start: started,
-    /** A move whose every batch takes a while. */
-    moveWords: (more: readonly string[] = []) => [source, target, ...flags, '--batch-size', '2', ...more],
+    /** A move in many small batches. */
+    moveWords,
     /** Starts the command and holds its connections once some keys, and not all, have moved. */
-    async hold(words: readonly string[], how: RunOptions = {}): Promise<UnderWay> {
-      proxy.setLatency(5);
-      const process = started(words, how);
-      await until(async () => (await count(target)) > 20, process);
-      proxy.hang(true);
-      proxy.setLatency(0);
-      if ((await count(source)) < 20) throw new Error('the move was too fast to be held in its middle');
-      return process;
-    },
+    hold,
+    /** Starts the command and kills it in its middle; returns the run's id. */
+    killedOf,
     /** A move that was killed in its middle; returns its id. */
-    async killed(more: readonly string[] = [], how: RunOptions = {}): Promise<string> {
-      const process = await this.hold(this.moveWords(more), how);
-      process.kill('SIGKILL');
-      await process.ended;
-      proxy.hang(false);
-      const [id = ''] = runIds(join(how.cwd ?? cwd, '.tenant-migrate'));
-      return id;
-    },
+    killed: (more: readonly string[] = []) => killedOf(moveWords(more)),
     /** How the stores differ from a finished move of what stood at the start. */
-    async missing(): Promise<readonly string[]> {
-      return worldDifferences(movedWorld(before, source, target), await world());
-    },
+    missing: async () => worldDifferences(movedWorld(before, source, target), await world()),
     /** How the stores differ from the start. */
-    async changed(): Promise<readonly string[]> {
-      return worldDifferences(before, await world());
-    },
-    async stop(): Promise<void> {
+    changed: async () => worldDifferences(before, await world()),
+    stop: async (): Promise<void> => {
       redis.disconnect();
       await proxy.close();
       await server.stop();

@@ -44,15 +44,24 @@ export function worldDifferences(before: World, after: World, most = 20): readon
  * Indexes and the config record keep their names, since this version does not move them.
  */
 export function movedWorld(world: World, source: string, target: string): World {
+  // Keys are compared as bytes, one character each.
+  const [from, to] = [source, target].map((id) => Buffer.from(id).toString('latin1')) as [string, string];
   const own = new RegExp(
-    `^(redis (?:task:|batch:)?)${source}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
+    `^(redis (?:task:|batch:)?)${from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
     's',
   );
   const moved = new Map<string, string>();
   for (const [name, text] of world) {
-    if (name.startsWith('redis ')) moved.set(name.replace(own, `$1${target}$2`), text);
+    if (name.startsWith('redis '))
+      moved.set(
+        name.replace(own, (_, before, after) => before + to + after),
+        text,
+      );
     else if (name.startsWith('qdrant '))
-      moved.set(name, text.replace(`"workspace_id":"${source}"`, `"workspace_id":"${target}"`));
+      moved.set(
+        name,
+        text.replace(`"workspace_id":${JSON.stringify(source)}`, () => `"workspace_id":${JSON.stringify(target)}`),
+      );
     else if (name.startsWith('node ')) moved.set(name, relabelled(text, source, target));
     else moved.set(name, text);
   }

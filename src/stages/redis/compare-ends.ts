@@ -1,7 +1,7 @@
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisReader, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { PlanContext } from '../stage.ts';
-import { sameKey } from './plan.ts';
+import { sameKey } from './same-key.ts';
 
 /** What stands at both names of a pair. */
 export interface Ends {

@@ -2,7 +2,7 @@ import { fromJson, printable } from '../../model/byte-string.ts';
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { DumpedKey, RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { ApplyContext } from '../stage.ts';
-import { sameKey } from './plan.ts';
+import { sameKey } from './same-key.ts';
 import type { OverwriteEntry } from './undo-entry.ts';
 
 /** Looks again where somebody wrote one of the keys in between. */

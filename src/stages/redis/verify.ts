@@ -3,9 +3,10 @@ import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { type Owned, Owners } from './owners.ts';
-import { isFar, sameKey } from './plan.ts';
+import { isFar } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { Repeats } from './repeats.ts';
+import { sameKey } from './same-key.ts';
 import { differingShapes, isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape } from './shapes.ts';
 

@@ -190,7 +190,7 @@ export class GraphConnection {
       throw error;
     } finally {
       // Who takes no more leaves the rest at the server.
-      if (!ended && failure === undefined) await rows.return?.();
+      if (!ended && failure === undefined) await goodbye(Promise.resolve(rows.return?.()));
       await goodbye(session.close(), failure);
     }
   }

@@ -17,7 +17,7 @@ export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 }
 
 /** Waits for a closing. A connection that says nothing any more is left to itself: at once where that is why it is closed. */
-export async function goodbye(closing: Promise<void>, failure?: unknown): Promise<void> {
+export async function goodbye(closing: Promise<unknown>, failure?: unknown): Promise<void> {
   try {
     await within(failure instanceof NoAnswer ? 0 : GOODBYE_MS, closing);
   } catch (error) {

@@ -4,18 +4,34 @@ import { runInProcess, type ToolResult } from './run-tool.ts';
 import type { Loaded } from './slot.ts';
 
 /** Few records in a batch, so that there are many batches; short waits, so that a lost reply costs little. */
-const PACE = ['--request-timeout', '3', '--connect-timeout', '5', '--settle', '0.3'];
+const HASTY = ['--request-timeout', '3', '--connect-timeout', '5', '--settle', '0.3'];
 
-export function moveArgs({ world, flags }: Loaded, batchSize: number): readonly string[] {
-  return [world.source, world.target, '--json', '--batch-size', String(batchSize), ...PACE, ...flags];
+/** For runs that must come to their end, on a busy machine as well. */
+const PATIENT = ['--request-timeout', '60', '--connect-timeout', '30', '--settle', '0.3'];
+
+type Pace = 'hasty' | 'patient';
+
+const paceFlags = (pace: Pace) => (pace === 'hasty' ? HASTY : PATIENT);
+
+export function moveArgs({ world, flags }: Loaded, batchSize: number, pace: Pace): readonly string[] {
+  return [
+    'move',
+    world.source,
+    world.target,
+    '--json',
+    '--batch-size',
+    String(batchSize),
+    ...paceFlags(pace),
+    ...flags,
+  ];
 }
 
-export function resumeArgs({ flags }: Loaded): readonly string[] {
-  return ['resume', '--json', ...PACE, ...flags];
+export function resumeArgs({ flags }: Loaded, pace: Pace): readonly string[] {
+  return ['resume', '--json', ...paceFlags(pace), ...flags];
 }
 
-export function rollbackArgs({ flags }: Loaded, run?: string): readonly string[] {
-  return ['rollback', ...(run === undefined ? [] : [run]), '--json', ...PACE, ...flags];
+export function rollbackArgs({ flags }: Loaded, pace: Pace, run?: string): readonly string[] {
+  return ['rollback', ...(run === undefined ? [] : [run]), '--json', ...paceFlags(pace), ...flags];
 }
 
 /** The state that the newest run's folder tells of itself; undefined where there is no run. */
@@ -41,19 +57,19 @@ export async function finish(
 }
 
 async function finishMove(loaded: Loaded, batchSize: number): Promise<readonly string[]> {
-  const resumed = await runInProcess({ args: resumeArgs(loaded), env: loaded.env });
+  const resumed = await runInProcess({ args: resumeArgs(loaded, 'patient'), env: loaded.env });
   if (resumed.code === 0) return [...(await named('after resume', loaded.fromMoved())), ...(await isClosed(loaded))];
   // Without an unfinished run either nothing was written, or the run came to its end: then the move is asked for again.
   if (resumed.code !== 64) return [`resume: ${told(resumed)}`];
   const unfinished = newestRun(loaded)?.state === 'done' ? loaded.fromMoved() : loaded.fromStart();
   const before = await named('nothing to resume', unfinished);
-  const result = await runInProcess({ args: moveArgs(loaded, batchSize), env: loaded.env });
+  const result = await runInProcess({ args: moveArgs(loaded, batchSize, 'patient'), env: loaded.env });
   if (result.code !== 0) return [...before, `the same command again: ${told(result)}`];
   return [...before, ...(await named('after the same command again', loaded.fromMoved())), ...(await isClosed(loaded))];
 }
 
 async function takeBack(loaded: Loaded): Promise<readonly string[]> {
-  const unnamed = await runInProcess({ args: rollbackArgs(loaded), env: loaded.env });
+  const unnamed = await runInProcess({ args: rollbackArgs(loaded, 'patient'), env: loaded.env });
   if (unnamed.code === 0)
     return [...(await named('after the rollback', loaded.fromStart())), ...(await isClosed(loaded))];
   // Without an unfinished run either nothing was written, or the run came to its end: then it must be named.
@@ -64,7 +80,7 @@ async function takeBack(loaded: Loaded): Promise<readonly string[]> {
     return differences.length === 0 ? [] : [...differences, `rollback: ${told(unnamed)}`];
   }
   const moved = await named('nothing unfinished', loaded.fromMoved());
-  const back = await runInProcess({ args: rollbackArgs(loaded, run.id), env: loaded.env });
+  const back = await runInProcess({ args: rollbackArgs(loaded, 'patient', run.id), env: loaded.env });
   if (back.code !== 0) return [...moved, `rollback ${run.id}: ${told(back)}`];
   return [...moved, ...(await named('after the rollback of a finished run', loaded.fromStart()))];
 }
@@ -77,7 +93,7 @@ async function isClosed(loaded: Loaded): Promise<readonly string[]> {
 
 /** A second time changes nothing. */
 export async function again(loaded: Loaded, batchSize: number): Promise<readonly string[]> {
-  const result = await runInProcess({ args: moveArgs(loaded, batchSize), env: loaded.env });
+  const result = await runInProcess({ args: moveArgs(loaded, batchSize, 'patient'), env: loaded.env });
   if (result.code !== 0) return [`once more: ${told(result)}`];
   return named('after once more', loaded.fromMoved());
 }

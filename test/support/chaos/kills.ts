@@ -32,7 +32,7 @@ export async function operationsOf(
   try {
     const count = join(loaded.stateDir, '..', `operations-${loaded.world.source}.json`);
     const run = await runProcess({
-      args: moveArgs(loaded, BATCH),
+      args: moveArgs(loaded, BATCH, 'patient'),
       env: loaded.env,
       kill: { at: 0, how: 'never', count },
     });
@@ -72,7 +72,7 @@ export async function killAndEnd(slot: Slot, kill: Kill): Promise<readonly strin
   const ending = series === 'again' ? (random() < 0.5 ? 'resume' : 'rollback') : series;
   const loaded = await slot.load(smallWorld(seed), { graph });
   try {
-    const killed = await runProcess({ args: moveArgs(loaded, BATCH), env: loaded.env, kill: point });
+    const killed = await runProcess({ args: moveArgs(loaded, BATCH, 'patient'), env: loaded.env, kill: point });
     // A run has not always as many lines: what is written together is chance.
     if (killed.code !== undefined && killed.code !== 0) return [told(killed)];
     if (series === 'again') {
@@ -88,7 +88,9 @@ export async function killAndEnd(slot: Slot, kill: Kill): Promise<readonly strin
 
 function endingArgs(loaded: Loaded, ending: 'resume' | 'rollback'): readonly string[] {
   const run = newestRun(loaded);
-  return ending === 'resume' ? resumeArgs(loaded) : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
+  return ending === 'resume'
+    ? resumeArgs(loaded, 'patient')
+    : rollbackArgs(loaded, 'patient', run?.state === 'done' ? run.id : undefined);
 }
 
 /** For the table: what the three series are. */

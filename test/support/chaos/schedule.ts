@@ -33,7 +33,7 @@ export interface Verdict {
   readonly wrong: readonly string[];
 }
 
-const LONGEST_MS = 90_000;
+const LONGEST_MS = 180_000;
 
 /** The same seed gives the same schedule. */
 export function scheduleOf(seed: number, among: readonly Fault[] = faults): Schedule {
@@ -83,7 +83,7 @@ export async function runSchedule(slot: Slot, schedule: Schedule): Promise<Verdi
   const attempt = (args: readonly string[], armed: readonly Fault[]) =>
     withFaults({ slot, loaded, random, args, faults: armed, tried, story });
   const judged = async (): Promise<readonly string[]> => {
-    const ended = await attempt(moveArgs(loaded, batchSize), schedule.faults);
+    const ended = await attempt(moveArgs(loaded, batchSize, 'hasty'), schedule.faults);
     const untrue = await judge(ended, loaded, schedule);
     if (untrue.length > 0 || schedule.faults.some(({ loses }) => loses === true)) return untrue;
     if (ended.code === 0 && ending === 'resume') return schedule.again ? again(loaded, batchSize) : [];
@@ -191,7 +191,9 @@ async function brokenEnding(
 ): Promise<readonly string[]> {
   const run = newestRun(loaded);
   const args =
-    ending === 'resume' ? resumeArgs(loaded) : rollbackArgs(loaded, run?.state === 'done' ? run.id : undefined);
+    ending === 'resume'
+      ? resumeArgs(loaded, 'hasty')
+      : rollbackArgs(loaded, 'hasty', run?.state === 'done' ? run.id : undefined);
   const before = await loaded.fromStart();
   const { code, killed, stopped, ...rest } = await attempt(args, [fault]);
   const unchanged = async (): Promise<readonly string[]> =>

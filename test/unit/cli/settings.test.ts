@@ -133,6 +133,15 @@ describe('a secret', () => {
     expect(await secretIn(empty)).toBeUndefined();
   });
 
+  it('of the config is kept in the record as a path, never itself', async () => {
+    const name = 'TENANT_MIGRATE_CONFIG_SECRETS';
+    const json = ' {"llm_config":{"api_key":"sk-live"}}';
+    const given = await read({}, { [name]: json });
+    expect(given).toHaveProperty('config-secrets', json);
+    expect(JSON.stringify(given.recorded)).not.toContain('sk-live');
+    expect((await read({}, { [name]: '/etc/secrets.json' })).recorded).toHaveProperty('config-secrets');
+  });
+
   it('that seals others has at least 16 characters, and a shorter one is not shown', async () => {
     const key = 'sixteen letters!';
     expect((await read({}, { TENANT_MIGRATE_ENCRYPTION_KEY: key })).secrets.ENCRYPTION_KEY).toBe(key);

@@ -1,0 +1,27 @@
+import { errorText } from '../model/errors.ts';
+import type { RunEvent } from '../report/event.ts';
+import { clean, count } from '../report/format.ts';
+import type { CommandContext } from './invocation.ts';
+import type { Settings } from './settings.ts';
+
+const HEARTBEAT_MS = 10_000;
+
+/** Tells on stderr what the stages say, and every ten seconds how far they are. */
+export function startTelling(settings: Settings, ctx: CommandContext, did: string) {
+  const write = (line: string) => {
+    if (!settings.quiet) ctx.terminal.stderr.write(`${clean(line)}\n`);
+  };
+  let last = performance.now();
+  ctx.signal.addEventListener('abort', () => write(`stopping: ${errorText(ctx.signal.reason)}`));
+  return {
+    emit(event: RunEvent) {
+      if (event.type === 'note') write(`${event.stage}: ${event.text}`);
+      else if (event.type === 'retry') write(`${event.stage}: try ${event.attempt + 1}: ${event.reason}`);
+    },
+    progress(stage: string, records: number) {
+      if (performance.now() - last < HEARTBEAT_MS) return;
+      last = performance.now();
+      write(`${stage}: ${count(records)} records ${did}`);
+    },
+  };
+}
