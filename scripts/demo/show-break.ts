@@ -22,6 +22,7 @@ const SECRETS = 'secrets.json';
 /** Kills a move half-way in this stage and resumes it; kills the move back half-way and rolls it back. */
 export async function showBreak(stage: Breakable, services: readonly Service[], folder: string): Promise<void> {
   const urls = urlsOf(services);
+  const begun = performance.now();
   if (!urls[`${stage}Url`]) throw new Error(`there is no server for ${stage} here, so nothing can be broken off in it`);
   const before = await seedDemo(urls, sizeFor(stage));
   await writeSecrets(join(folder, SECRETS));

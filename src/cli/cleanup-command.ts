@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { RunFolder } from '../journal/run-folder.ts';
 import { isFinished } from '../journal/run-record.ts';
 import { readLocks } from '../journal/tenant-lock.ts';
+import { MigrateError } from '../model/errors.ts';
 import { moveText } from '../model/move.ts';
 import { clean } from '../report/format.ts';
 import { wireFolders } from '../wire.ts';
@@ -55,7 +56,17 @@ async function oldRuns(stateDir: string, before: number): Promise<readonly OldRu
     const { state, updatedAt, id } = folder.record;
     if (!isFinished(folder.record) || Date.parse(updatedAt) > before) continue;
     if (held.some(({ owner }) => owner?.runId === id)) continue;
-    old.push({ folder, undoable: state === 'done' && (await folder.hasWritten()) });
+    old.push({ folder, undoable: state === 'done' && (await isUndoable(folder)) });
   }
   return old;
+}
+
+/** A journal that cannot be trusted refuses every rollback. */
+async function isUndoable(folder: RunFolder): Promise<boolean> {
+  try {
+    return await folder.hasWritten();
+  } catch (error) {
+    if (error instanceof MigrateError && error.code === 'journal') return false;
+    throw error;
+  }
 }

@@ -2,7 +2,6 @@ import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { moveText } from '../model/move.ts';
 import type { BackupSource } from '../orchestrator/backup-source.ts';
-import { readRunPlan } from '../orchestrator/plan.ts';
 import { executeRollback } from '../orchestrator/rollback.ts';
 import type { RunEvent } from '../report/event.ts';
 import { wireFolders, wireStages } from '../wire.ts';
@@ -10,6 +9,7 @@ import { chooseBackup } from './choose-backup.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { ownPlan } from './own-plan.ts';
 import { printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
@@ -23,12 +23,15 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const first = await readSettings({ command: 'rollback', flags, env });
   const folder = await chooseRun(wireFolders(first['state-dir']), positionals.run, 'unfinished');
   const settings = await readSettings({ command: 'rollback', flags, env, recorded: folder.record.settings });
-  const stored = await folder.readPlan();
-  if (stored === undefined || !(await folder.hasWritten())) {
+  if (!(await folder.hasWritten())) {
     throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
   }
+  const plan = await ownPlan(folder);
+  if (plan === undefined) {
+    const text = `${folder.path}/plan.json is gone: without it nothing can be taken back`;
+    throw new MigrateError('journal', text, { next: 'put a copy of it back, or resume the run' });
+  }
   const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
-  const plan = readRunPlan(stored, `${folder.path}/plan.json`);
   const skipped = skippedStages(settings, plan);
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
@@ -36,8 +39,11 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${folder.record.moves.map(moveText).join(', ')} (run ${folder.record.id})?`;
+  const ports = await runPorts(settings, skipped, { ctx, emit });
   const report = await executeRollback({
-    ...(await runPorts(settings, skipped, { ctx, emit })),
+    ...ports,
+    // Those that the run was given do not hold for taking it back.
+    limits: { clock: ports.clock },
     folder,
     plan,
     dryRun: settings['dry-run'],

@@ -18,6 +18,7 @@ import { backupBeforeMove } from './backup-before-move.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { ownPlan } from './own-plan.ts';
 import { printResult, startReporting } from './reporting.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
@@ -81,9 +82,8 @@ async function askedFor({ command, positionals, flags }: Invocation, ctx: Comman
     const folder = await chooseRun(wireFolders(settings['state-dir']), positionals.run, 'unfinished');
     const { moves, settings: recorded } = folder.record;
     const again = await readSettings({ command, flags, env, recorded });
-    const plan = await folder.readPlan();
     // Under the profile with which the run began, whatever this version's is.
-    const profile = plan === undefined ? profileOf(again) : readRunPlan(plan, `${folder.path}/plan.json`).profile;
+    const profile = (await ownPlan(folder))?.profile ?? profileOf(again);
     const skipped = skippedStages(again);
     return { settings: again, profile, moves, stored: undefined, resume: folder, skipped, options: optionsOf(again) };
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isIP, isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { MigrateError } from '../model/errors.ts';

@@ -245,8 +245,9 @@ export class RunFolder {
   }
 
   /** The undo log of a stage, opened at its first use. Only after {@link open}. */
-  undo(stage: StageName): Promise<UndoLog> {
-    const opened = this.#undo.get(stage) ?? this.#openUndo(stage);
+  async undo(stage: StageName): Promise<UndoLog> {
+    const journal = this.#journal();
+    const opened = this.#undo.get(stage) ?? this.#openUndo(stage, journal);
     this.#undo.set(stage, opened);
     return opened;
   }
@@ -271,8 +272,7 @@ export class RunFolder {
     }
   }
 
-  async #openUndo(stage: StageName): Promise<UndoLog> {
-    const journal = this.#journal();
+  #openUndo(stage: StageName, journal: Journal): Promise<UndoLog> {
     const path = join(this.path, 'undo', `${stage}.ndjson.gz`);
     const opened = UndoLog.open({
       path,

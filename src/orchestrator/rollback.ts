@@ -63,6 +63,8 @@ export async function executeRollback(input: RollbackInput): Promise<RunReport> 
 /** What every step of a rollback works with. */
 interface Undoing extends RollbackInput {
   readonly held: RunLocks;
+  /** Called once the locks are held and what the run recorded is whole: from now on the stores may be written to. */
+  readonly onBegun: () => void;
   readonly gate: Gate;
   readonly rows: OutcomeRows;
 }
@@ -78,15 +80,17 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   const { id: runId, moves } = folder.record;
   emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
   const problems = input.sameServers ? [] : elsewhere(input);
+  let begun = false;
+  const onBegun = () => {
+    begun = true;
+  };
   let ended: Ending;
   try {
     if (problems.length > 0) throw new NotBegun('refused before anything was written: 1 problem');
-    ended = await takeBackAll({ ...input, held: locks, gate, rows });
+    ended = await takeBackAll({ ...input, held: locks, gate, rows, onBegun });
   } catch (failure) {
-    const stopped = signal.aborted ? 'stopped' : 'failed';
-    const outcome = isRefusal(failure) ? 'refused' : stopped;
     ended = {
-      outcome,
+      outcome: signal.aborted ? 'stopped' : begun ? 'failed' : 'refused',
       message: errorText(failure),
       findings: [],
       failure: failure instanceof NotBegun ? undefined : failure,
@@ -97,7 +101,8 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
     { runId, limit: limits.check(), startedAt, rows: rows.all(), problems, hasWork: false, ...ended },
   );
   let told = report;
-  if (!input.dryRun && ended.outcome !== 'refused') {
+  // A run that nothing was taken back of is what it was before; one whose lock was taken away is another process's.
+  if (begun && (await locks.holdsLocal())) {
     const open = (await stillMoved(folder)).length > 0;
     told = await recorded(folder, report, open ? 'stopped' : stateAfter(ended.outcome), input);
   }
@@ -128,7 +133,10 @@ async function takeBackAll(input: Undoing): Promise<Ending> {
   }
   input.signal.throwIfAborted();
   const unsettled = await folder.unsettledStages();
-  await secure(input);
+  await secure(
+    input,
+    backwards.map(({ name }) => name),
+  );
   await takeBack(input, backwards, unsettled);
   const findings = [...(await compare(input)), ...(await compareBackup(input))];
   const differences = findings.filter(({ severity }) => severity === 'difference').length;
@@ -152,8 +160,8 @@ async function loggedRecords(folder: RunFolder): Promise<string> {
   return `, ${Math.max(0, moved).toLocaleString('en')} records that the journal calls done among them`;
 }
 
-/** Takes the locks and opens the run's folder. */
-async function secure(input: Undoing): Promise<void> {
+/** Takes the locks and opens what the run recorded of these stages. */
+async function secure(input: Undoing, names: readonly StageName[]): Promise<void> {
   const { folder, held: locks, process, toolVersion, clock, emit, options } = input;
   const holder = { runId: folder.record.id, command: 'rollback' };
   const note = (text: string) => emit({ type: 'run-note', text });
@@ -163,12 +171,10 @@ async function secure(input: Undoing): Promise<void> {
   const without = await locks.takeLease(holder);
   if (without !== undefined) note(`no lock that other machines see: ${without}`);
   if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');
-}
-
-/** A lock that another holds, and a journal that cannot be trusted, end a rollback before it has written anything. */
-function isRefusal(error: unknown): boolean {
-  if (error instanceof NotBegun) return true;
-  return error instanceof MigrateError && (error.code === 'refused' || error.code === 'journal');
+  // One that is damaged refuses the rollback now, and not after other stages were taken back.
+  if (input.fromBackup === undefined) for (const name of names) await folder.undo(name);
+  await folder.setState('running', new Date(clock.now()).toISOString());
+  input.onBegun();
 }
 
 /** Ends a rollback before it has written anything. */

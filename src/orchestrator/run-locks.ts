@@ -81,6 +81,11 @@ export class RunLocks {
     if (performance.now() - this.#sureAt >= LOOK_EVERY_MS) await this.#look();
   }
 
+  /** Whether this machine's locks are still ours. Where not, another process may be writing the run's folder. */
+  async holdsLocal(): Promise<boolean> {
+    return ((await this.#local?.lost()) ?? []).length === 0;
+  }
+
   async release(): Promise<void> {
     clearInterval(this.#timer);
     const held = [this.#lease, this.#local];

@@ -502,7 +502,9 @@ class Run {
     });
     const open = outcome === 'done' && (await this.#openStages()).length > 0;
     const state = open ? 'stopped' : stateOf(outcome, written);
-    const told = await recorded(this.#folder, report, state, { say: this.#input.say, clock });
+    // The folder of a run whose lock was taken away is another process's now.
+    const folder = (await this.#locks.holdsLocal()) ? this.#folder : undefined;
+    const told = await recorded(folder, report, state, { say: this.#input.say, clock });
     emit({ type: 'run-finished', report: told });
     return told;
   }

@@ -1,4 +1,4 @@
-import { MigrateError } from '../model/errors.ts';
+import { errorText, MigrateError } from '../model/errors.ts';
 import type { RunReport } from '../report/report.ts';
 import { readRunPlan } from './plan.ts';
 import { executeRollback, type RollbackInput } from './rollback.ts';
@@ -8,10 +8,22 @@ import type { RunInput } from './run-input.ts';
  * Takes a failed run back at once. The report stays that of the run: its outcome becomes `undone` (exit 3) where all of it
  * was taken back, and stays `failed` where not, with both errors.
  */
-export async function undoFailed(
-  failed: RunReport,
-  input: Omit<RollbackInput, 'folder' | 'plan' | 'dryRun' | 'confirm'> & Pick<RunInput, 'folders'>,
-): Promise<RunReport> {
+export async function undoFailed(failed: RunReport, input: UndoInput): Promise<RunReport> {
+  try {
+    return await undo(failed, input);
+  } catch (error) {
+    const why = errorText(error);
+    return {
+      ...failed,
+      error: `${failed.error ?? failed.message}; while undoing: ${why}`,
+      message: `${failed.message}; it could not be taken back: ${why}`,
+    };
+  }
+}
+
+type UndoInput = Omit<RollbackInput, 'folder' | 'plan' | 'dryRun' | 'confirm'> & Pick<RunInput, 'folders'>;
+
+async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
   const folder = (await input.folders.all()).find(({ record }) => record.id === failed.runId);
   const stored = await folder?.readPlan();
   if (folder === undefined || stored === undefined) {

@@ -70,7 +70,7 @@ function undoneText(row: StageRow): string {
 }
 
 function configText(row: StageRow): string {
-  if (row.moved > 0) return 'Created';
+  if (row.moved > 0) return row.atTarget > 0 ? 'Written' : 'Created';
   return row.found === 0 && row.atTarget === 0 ? 'none' : 'already there';
 }
 

@@ -27,7 +27,7 @@ afterEach(() => api.close());
 
 test('the command overwrites a config only when its secrets are known, and takes it back with the key alone', async () => {
   const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    runCli([...args, '--api-url', api.url, '--state-dir', join(folder, 'state')], { env });
+    runCli([...args, '--api-url', api.url, '--state-dir', join(folder, 'state'), '--settle', '0.2'], { env });
   const withKey = { ENCRYPTION_KEY: PASSPHRASE };
   const move = ['siraya', 'tenant_x', '--only', 'config', '--on-conflict', 'overwrite', '--delete-source-config'];
 

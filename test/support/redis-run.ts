@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { type CliResult, runCli } from './cli.ts';
 import { freshRedis } from './redis-server.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
-import { movedWorld, readWorld, type World, worldDifferences } from './world.ts';
+import { movedWorld, readWorld, worldDifferences } from './world.ts';
 
 export type RedisRun = Awaited<ReturnType<typeof startRedisRun>>;
 

@@ -4,6 +4,7 @@ import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts'
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
 import { dumpGroups, LARGEST_DUMP } from './dump-groups.ts';
+import { sameKey } from './same-key.ts';
 import type { OverwriteEntry, OverwrittenEntry } from './undo-entry.ts';
 
 const TOO_LARGE = 'the value at the target is too large to be logged for an undo: remove one side by hand';
@@ -14,6 +15,8 @@ interface Overwriting {
   readonly batch: number;
   /** Pairs that were found different, logged and to be overwritten. */
   readonly chosen: readonly RenamePair[];
+  /** What the source of each chosen pair was. */
+  readonly moved: readonly KeyFingerprint[];
   readonly tooLarge: readonly RenamePair[];
   /** Number of pairs that have become equal. */
   readonly equal: number;
@@ -47,11 +50,12 @@ async function overwriteGroup(
   pairs: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
 ): Promise<{ readonly written: readonly RenamePair[]; readonly checkpoints: readonly Checkpoint[] }> {
-  let logged: Overwriting = { batch: 0, chosen: [], tooLarge: [], equal: 0 };
-  const moved = await ctx.store.overwriteUnwritten(pairs, async () => {
+  let logged: Overwriting = { batch: 0, chosen: [], moved: [], tooLarge: [], equal: 0 };
+  const choose = async () => {
     logged = await log(pairs, ctx);
     return logged.chosen;
-  });
+  };
+  const moved = await ctx.store.overwriteUnwritten(pairs, choose, () => wasDone(logged, ctx));
   const { batch, chosen, equal } = logged;
   const failed = reportTooLarge(logged.tooLarge, ctx);
   const counts = { batch, failed, skipped: equal };
@@ -63,6 +67,15 @@ async function overwriteGroup(
     checkpoints.push({ batch: await ctx.undo.append([done]), moved: 0 });
   }
   return { written: [], checkpoints };
+}
+
+/** Whether every chosen source stands at its target as it was. That it is no longer under its old name proves nothing. */
+async function wasDone({ chosen, moved }: Overwriting, ctx: ApplyContext<RedisWriter>): Promise<boolean> {
+  const ends = await compareEnds(chosen, ctx);
+  return ends.every(({ source, target }, index) => {
+    const was = moved[index];
+    return source === undefined && target !== undefined && was !== undefined && sameKey(target, was, ctx.store);
+  });
 }
 
 /** Compares once more and logs what would be destroyed. Only the pairs that it chooses may be overwritten. */
@@ -83,7 +96,8 @@ async function log(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>)
     }
   }
   const batch = entries.length === 0 ? 0 : await ctx.undo.append(entries);
-  return { batch, chosen, tooLarge, equal: ends.filter((end) => end.equal === true).length };
+  const moved = entries.map((entry) => entry.moved);
+  return { batch, chosen, moved, tooLarge, equal: ends.filter((end) => end.equal === true).length };
 }
 
 function entryOf(

@@ -126,7 +126,13 @@ async function deniedToOverwrite(
   const dump = await refusalOf(ctx.store.dumps(pairs.map(({ to }) => to)));
   if (dump !== undefined) return denied(address, { ...DUMP_TARGET, refusal: dump });
   if (probe === undefined) return undefined;
-  const rename = await refusalOf(probe.overwriteUnwritten(pairs, () => Promise.resolve(pairs)));
+  const rename = await refusalOf(
+    probe.overwriteUnwritten(
+      pairs,
+      async () => pairs,
+      async () => true,
+    ),
+  );
   if (rename !== undefined) return denied(address, { ...OVERWRITE, refusal: rename });
   const restore = await probe.refusedRestore(pairs[0].to);
   return restore === undefined ? undefined : denied(address, { ...RESTORE, refusal: restore });

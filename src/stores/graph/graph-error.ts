@@ -57,9 +57,11 @@ function isTimeOut({ code, message }: DriverError): boolean {
   return TIMED_OUT.test(code) || (isMemgraph(code) && MEMGRAPH_TIMED_OUT.test(message));
 }
 
-/** A connection that breaks during the handshake is reported as a broken protocol, with the system's reason in its text. */
+/** A connection that breaks during the handshake is reported as a broken protocol, with the reason in its text alone. */
 function isCutHandshake({ code, message }: DriverError): boolean {
-  return code === 'ProtocolError' && /\b(ECONNRESET|EPIPE|ECONNABORTED)\b/.test(message);
+  return (
+    code === 'ProtocolError' && /\b(ECONNRESET|EPIPE|ECONNABORTED|Connection was closed by server)\b/.test(message)
+  );
 }
 
 /** What went wrong in a few words: a code or the system's own error name, never content. */

@@ -57,10 +57,12 @@ export interface RedisWriter extends RedisReader {
   /**
    * Watches both names of all pairs, lets `choose` look, and renames the pairs that it returns over their targets
    * (RENAME) in one transaction. The result is as of {@link unlinkUnwritten}: nothing that was written between is lost.
+   * After a lost reply `wasDone` looks whether all that was chosen has been done.
    */
   overwriteUnwritten(
     pairs: readonly RenamePair[],
     choose: () => Promise<readonly RenamePair[]>,
+    wasDone: () => Promise<boolean>,
   ): Promise<number | 'written'>;
   /**
    * Takes back an overwriting in one transaction: `from` to the free name `to`, and `dumped` (if any) to the name that

@@ -98,6 +98,7 @@ export class RedisWrites extends RedisReads implements RedisWriter {
   async overwriteUnwritten(
     pairs: readonly RenamePair[],
     choose: () => Promise<readonly RenamePair[]>,
+    wasDone: () => Promise<boolean>,
   ): Promise<number | 'written'> {
     let chosen: readonly RenamePair[] = [];
     const replies = await this.#transactions.run({
@@ -106,7 +107,7 @@ export class RedisWrites extends RedisReads implements RedisWriter {
         chosen = await choose();
         return chosen.map(({ from, to }): Command => ['RENAME', toArgument(from), toArgument(to)]);
       },
-      wasDone: async () => !(await this.exist(chosen.map(({ from }) => from))).includes(true),
+      wasDone,
     });
     if (replies === 'written') return replies;
     // What has expired since it was looked at is not renamed, and its target stays.

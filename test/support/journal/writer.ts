@@ -20,12 +20,12 @@ try {
   }
 } catch (error) {
   failed = true;
-  process.stdout.write(`${(error as NodeJS.ErrnoException).code}\n`);
+  process.stdout.write(`failed: ${(error as Error).message}\n`);
 }
 try {
   await run.close();
 } catch (error) {
-  process.stdout.write(`close ${(error as NodeJS.ErrnoException).code}\n`);
+  process.stdout.write(`not closed: ${(error as Error).message}\n`);
 }
 process.exitCode = failed ? 9 : 0;
 

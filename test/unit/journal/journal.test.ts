@@ -121,6 +121,9 @@ describe('a torn journal', () => {
       const kept = [FIRST, ...written].slice(0, lines);
       await writeFile(path, whole.subarray(0, left));
       expect(await readJournal(path, RUN)).toEqual(kept);
+      // A zero in the place of what was torn off, be it the newline alone.
+      await appendFile(path, Buffer.alloc(1));
+      expect(await readJournal(path, RUN)).toEqual(kept);
       if (lines === 0) continue;
       const again = await Journal.open(path, RUN);
       await again.append(phase('next'));

@@ -93,10 +93,11 @@ describe('run folders', () => {
 
   test('take no batch and no note before they were opened, nor open twice', async () => {
     const run = await create();
-    await expect(Promise.resolve().then(() => run.undo('redis'))).rejects.toMatchObject({ code: 'internal' });
+    await expect(run.undo('redis')).rejects.toMatchObject({ code: 'internal' });
     await expect(run.savePlan(plan('a'))).rejects.toMatchObject({ code: 'internal' });
     expect(() => run.done('redis', { batch: 1, moved: 1 })).toThrow('not open');
     await open(run);
+    expect(await (await run.undo('redis')).append(['now'])).toBe(1);
     await expect(open(run)).rejects.toMatchObject({ code: 'internal' });
   });
 
@@ -155,7 +156,8 @@ describe('the journal of a run', () => {
     await cp(journalPath(two), journalPath(one));
     await expect(one.entries()).rejects.toMatchObject({ code: 'journal' });
     await expect(open(one)).rejects.toThrow(`is the journal of run ${two.record.id}`);
-    await expect(RunFolder.unfinished(stateDir)).rejects.toThrow(journalPath(one));
+    // Neither forgotten nor in the way of other tenants' runs.
+    expect((await RunFolder.unfinished(stateDir)).map(({ path }) => path)).toEqual([one.path]);
   });
 
   test('that is damaged refuses the run, and is not touched', async () => {
@@ -165,6 +167,7 @@ describe('the journal of a run', () => {
     await writeFile(journalPath(run), bytes);
     await expect(open(run)).rejects.toMatchObject({ code: 'journal', message: expect.stringContaining('line 1') });
     await expect(run.hasWritten()).rejects.toMatchObject({ code: 'journal' });
+    expect(await run.isUnfinished()).toBe(true);
     expect(await readFile(journalPath(run))).toEqual(bytes);
   });
 });
@@ -311,6 +314,40 @@ describe('after a crash a run’s undo log', () => {
     await writeFile(journalPath(run), older);
     await expect((await reopen()).undo('redis')).rejects.toMatchObject({ code: 'journal' });
     expect(await readFile(undoPath(run))).toEqual(undo);
+  });
+});
+
+describe('what a run sent may still arrive', () => {
+  test('in a stage of which a batch is not known to be done', async () => {
+    const run = await open(await create());
+    const [redis, graph] = [await run.undo('redis'), await run.undo('graph')];
+    const batches = await Promise.all([redis.append(['a']), redis.append(['b']), graph.append(['c'])]);
+    await run.undo('qdrant');
+    expect([...(await run.unsettledStages())].sort()).toEqual(['graph', 'redis']);
+    run.done('graph', { batch: 1, moved: 1 });
+    run.done('redis', { batch: 2, moved: 1 });
+    await run.close();
+    expect(batches).toEqual([1, 2, 1]);
+    expect(await run.unsettledStages()).toEqual(['redis']);
+    await open(run);
+    run.done('redis', { batch: 1, moved: 1 });
+    await run.close();
+    expect(await run.unsettledStages()).toEqual([]);
+  });
+
+  test('in all that it wrote to where a rollback did not come to its end, or its journal is gone', async () => {
+    const run = await open(await create());
+    run.done('redis', { batch: await (await run.undo('redis')).append(['a']), moved: 1 });
+    run.phase('undo');
+    await run.close();
+    expect(await run.unsettledStages()).toEqual(['redis']);
+    await open(run);
+    run.phase('undo');
+    await run.end({ outcome: 'rolled-back', error: null }, 'rolled-back', STATE_AT);
+    await run.close();
+    expect(await run.unsettledStages()).toEqual([]);
+    await rm(journalPath(run));
+    expect(await run.unsettledStages()).toEqual(['redis']);
   });
 });
 

@@ -165,6 +165,17 @@ describe('before a batch', () => {
   });
 });
 
+describe('this machine’s locks', () => {
+  test('are told to be held until one was taken away, whatever became of the lease', async () => {
+    expect(await locks.holdsLocal()).toBe(true);
+    await take();
+    ports.renew = async () => false;
+    expect(await locks.holdsLocal()).toBe(true);
+    ports.gone = ['b'];
+    expect(await locks.holdsLocal()).toBe(false);
+  });
+});
+
 describe('while nothing is written', () => {
   test('the lease is renewed three times in its time', async () => {
     await take();
@@ -186,6 +197,7 @@ describe('at the end', () => {
     await locks.release();
     await locks.release();
     expect([...ports.released].sort()).toEqual(['lease', 'local']);
+    expect(vi.getTimerCount()).toBe(0);
     await vi.advanceTimersByTimeAsync(10 * TTL_MS);
     expect(ports.renewals).toBe(0);
   });

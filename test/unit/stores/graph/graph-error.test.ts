@@ -13,6 +13,7 @@ function driverError(code: string, message: string): Error {
 const cases: readonly (readonly [string, string, string])[] = [
   ['unreachable', 'ServiceUnavailable', 'Failed to connect to server. Caused by: connect ECONNREFUSED 127.0.0.1:1'],
   ['unreachable', 'N/A', 'Connection acquisition timed out in 3000 ms. Pool status: Active conn count = 0'],
+  ['unreachable', 'ProtocolError', 'Connection was closed by server'],
   ['unsupported', 'ProtocolError', 'Unknown Bolt protocol version: 1213486160'],
   [
     'unauthorised',
@@ -93,6 +94,8 @@ describe('what the driver throws', () => {
     expect(isTransient(driverError('Neo.TransientError.General.MemoryPoolOutOfMemoryError', ''))).toBe(false);
     expect(isTransient(driverError('Neo.ClientError.Statement.SyntaxError', ''))).toBe(false);
     expect(isConnectionLost(driverError('ServiceUnavailable', ''))).toBe(true);
+    expect(isTransient(driverError('ProtocolError', 'Connection was closed by server'))).toBe(true);
+    expect(isTransient(driverError('ProtocolError', 'Unknown Bolt protocol version: 1'))).toBe(false);
     expect(isConnectionLost(driverError('Neo.TransientError.Transaction.DeadlockDetected', ''))).toBe(false);
   });
 });
