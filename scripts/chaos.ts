@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { faultsDocument } from '../test/support/chaos/faults-document.ts';
-import { allKills, killAndEnd, killTexts, operationsOf } from '../test/support/chaos/kills.ts';
+import { graphRestart, startRestartableGraph } from '../test/support/chaos/graph-restart.ts';
+import { allKills, type Kill, killAndEnd, killTexts, operationsOf, someKills } from '../test/support/chaos/kills.ts';
 import { inLanes } from '../test/support/chaos/lanes.ts';
 import { runSchedule, scheduleOf } from '../test/support/chaos/schedule.ts';
 import { startSlot } from '../test/support/chaos/slot.ts';
@@ -45,16 +46,18 @@ async function schedules({ first, runs, lanes, graphUrl, tally }: Chaos): Promis
   return wrong;
 }
 
-/** Kills at every file operation of a run, in every way. Returns how many were made and how many went wrong. */
-async function kills({ first, lanes, graphUrl, tally }: Chaos): Promise<{ made: number; wrong: number }> {
+/**
+ * Kills at every file operation of a run, in every way; one in ten with a graph as well, which takes its time. Returns
+ * how many were made and how many went wrong.
+ */
+async function kills({ first, lanes, graphUrl, tally }: Chaos, most: number): Promise<{ made: number; wrong: number }> {
+  const plain = await killsOf(first, undefined);
+  const withGraph = graphUrl === undefined ? [] : await killsOf(first, graphUrl);
+  const all = [...someKills(plain, most), ...someKills(withGraph, Math.min(most, plain.length) / 10)];
   let wrong = 0;
-  const slot = await startSlot(graphUrl);
-  const graph = graphUrl !== undefined;
-  const operations = await operationsOf(slot, { seed: first, graph }).finally(() => slot.stop());
-  const all = allKills(first, operations, graph);
   let done = 0;
-  await inLanes(all, { lanes: Math.min(lanes, 4), graphUrl }, async (place, kill) => {
-    const problems = await killAndEnd(place, kill);
+  await inLanes(all, { lanes: Math.min(lanes, 4), graphUrl }, async (slot, kill) => {
+    const problems = await killAndEnd(slot, kill);
     add(tally, killTexts[kill.series].kind);
     if (problems.length > 0) {
       wrong += 1;
@@ -66,18 +69,55 @@ async function kills({ first, lanes, graphUrl, tally }: Chaos): Promise<{ made: 
   return { made: all.length, wrong };
 }
 
+async function killsOf(seed: number, graphUrl: string | undefined): Promise<readonly Kill[]> {
+  const slot = await startSlot(graphUrl);
+  const graph = graphUrl !== undefined;
+  const operations = await operationsOf(slot, { seed, graph }).finally(() => slot.stop());
+  return allKills(seed, operations, graph);
+}
+
+/** A real graph server of its own, killed and started again in the middle of a move. Returns how many went wrong. */
+async function graphRestarts({ first, tally }: Chaos, times: number): Promise<number> {
+  if (times === 0) return 0;
+  const graph = await startRestartableGraph();
+  let mended = Promise.resolve();
+  const fault = graphRestart(graph, (done) => {
+    mended = done;
+  });
+  let wrong = 0;
+  const seeds = Array.from({ length: times }, (_, i) => first + i);
+  try {
+    await inLanes(seeds, { lanes: 1, graphUrl: graph.url }, async (slot, seed) => {
+      const schedule = { ...scheduleOf(seed, [fault]), faults: [fault], endingFault: undefined, mended: () => mended };
+      const verdict = await runSchedule(slot, schedule);
+      for (const [kind, met] of verdict.tried) if (met) add(tally, kind);
+      if (verdict.wrong.length === 0) return;
+      wrong += 1;
+      console.log([`graph restart ${seed}: WRONG`, ...verdict.story, ...verdict.wrong].join('\n  '));
+    });
+  } finally {
+    await graph.stop();
+  }
+  return wrong;
+}
+
 function add(tally: Map<string, number>, kind: string): void {
   tally.set(kind, (tally.get(kind) ?? 0) + 1);
 }
 
-/** `npm run chaos -- --runs 5000 [--seed N] [--lanes N] [--no-kills]`. Exit 1 where anything was not as it must be. */
+/**
+ * `npm run chaos -- --runs 5000 [--seed N] [--lanes N] [--most-kills N] [--restarts N] [--write]`. Exit 1 where anything
+ * was not as it must be. A long run, or `--write`, puts its numbers into docs/faults.md.
+ */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       runs: { type: 'string', default: '1000' },
       seed: { type: 'string', default: '1' },
       lanes: { type: 'string', default: '6' },
-      'no-kills': { type: 'boolean', default: false },
+      'most-kills': { type: 'string', default: '1000000' },
+      restarts: { type: 'string', default: '3' },
+      write: { type: 'boolean', default: false },
     },
   });
   const log = (line: string) => console.error(line);
@@ -92,11 +132,16 @@ async function main(): Promise<void> {
     tally: new Map(),
   };
   try {
+    const alone = chaos.runs === 1;
     const wrong = await schedules(chaos);
-    const killed = chaos.runs === 1 || values['no-kills'] ? { made: 0, wrong: 0 } : await kills(chaos);
-    console.log(`${chaos.runs} schedules, ${wrong} wrong; ${killed.made} kills, ${killed.wrong} wrong`);
-    if (wrong + killed.wrong > 0) process.exitCode = 1;
-    else if (chaos.runs >= LONG && killed.made > 0 && graphUrl !== undefined) {
+    const killed = alone ? { made: 0, wrong: 0 } : await kills(chaos, Number(values['most-kills']));
+    const restarts = alone || graphUrl === undefined ? 0 : Number(values.restarts);
+    const broken = await graphRestarts(chaos, restarts);
+    console.log(
+      `${chaos.runs} schedules, ${wrong} wrong; ${killed.made} kills, ${killed.wrong} wrong; ${restarts} restarts of a graph, ${broken} wrong`,
+    );
+    if (wrong + killed.wrong + broken > 0) process.exitCode = 1;
+    else if (chaos.runs >= LONG || values.write) {
       await writeFile(DOCUMENT, faultsDocument({ tally: chaos.tally, schedules: chaos.runs, kills: killed.made }));
       console.log('docs/faults.md holds these numbers now');
     }

@@ -12,8 +12,8 @@ export class Deadline {
   constructor(limits: Limits, timeoutMs: number | undefined) {
     if (timeoutMs === undefined) return;
     this.#timer = setInterval(() => {
-      const limit = limits.check();
-      if (limit?.name !== 'timeout') return;
+      const limit = limits.timedOut();
+      if (limit === undefined) return;
       this.cancel();
       this.#controller.abort(limitError(limit));
     }, LOOK_EVERY_MS);

@@ -98,8 +98,13 @@ export class Limits {
 
   /** The first limit that was passed; from then on always the same. */
   check(): Limit | undefined {
-    this.#passed ??= this.#tooLong();
+    this.#passed ??= this.timedOut();
     return this.#passed;
+  }
+
+  /** Whether the time is over, whatever other limit was passed before. */
+  timedOut(): Limit | undefined {
+    return this.#tooLong();
   }
 
   #tooMany(): Limit | undefined {

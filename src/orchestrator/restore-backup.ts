@@ -51,7 +51,7 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
   await refuseDamaged(backup);
   const profile = backup.manifest.profile as unknown as Profile;
   const { tenant } = backup.manifest;
-  const locks = new RunLocks(input.locks, [{ source: tenant, target: tenant }]);
+  const locks = new RunLocks(input.locks, [{ source: tenant, target: tenant }], input.common.clock);
   const parts = partsOf(input, { ...input.common, profile }, locks);
   const looks = new Map<StageName, StageLook>();
   for (const part of parts) looks.set(part.stage, { stage: part.stage, restored: 0, ...(await part.compare()) });

@@ -51,12 +51,12 @@ export interface RollbackInput
  */
 export async function executeRollback(input: RollbackInput): Promise<RunReport> {
   const { stages, folder } = input;
-  const locks = new RunLocks(input.locks, folder.record.moves);
+  const locks = new RunLocks(input.locks, folder.record.moves, input.clock);
   try {
     return await rollback(input, locks);
   } finally {
-    await locks.release();
     await Promise.allSettled([...stages.map((stage) => stage.close()), folder.close()]);
+    await locks.release();
   }
 }
 

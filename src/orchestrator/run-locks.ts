@@ -1,5 +1,6 @@
 import { MigrateError } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
+import type { Clock } from '../stages/stage.ts';
 
 /** How locks are taken: constructed where stores and files are known. */
 export interface LockPorts {
@@ -37,6 +38,12 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** A moment by both clocks, ms. */
+interface Instant {
+  readonly wall: number;
+  readonly steady: number;
+}
+
 /** Locks are looked at before a batch when the last look is older than this, ms. */
 const LOOK_EVERY_MS = 1_000;
 
@@ -44,15 +51,17 @@ const LOOK_EVERY_MS = 1_000;
 export class RunLocks {
   readonly #ports: LockPorts;
   readonly #tenants: readonly string[];
+  readonly #clock: Clock;
   #local: LocalLocks | undefined;
   #lease: Lease | undefined;
-  /** When the locks were last known to be ours, by a clock that never jumps: the time before they were asked for. */
-  #sureAt = Number.NEGATIVE_INFINITY;
+  /** When the locks were last known to be ours: the time before they were asked for. */
+  #sureAt: Instant | undefined;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ports: LockPorts, moves: readonly Move[]) {
+  constructor(ports: LockPorts, moves: readonly Move[], clock: Clock) {
     this.#ports = ports;
+    this.#clock = clock;
     this.#tenants = [...new Set(moves.flatMap(({ source, target }) => [source, target]))];
   }
 
@@ -65,7 +74,7 @@ export class RunLocks {
   /** Takes the lease that other machines see; returns why there is none. Throws MigrateError `refused`. */
   async takeLease(holder: LockHolder): Promise<string | undefined> {
     if (this.#ports.takeLease === undefined) return 'Redis is left out';
-    const before = performance.now();
+    const before = this.#now();
     const taken = await this.#ports.takeLease(this.#tenants, holder);
     if ('denied' in taken) return taken.denied;
     this.#lease = taken;
@@ -78,7 +87,7 @@ export class RunLocks {
 
   /** Awaited before each batch: throws MigrateError `lock` once the locks are not surely ours. */
   async check(): Promise<void> {
-    if (performance.now() - this.#sureAt >= LOOK_EVERY_MS) await this.#look();
+    if (this.#sureForMs() >= LOOK_EVERY_MS) await this.#look();
   }
 
   /** Whether this machine's locks are still ours. Where not, another process may be writing the run's folder. */
@@ -95,6 +104,21 @@ export class RunLocks {
     await Promise.allSettled(held.map(async (lock) => lock?.release()));
   }
 
+  #now(): Instant {
+    return { wall: this.#clock.now(), steady: performance.now() };
+  }
+
+  /**
+   * How long ago the locks were known to be ours: by the clock that counts more. One jumps when it is set, the other
+   * stands still while the machine sleeps.
+   */
+  #sureForMs(): number {
+    const [before, now] = [this.#sureAt, this.#now()];
+    return before === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(now.wall - before.wall, now.steady - before.steady);
+  }
+
   #look(): Promise<void> {
     this.#looking ??= this.#renew().finally(() => {
       this.#looking = undefined;
@@ -103,7 +127,7 @@ export class RunLocks {
   }
 
   async #renew(): Promise<void> {
-    const before = performance.now();
+    const before = this.#now();
     const gone = (await this.#local?.lost()) ?? [];
     if (gone.length > 0) throw lost('the lock of this tenant in the state folder was taken away');
     if (await this.#isLeaseOurs()) this.#sureAt = before;
@@ -116,7 +140,7 @@ export class RunLocks {
     try {
       if (await lease.renew()) return true;
     } catch (error) {
-      if (performance.now() - this.#sureAt < lease.ttlMs / 2) return false;
+      if (this.#sureForMs() < lease.ttlMs / 2) return false;
       throw lost('the lock of this tenant in Redis could not be renewed', error);
     }
     throw lost('the lock of this tenant in Redis was lost: another run may work on it now');

@@ -80,7 +80,7 @@ class Run {
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
     const { moves, pauseFile, clock, emit } = input;
-    this.#locks = new RunLocks(input.locks, moves);
+    this.#locks = new RunLocks(input.locks, moves, clock);
     this.#limits = new Limits(input.limits);
     this.#deadline = new Deadline(this.#limits, input.limits.timeoutMs);
     this.#signal = AbortSignal.any([input.signal, this.#deadline.signal]);
@@ -198,7 +198,10 @@ class Run {
     if (stored !== undefined && fresh.stages.some(hasWork)) {
       this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#begun.size > 0 }));
     }
-    this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
+    // A run that has begun knows its tenants: where nothing is left of them, verify must say so.
+    if (this.#begun.size === 0) {
+      this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
+    }
     this.#plan = await this.#withRecordedEvidence(fresh);
     for (const plan of fresh.stages) {
       this.#rows.plan(plan);
@@ -511,9 +514,9 @@ class Run {
 
   async close(): Promise<void> {
     this.#deadline.cancel();
-    await this.#locks.release();
     // What the end could not make durable is found again by looking; a failure of the disk was told before.
     await Promise.allSettled([...this.#input.stages.map((stage) => stage.close()), this.#folder?.close()]);
+    await this.#locks.release();
   }
 }
 

@@ -120,7 +120,7 @@ describe.skipIf(access.url === '')('a backup of graph nodes', () => {
   });
 
   it('makes every node once though connections break under it', async () => {
-    await raw.plant(label, 3_000);
+    await raw.plant(label, 1_500);
     const before = await shape();
     const part = await keep();
     const { hostname, port } = new URL(access.url);

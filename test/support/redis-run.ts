@@ -36,7 +36,11 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
   const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-run-'));
   await seed(redis, source, keys);
   await seed(redis, neighbour, 10);
-  const world = () => readWorld({ redisUrl: directUrl });
+  /** All there is but the locks of runs. */
+  const world = async () => {
+    const all = await readWorld({ redisUrl: directUrl });
+    return new Map([...all].filter(([name]) => !name.startsWith('redis \\tenant-migrate\\lock\\')));
+  };
   const before = await world();
   const flags = ['--only', 'redis', '--redis-url', `redis://127.0.0.1:${proxy.port}`];
   const run = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}) =>
@@ -91,6 +95,15 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
     moveWords,
     /** Starts the command and holds its connections once some keys, and not all, have moved. */
     hold,
+    /** Starts a command that takes back, and holds its connections as its first key goes back. */
+    holdBack: async (words: readonly string[]): Promise<UnderWay> => {
+      proxy.setLatency(5);
+      const process = started(words);
+      await until(async () => (await count(source)) > 0, process);
+      proxy.hang(true);
+      proxy.setLatency(0);
+      return process;
+    },
     /** Starts the command and kills it in its middle; returns the run's id. */
     killedOf,
     /** A move that was killed in its middle; returns its id. */

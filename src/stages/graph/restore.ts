@@ -170,17 +170,18 @@ function isAbsent(
 
 async function* createSchema({ part, ctx }: Restoring): AsyncGenerator<number> {
   const standing = new Set((await ctx.store.storedSchema(part.tenant)).map(({ key }) => key));
-  let made = 0;
+  const made: string[] = [];
   for await (const records of graphRecords(part)) {
-    for (const { kind, key, create } of records as readonly SchemaRecord[]) {
+    for (const { kind, key, name, create } of records as readonly SchemaRecord[]) {
       if (kind !== 'schema' || standing.has(key)) continue;
       await ctx.permit(1);
       await ctx.store.createSchema(create);
-      made += 1;
+      // A constraint is there with its own index once it is made.
+      if (key.startsWith('["index"')) made.push(name);
       yield 1;
     }
   }
-  if (made > 0) await ctx.store.awaitIndexes();
+  await ctx.store.awaitIndexes(made);
 }
 
 async function unmark(

@@ -1,4 +1,5 @@
 import { faults } from './faults.ts';
+import { graphRestartTexts } from './graph-restart.ts';
 import { killTexts, type Series } from './kills.ts';
 
 /** How often each kind came, by kind. */
@@ -13,6 +14,7 @@ interface Row {
 /** What the harness can make go wrong, in the order of the table. */
 export const rows: readonly Row[] = [
   ...faults,
+  graphRestartTexts,
   ...(['resume', 'rollback', 'again'] as Series[]).map((name) => killTexts[name]),
 ];
 

@@ -53,7 +53,8 @@ export function allKills(seed: number, operations: readonly FileOperation[], gra
 }
 
 /** `most` of them, spread evenly: what is left out in one place of the record is there in the next. */
-export function someKills(kills: readonly Kill[], most: number): readonly Kill[] {
+export function someKills(kills: readonly Kill[], limit: number): readonly Kill[] {
+  const most = Math.floor(limit);
   if (kills.length <= most) return kills;
   return Array.from({ length: most }, (_, i) => kills[Math.floor((i * kills.length) / most)]).filter(
     (kill) => kill !== undefined,

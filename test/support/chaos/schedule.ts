@@ -20,6 +20,8 @@ export interface Schedule {
   readonly graph: boolean;
   /** Whether a finished move is asked for once more. */
   readonly again: boolean;
+  /** Awaited after each run: until what the fault broke is up again. */
+  readonly mended?: () => Promise<void>;
 }
 
 /** What came of a schedule. */
@@ -80,8 +82,11 @@ export async function runSchedule(slot: Slot, schedule: Schedule): Promise<Verdi
   const tried = new Map<string, boolean>();
   const story = [`${schedule.faults.map(({ kind }) => kind).join(' + ')}; then ${ending}; batches of ${batchSize}`];
   const loaded = await slot.load(smallWorld(seed), { graph: schedule.graph });
-  const attempt = (args: readonly string[], armed: readonly Fault[]) =>
-    withFaults({ slot, loaded, random, args, faults: armed, tried, story });
+  const attempt = async (args: readonly string[], armed: readonly Fault[]) => {
+    const ended = await withFaults({ slot, loaded, random, args, faults: armed, tried, story });
+    await schedule.mended?.();
+    return ended;
+  };
   const judged = async (): Promise<readonly string[]> => {
     const ended = await attempt(moveArgs(loaded, batchSize, 'hasty'), schedule.faults);
     const untrue = await judge(ended, loaded, schedule);

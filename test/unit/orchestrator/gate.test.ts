@@ -168,7 +168,9 @@ async function make({ lostLocks = async () => lost, ...settings }: Settings = {}
   const clock = { now: () => now };
   limits = new NotedLimits({ ...settings, clock });
   const takeLocal = async () => ({ notes: [], lost: lostLocks, release: async () => undefined });
-  const locks = new RunLocks({ takeLocal, takeLease: undefined }, [{ source: 'a', target: 'b' }]);
+  const locks = new RunLocks({ takeLocal, takeLease: undefined }, [{ source: 'a', target: 'b' }], {
+    now: () => Date.now(),
+  });
   await locks.takeLocal({ runId: 'r', command: 'move' });
   const pauseFile = { path: '/pause', exists: async () => paused };
   gate = new Gate({

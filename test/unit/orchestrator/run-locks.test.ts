@@ -15,7 +15,7 @@ let locks: RunLocks;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
   ports = new Ports();
-  locks = new RunLocks(ports, MOVES);
+  locks = new RunLocks(ports, MOVES, { now: () => Date.now() });
 });
 afterEach(async () => {
   await locks.release();
@@ -37,7 +37,9 @@ describe('the locks of a run', () => {
     await locks.takeLocal(HOLDER);
     ports.denied = 'no right to SET';
     expect(await locks.takeLease(HOLDER)).toBe('no right to SET');
-    const without = new RunLocks({ takeLocal: ports.takeLocal, takeLease: undefined }, MOVES);
+    const without = new RunLocks({ takeLocal: ports.takeLocal, takeLease: undefined }, MOVES, {
+      now: () => Date.now(),
+    });
     await without.takeLocal(HOLDER);
     expect(await without.takeLease(HOLDER)).toBe('Redis is left out');
     for (const held of [locks, without]) await held.check();
