@@ -73,7 +73,7 @@ async function measure(url: string, driver: Driver, repeat: number): Promise<rea
 }
 
 /** The one statement that changes every label, in one transaction. */
-async function relabelBare(driver: Driver, { source, target }: Move): Promise<number> {
+export async function relabelBare(driver: Driver, { source, target }: Move): Promise<number> {
   const statement = `MATCH (n:\`${source}\`) SET n:\`${target}\` REMOVE n:\`${source}\` RETURN count(n) AS count`;
   const { records } = await driver.executeQuery(statement);
   return Number(records[0]?.get('count'));

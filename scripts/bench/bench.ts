@@ -4,21 +4,33 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFolder } from '../services/cache-folder.ts';
 import { benchGraph } from './bench-graph.ts';
+import { benchJournal } from './bench-journal.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
 import { benchRedis } from './bench-redis.ts';
+import { benchResume } from './bench-resume.ts';
 import { benchWhole } from './bench-whole.ts';
 import { printTable } from './print-table.ts';
 import type { Row } from './row.ts';
 
-const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,graph,whole,memory] [--repeat 3]
+const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,…] [--repeat 3]
 
---keys    sizes of the redis part (default 38491,200000)
---full    the same with one million keys
---only    these parts alone (default: all; memory only with --full)
+--keys    sizes of the parts that know sizes: redis (default 38491,200000), journal and resume (100000), memory (1000000)
+--full    the same, with a million keys as well; memory also with three million
+--only    these parts alone: redis, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
 --repeat  measured rounds; the median counts (default 3)`;
 
-const PARTS = ['redis', 'qdrant', 'graph', 'whole', 'memory'] as const;
+const PARTS = ['redis', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
+type Part = (typeof PARTS)[number];
+
+/** Sizes of the parts that know sizes: as they are, and what a full run adds. */
+const SIZES: Readonly<Partial<Record<Part, { readonly quick: readonly number[]; readonly full: readonly number[] }>>> =
+  {
+    redis: { quick: [38_491, 200_000], full: [1_000_000] },
+    journal: { quick: [100_000], full: [1_000_000] },
+    resume: { quick: [100_000], full: [1_000_000] },
+    memory: { quick: [1_000_000], full: [3_000_000] },
+  };
 const log = (line: string) => console.error(line);
 
 async function main(): Promise<void> {
@@ -35,11 +47,15 @@ async function main(): Promise<void> {
   const parts = values.only?.split(',') ?? PARTS.filter((part) => part !== 'memory' || values.full);
   const unknown = parts.find((part) => !PARTS.some((known) => known === part));
   const repeat = Number(values.repeat);
-  const sizes = (values.keys ?? `38491,200000${values.full ? ',1000000' : ''}`).split(',').map(Number);
-  if (unknown !== undefined || !(repeat >= 1) || sizes.some((size) => !(size >= 100))) throw new Error(usage);
+  const given = values.keys?.split(',').map(Number);
+  if (unknown !== undefined || !(repeat >= 1) || given?.some((size) => !(size >= 100))) throw new Error(usage);
   const rows: Row[] = [];
   const load = [loadNow()];
-  for (const part of parts) rows.push(...(await run(part as (typeof PARTS)[number], { sizes, repeat })));
+  for (const part of parts as readonly Part[]) {
+    const { quick = [], full = [] } = SIZES[part] ?? {};
+    const sizes = given ?? (values.full ? [...quick, ...full] : quick);
+    rows.push(...(await run(part, { sizes, repeat })));
+  }
   load.push(loadNow());
   console.log(printTable(rows));
   console.log(`load average at the start ${load[0]}, at the end ${load[1]}, on ${cpus().length} cores`);
@@ -52,7 +68,7 @@ function loadNow(): number {
 }
 
 async function run(
-  part: (typeof PARTS)[number],
+  part: Part,
   { sizes, repeat }: { readonly sizes: readonly number[]; readonly repeat: number },
 ): Promise<readonly Row[]> {
   switch (part) {
@@ -67,8 +83,12 @@ async function run(
       return benchGraph({ repeat, log });
     case 'whole':
       return benchWhole({ repeat, log });
+    case 'journal':
+      return benchJournal({ sizes, repeat, log });
+    case 'resume':
+      return benchResume({ sizes, repeat, log });
     case 'memory':
-      return benchMemory({ log });
+      return benchMemory({ sizes, log });
   }
 }
 

@@ -17,14 +17,22 @@ export interface Row {
   readonly note?: string;
 }
 
+/** Ours against something else that was measured between the same rounds; small is good. */
+export function over(
+  row: Omit<Row, 'ratio' | 'goal' | 'reached'> & Required<Pick<Row, 'against'>> & { most?: number },
+): Row {
+  const { most, ...rest } = row;
+  const ratio = row.ours / row.against.value;
+  const goal = most === undefined ? {} : { goal: `≤ ${most}`, reached: ratio <= most };
+  return { ...rest, ratio, ...goal };
+}
+
 /** Ours against the fastest loop that could do the work; small is good. */
 export function overFloor(
-  row: Omit<Row, 'against' | 'unit' | 'ratio' | 'goal'> & { floor: number; most?: number },
+  row: Omit<Row, 'against' | 'unit' | 'ratio' | 'goal' | 'reached'> & { floor: number; most?: number },
 ): Row {
-  const { floor, most, ...rest } = row;
-  const ratio = row.ours / floor;
-  const goal = most === undefined ? {} : { goal: `≤ ${most}`, reached: ratio <= most };
-  return { ...rest, unit: 'ms', against: { name: 'floor', value: floor }, ratio, ...goal };
+  const { floor, ...rest } = row;
+  return over({ ...rest, unit: 'ms', against: { name: 'floor', value: floor } });
 }
 
 /** The guide's script against ours; large is good. */

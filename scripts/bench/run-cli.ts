@@ -28,18 +28,14 @@ const peak = () => {
 process.on('exit', () => writeFileSync(process.env.BENCH_PEAK_FILE, String(peak())));
 `)}`;
 
-/** Runs the built command as an operator does, with a new state folder. Rejects where it does not end with 0. */
-export async function runCli(args: readonly string[]): Promise<CliRun> {
+/** The built command. */
+export const MAIN = join(projectFolder, 'dist', 'main.js');
+
+/** Runs the built command as an operator does, by default with a new state folder. Rejects where it does not end with 0. */
+export async function runCli(args: readonly string[], { stateDir }: { stateDir?: string } = {}): Promise<CliRun> {
   const folder = await mkdtemp(join(tmpdir(), 'tenant-migrate-bench-'));
   const peakFile = join(folder, 'peak');
-  const command = [
-    join(projectFolder, 'dist', 'main.js'),
-    ...args,
-    '--json',
-    '--yes',
-    '--state-dir',
-    join(folder, 'state'),
-  ];
+  const command = [MAIN, ...args, '--json', '--yes', '--state-dir', stateDir ?? join(folder, 'state')];
   try {
     const begun = performance.now();
     const child = spawn(process.execPath, ['--import', reportPeak, ...command], {

@@ -48,7 +48,9 @@ export async function showBreak(stage: Breakable, services: readonly Service[], 
 
   say('What this showed');
   const seconds = ((performance.now() - begun) / 1_000).toFixed(0);
-  console.log(`   the process was killed half-way in ${stage}, twice: resumed to its end, and rolled back to its start`);
+  console.log(
+    `   the process was killed half-way in ${stage}, twice: resumed to its end, and rolled back to its start`,
+  );
   console.log(`   all of it in ${seconds} s after the servers were up`);
 }
 

@@ -94,11 +94,20 @@ export class Journal {
       lines += `${hex(crc)} ${text}\n`;
     }
     const bytes = Buffer.from(lines);
+    await this.#refuseOtherWriter();
     await writeAll(this.#file, bytes, this.#end);
     if (durable) await this.#file.datasync();
     this.#end += bytes.length;
     this.#crc = crc;
     for (const entry of entries) this.#entries.push(entry);
+  }
+
+  /** Where another process has taken the run over, what it has written stands where this one would write. */
+  async #refuseOtherWriter(): Promise<void> {
+    if ((await this.#file.stat()).size === this.#end) return;
+    throw new MigrateError('lock', 'another process has written into the journal of this run', {
+      next: 'see with tenant-migrate status what it does',
+    });
   }
 }
 

@@ -1,17 +1,19 @@
 import { describe, expect, inject, it } from 'vitest';
-import { allKills, killAndEnd, operationsOf, someKills } from '../support/chaos/kills.ts';
+import type { FileOperation } from '../support/chaos/file-operations.mjs';
+import { allKills, type Kill, killAndEnd, operationsOf, someKills } from '../support/chaos/kills.ts';
 import { inLanes } from '../support/chaos/lanes.ts';
 import { startSlot } from '../support/chaos/slot.ts';
 
-/** The last few with a graph, which takes its time. */
-const KILLS = 66;
+/** Of kills with a graph, which takes its time. */
 const WITH_GRAPH = 6;
 const SEED = 7;
+/** What changes the record itself. */
+const RECORD: readonly string[] = ['write', 'sync', 'rename'];
 
 describe('any moment may be the last', () => {
   it('a process killed before, within or after a line of its record is continued to the same end or rolled back to the start', async () => {
     const graphUrl = inject('graphUrl') || undefined;
-    const kills = [...(await spread(KILLS, undefined)), ...(graphUrl ? await spread(WITH_GRAPH, graphUrl) : [])];
+    const kills = [...(await spread(undefined)), ...(graphUrl ? await spread(graphUrl, WITH_GRAPH) : [])];
     const wrong: string[] = [];
     await inLanes(kills, { lanes: 3, graphUrl }, async (slot, kill) => {
       const problems = await killAndEnd(slot, kill);
@@ -21,14 +23,18 @@ describe('any moment may be the last', () => {
   }, 300_000);
 });
 
-async function spread(most: number, graphUrl: string | undefined) {
+/** One kill at each change of the record, or so many of them; how it dies and what follows is another from one to the next. */
+async function spread(graphUrl: string | undefined, most?: number): Promise<readonly Kill[]> {
   const slot = await startSlot(graphUrl);
   try {
     const graph = graphUrl !== undefined;
     const operations = await operationsOf(slot, { seed: SEED, graph });
+    const ofRecord = ({ kind, path }: FileOperation) => RECORD.includes(kind) && path.includes('/runs/');
+    const places = operations.filter(ofRecord).length;
     // Otherwise the preload watches other files than those that are written.
-    expect(operations.filter(({ kind }) => kind === 'write').length).toBeGreaterThan(10);
-    return someKills(allKills(SEED, operations, graph), most);
+    expect(places).toBeGreaterThan(30);
+    const kills = allKills(SEED, operations, graph).filter(({ point }) => ofRecord(operations[point.at - 1]!));
+    return someKills(kills, most ?? places);
   } finally {
     await slot.stop();
   }

@@ -172,6 +172,19 @@ describe.skipIf(access.url === '')('a backup of graph nodes', () => {
     expect(constraints.length).toBe(1);
   });
 
+  it('leaves an index that has got the name of one in the backup, and says so', async () => {
+    await raw.plant(label, 3);
+    await raw.run(`CREATE INDEX \`i_${label}\` FOR (n:\`${label}\`) ON (n.rank)`);
+    const part = await keep();
+    await raw.clear([label]);
+    await raw.run(`CREATE INDEX \`i_${label}\` FOR (n:\`${label}\`) ON (n.score)`);
+    const wanted = await schema();
+    expect(await compare(part)).toMatchObject({ absent: 5, notRestorable: 1 });
+    expect(await restored(restore(part))).toBe(5);
+    expect(await schema()).toEqual(wanted);
+    expect(await compare(part)).toMatchObject({ absent: 0, notRestorable: 1, work: false });
+  });
+
   it('never takes another node for an outside end, though it has got its id', async () => {
     await raw.run(`CREATE (:\`${label}\` {n: 1})-[:TO]->(:\`${other}\` {n: 2})`);
     const part = await keep();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { LOOK_EVERY_MS } from '../../src/orchestrator/pause.ts';
 import { type CliResult, runCli } from './cli.ts';
 import { freshRedis } from './redis-server.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
@@ -166,4 +167,9 @@ export function filesIn(folder: string): readonly { readonly path: string; reado
 /** Replaces a file's text. */
 export function edit(path: string, change: (text: string) => string): void {
   writeFileSync(path, change(readFileSync(path, 'latin1')), 'latin1');
+}
+
+/** A run does not look at its pause file at every batch: waits until its last look is too old. */
+export function untilLookedAt(): Promise<void> {
+  return sleep(LOOK_EVERY_MS + 50);
 }

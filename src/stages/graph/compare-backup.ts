@@ -114,10 +114,10 @@ async function compareSchema(
   const standing = await ctx.store.storedSchema(tenant);
   for (const { key, name } of records) {
     if (standing.some((item) => item.key === key)) tally.add('equal');
-    else {
-      tally.add('absent');
-      if (standing.some((item) => item.name === name)) tally.note(`the name ${name} belongs to another index now`);
-    }
+    else if (standing.some((item) => item.name === name)) {
+      tally.add('notRestorable');
+      tally.note(`the name ${name} belongs to another index or constraint now, which stays`);
+    } else tally.add('absent');
   }
 }
 

@@ -169,11 +169,12 @@ function isAbsent(
 }
 
 async function* createSchema({ part, ctx }: Restoring): AsyncGenerator<number> {
-  const standing = new Set((await ctx.store.storedSchema(part.tenant)).map(({ key }) => key));
+  // By its name too: one that is taken belongs to another index now.
+  const standing = new Set((await ctx.store.storedSchema(part.tenant)).flatMap(({ key, name }) => [key, name]));
   const made: string[] = [];
   for await (const records of graphRecords(part)) {
     for (const { kind, key, name, create } of records as readonly SchemaRecord[]) {
-      if (kind !== 'schema' || standing.has(key)) continue;
+      if (kind !== 'schema' || standing.has(key) || standing.has(name)) continue;
       await ctx.permit(1);
       await ctx.store.createSchema(create);
       // A constraint is there with its own index once it is made.

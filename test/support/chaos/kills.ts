@@ -28,7 +28,7 @@ export async function operationsOf(
   slot: Slot,
   { seed, graph }: Pick<Kill, 'seed' | 'graph'>,
 ): Promise<readonly FileOperation[]> {
-  const loaded = await slot.load(smallWorld(seed), { graph });
+  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph });
   try {
     const count = join(loaded.stateDir, '..', `operations-${loaded.world.source}.json`);
     const run = await runProcess({
@@ -71,7 +71,7 @@ export async function killAndEnd(slot: Slot, kill: Kill): Promise<readonly strin
   const { seed, point, series, graph } = kill;
   const random = randomFor(seed, point.at, point.how, 'ending');
   const ending = series === 'again' ? (random() < 0.5 ? 'resume' : 'rollback') : series;
-  const loaded = await slot.load(smallWorld(seed), { graph });
+  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph });
   try {
     const killed = await runProcess({ args: moveArgs(loaded, BATCH, 'patient'), env: loaded.env, kill: point });
     // A run has not always as many lines: what is written together is chance.

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { pointId } from '../../../scripts/seed/point-id.ts';
 import { between, hex, type Random, randomFor, sentence } from '../../../scripts/seed/random.ts';
 import { tenantConfig } from '../../../scripts/seed/tenant-config.ts';
@@ -33,14 +34,21 @@ interface SmallGraph {
 const COLLECTIONS = ['lightrag_vdb_chunks', 'lightrag_vdb_entities', 'lightrag_vdb_relationships'];
 const VECTOR = 4;
 
-/** The same seed gives the same world, ids included. */
-export function smallWorld(seed: number): SmallWorld {
+/**
+ * The same seed gives the same world. `fresh` gives its tenants names that nobody else has, for a graph that is shared
+ * with others: their length, and all else, stays the same.
+ */
+export function smallWorld(seed: number, { fresh = false }: { readonly fresh?: boolean } = {}): SmallWorld {
   const random = randomFor(seed, 'world');
+  const word = (bytes: number) => {
+    const drawn = hex(random, bytes);
+    return fresh ? randomBytes(bytes).toString('hex') : drawn;
+  };
   const stem = ['acme', 'siraya', 't-1', '007', 'Customer_A'][between(random, 0, 5)] ?? 'acme';
-  const source = `${stem}${hex(random, 3)}`;
-  const target = `tenant_${hex(random, 4)}`;
+  const source = `${stem}${word(3)}`;
+  const target = `tenant_${word(4)}`;
   const alike = [`${source}_eu`, `my_${source}`, `${source}x`, `${target}0`];
-  const other = `other${hex(random, 3)}`;
+  const other = `other${word(3)}`;
   return {
     source,
     target,
