@@ -5,7 +5,8 @@ import { faultsDocument } from '../test/support/chaos/faults-document.ts';
 import { graphRestart, startRestartableGraph } from '../test/support/chaos/graph-restart.ts';
 import { allKills, type Kill, killAndEnd, killTexts, operationsOf, someKills } from '../test/support/chaos/kills.ts';
 import { inLanes } from '../test/support/chaos/lanes.ts';
-import { runSchedule, scheduleOf } from '../test/support/chaos/schedule.ts';
+import { runSchedule } from '../test/support/chaos/run-schedule.ts';
+import { scheduleOf } from '../test/support/chaos/schedule.ts';
 import { startSlot } from '../test/support/chaos/slot.ts';
 import { startServices } from './services/start-services.ts';
 

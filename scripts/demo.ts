@@ -38,7 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log('\n✅ the demo ended as it must');
     return 0;
   } catch (error) {
-    console.log(`\n❌ the demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    console.log(`\n${error instanceof Error ? error.message : String(error)}\n\n❌ the demo failed`);
     return 1;
   } finally {
     await rm(folder, { recursive: true, force: true });

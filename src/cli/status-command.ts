@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import type { JournalEntry } from '../journal/journal-entry.ts';
+import { pauseFile } from '../journal/pause-file.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
+import type { RunRecord } from '../journal/run-record.ts';
 import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { runStatus } from '../orchestrator/run-status.ts';
@@ -50,13 +52,21 @@ async function listed(
   const holds = ({ owner, alive }: ListedLock) =>
     alive && process?.type === 'process' && owner?.pid === process.pid && owner.host === process.host;
   const alive = locks.some(holds);
-  const status = runStatus(record, entries, { now: Date.now(), alive });
+  const seen = runStatus(record, entries, { now: Date.now(), alive });
+  const waits = alive && (seen.state === 'running' || seen.state === 'stalled') && (await isPaused(record));
+  const status = waits ? { ...seen, state: 'paused' } : seen;
   const onward = runCommandLine('resume', id, stateDir);
   const back = runCommandLine('rollback', id, stateDir);
   // Who has begun to take a run back wants to finish that first. One that is at work needs no command.
   const both = undone.length > 0 ? [back, onward] : [onward, back];
-  const next = unfinished && !(alive && status.state === 'running') ? both : [];
+  const next = unfinished && !(alive && (status.state === 'running' || waits)) ? both : [];
   return { id, moves, ...status, unfinished, settled, undone, journal, startedAt, updatedAt, path, next };
+}
+
+/** Whether the file is there while which the run waits. */
+async function isPaused({ settings }: RunRecord): Promise<boolean> {
+  const path = settings['pause-file'];
+  return typeof path === 'string' && (await pauseFile(path).exists());
 }
 
 /** A journal that cannot be trusted is told, and hides neither its run nor the others. */

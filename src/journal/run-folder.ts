@@ -265,11 +265,11 @@ export class RunFolder {
     const writing = this.#writing;
     this.#undo.clear();
     this.#writing = undefined;
-    try {
-      for (const log of logs) if (log.status === 'fulfilled') await log.value.close();
-    } finally {
-      await writing?.journal.close();
-    }
+    const opened = logs.flatMap((log) => (log.status === 'fulfilled' ? [log.value] : []));
+    // Each is closed whatever becomes of the others.
+    const closed = await Promise.allSettled(opened.map((log) => log.close()));
+    await writing?.journal.close();
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
   #openUndo(stage: StageName, journal: Journal): Promise<UndoLog> {

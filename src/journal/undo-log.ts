@@ -114,8 +114,17 @@ export class UndoLog implements UndoPort {
   }
 
   async #writeMember(bytes: Buffer): Promise<void> {
+    await this.#refuseOtherWriter();
     await writeAll(this.#file, bytes, this.#end);
     await this.#file.datasync();
+  }
+
+  /** A process that has lost the run must not write over what its successor has sent by. */
+  async #refuseOtherWriter(): Promise<void> {
+    if ((await this.#file.stat()).size === this.#end) return;
+    throw new MigrateError('lock', `another process has written into ${this.#path}`, {
+      next: 'see with tenant-migrate status what it does',
+    });
   }
 }
 
@@ -132,8 +141,13 @@ async function openOrMake(path: string, mustBeThere: boolean): Promise<FileHandl
     if (mustBeThere) throw damaged(`${path} is gone, though the journal names what is in it`, error);
   }
   const file = await open(path, 'wx+', 0o600);
-  await syncFolder(dirname(path));
-  return file;
+  try {
+    await syncFolder(dirname(path));
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Compares every member with what the journal says of it; returns those that are whole. */

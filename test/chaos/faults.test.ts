@@ -4,7 +4,8 @@ import { describe, expect, inject, it } from 'vitest';
 import { faults } from '../support/chaos/faults.ts';
 import { rows } from '../support/chaos/faults-document.ts';
 import { inLanes } from '../support/chaos/lanes.ts';
-import { runSchedule, scheduleOf } from '../support/chaos/schedule.ts';
+import { runSchedule } from '../support/chaos/run-schedule.ts';
+import { scheduleOf } from '../support/chaos/schedule.ts';
 
 const RUNS = 300;
 const DOCUMENT = join(import.meta.dirname, '../../docs/faults.md');

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anyWorld } from '../support/chaos/any-world.ts';
 import { moveArgs, reportOf, rollbackArgs } from '../support/chaos/commands.ts';
+import type { Loaded } from '../support/chaos/loaded.ts';
 import { runInProcess } from '../support/chaos/run-tool.ts';
-import { type Loaded, type Slot, startSlot } from '../support/chaos/slot.ts';
+import { type Slot, startSlot } from '../support/chaos/slot.ts';
 
 const RUNS = { numRuns: 25 };
 /** On a busy machine; else a few seconds. */

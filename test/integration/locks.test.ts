@@ -52,24 +52,32 @@ describe('locks of a tenant', () => {
     expect(lockFiles()).toEqual([]);
   });
 
-  it('a move from another state folder against the same Redis is refused by the lease', async () => {
-    const first = await waiting(world.moveWords());
+  it('what another state folder does on the same Redis is refused by the lease, and stays what it was', async () => {
+    const other = ['--state-dir', join(world.cwd, 'other')];
+    const done = await world.run(['acme_eu', 'tenant_8', ...world.flags, ...other, '--json']);
+    const first = await waiting(['tenant_8', 'tenant_9', ...world.flags]);
     const [id = ''] = runIds(world.stateDir);
-    const elsewhere = ['--state-dir', join(world.cwd, 'another')];
-    const second = await world.run(world.moveWords([...elsewhere, '--json']));
-    expect(second.code).toBe(5);
-    expect(second.json().outcome).toBe('refused');
-    expect(second.json().error).toMatch(
-      new RegExp(
-        `tenant acme is locked in Redis by run ${id} since .* \\(process \\d+ on ${hostname()}, move\\), which is alive`,
-      ),
-    );
-    expect(await world.changed()).toEqual([]);
+    const third = ['--state-dir', join(world.cwd, 'third')];
+    const [second, back] = await Promise.all([
+      world.run(['tenant_9', 'tenant_5', ...world.flags, ...third, '--json']),
+      world.run(['rollback', String(done.json().runId), ...other, '--json']),
+    ]);
+    for (const refused of [second, back]) {
+      expect(refused.code).toBe(5);
+      expect(refused.json().outcome).toBe('refused');
+      const holder = `run ${id} since .* \\(process \\d+ on ${hostname()}, move\\), which is alive`;
+      expect(refused.json().error).toMatch(new RegExp(`tenant tenant_[89] is locked in Redis by ${holder}`));
+    }
+    expect((await world.run(['status', ...other, '--json'])).json()).toMatchObject({
+      state: 'done',
+      unfinished: false,
+    });
     rmSync(pauseFile);
     const { code, stdout } = await first.ended;
     expect(code).toBe(0);
-    expect(stdout).toContain('200/200 keys');
-    expect(await world.missing()).toEqual([]);
+    expect(stdout).toContain('10/10 keys');
+    expect(await world.count('tenant_9')).toBe(10);
+    expect(await world.count('acme')).toBe(200);
   });
 
   it('lock and lease of a killed process are taken over at once', async () => {

@@ -258,9 +258,11 @@ describe('resume', () => {
 
 describe('status', () => {
   it('tells of a run from another process what it does, what became of it, and what to type', async () => {
-    const world = await startRedisRun();
+    const world = await startRedisRun({ keys: 1_500 });
     try {
-      const process = await world.hold(world.moveWords());
+      world.proxy.setLatency(60);
+      const process = world.start(world.moveWords());
+      await until(async () => (await world.count('tenant_7')) > 20, process);
       await until(async () => {
         const running = await world.run(['status', '--json']);
         expect(running.code).toBe(2);
@@ -270,15 +272,20 @@ describe('status', () => {
           phase: 'apply',
           next: [],
         });
-        const [row] = running.json().stages as { name: string; moved: number; total: number }[];
-        expect(row).toMatchObject({ name: 'redis', total: 200 });
-        return (row?.moved ?? 0) > 0 && (row?.moved ?? 0) < 200;
+        const { stages, perSecond, etaMs } = running.json();
+        const [row] = stages as { name: string; moved: number; total: number }[];
+        expect(row).toMatchObject({ name: 'redis', total: 1_500 });
+        if (row?.moved === 0 || perSecond === undefined) return false;
+        expect(row?.moved).toBeLessThan(1_500);
+        expect(perSecond).toBeGreaterThan(0);
+        expect(etaMs).toBeGreaterThan(0);
+        return true;
       }, process);
       const text = (await world.run(['status'])).stdout;
       expect(text).toMatch(/running, unfinished\n[\s\S]*process \d+ on \S+ \(move\)\n {2}at: apply redis/);
       process.kill('SIGKILL');
       await process.ended;
-      world.proxy.hang(false);
+      world.proxy.setLatency(0);
       const interrupted = await world.run(['status', '--json']);
       expect(interrupted.code).toBe(2);
       const id = runIds(world.stateDir)[0] ?? '';
@@ -287,7 +294,7 @@ describe('status', () => {
         state: 'interrupted',
         next: [`tenant-migrate resume ${id}`, `tenant-migrate rollback ${id}`],
       });
-      expect((await world.run(['resume'])).code).toBe(0);
+      expect((await world.run(['resume', '--batch-size', '500'])).code).toBe(0);
       const done = await world.run(['status', '--json']);
       expect(done.code).toBe(0);
       expect(done.json()).toMatchObject({ id, state: 'done', unfinished: false, settled: ['redis'], next: [] });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Loaded } from './loaded.ts';
 import { runInProcess, type ToolResult } from './run-tool.ts';
-import type { Loaded } from './slot.ts';
 
 /** Few records in a batch, so that there are many batches; short waits, so that a lost reply costs little. */
 const HASTY = ['--request-timeout', '3', '--connect-timeout', '5', '--settle', '0.3'];

@@ -1,5 +1,6 @@
 import type { Random } from '../../../scripts/seed/random.ts';
-import type { Loaded, ProxyName, Slot } from './slot.ts';
+import type { Loaded } from './loaded.ts';
+import type { ProxyName, Slot } from './slot.ts';
 
 /** One way in which a moment can be the wrong one. */
 export interface Fault {

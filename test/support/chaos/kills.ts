@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { between, randomFor } from '../../../scripts/seed/random.ts';
 import { finish, moveArgs, newestRun, resumeArgs, rollbackArgs, told } from './commands.ts';
 import type { FileOperation } from './file-operations.mjs';
+import type { Loaded } from './loaded.ts';
 import { type KillPoint, runProcess } from './run-tool.ts';
-import type { Loaded, Slot } from './slot.ts';
+import type { Slot } from './slot.ts';
 import { smallWorld } from './small-world.ts';
 
 /** What follows a kill. `again`: the command that ends it is killed as well, and then given once more. */

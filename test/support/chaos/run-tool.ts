@@ -6,6 +6,7 @@ import { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
 const ROOT = join(import.meta.dirname, '../../..');
+/** What is tried: what was built, or a build elsewhere. */
 const DIST = process.env.CHAOS_DIST ?? join(ROOT, 'dist');
 const KILL_PRELOAD = pathToFileURL(join(import.meta.dirname, 'kill-preload.mjs')).href;
 
@@ -46,6 +47,14 @@ export async function runInProcess({ args, env, signal }: ToolRun): Promise<Tool
     interrupt: () => undefined,
   });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** Why a run is stopped when somebody types Ctrl-C, as the program itself says it. */
+export async function interruption(): Promise<Error> {
+  const { stopReason } = (await import(pathToFileURL(join(DIST, 'model/errors.js')).href)) as {
+    stopReason(signal: string): Error;
+  };
+  return stopReason('SIGINT');
 }
 
 /** Where the process is to end itself; see `kill-preload.mjs`. */

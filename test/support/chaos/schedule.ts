@@ -1,12 +1,6 @@
 import { between, type Random, randomFor } from '../../../scripts/seed/random.ts';
-import { healDisk } from './broken-disk.ts';
-import { again, finish, moveArgs, named, newestRun, reportOf, resumeArgs, rollbackArgs, told } from './commands.ts';
-import type { Fault, Site } from './fault.ts';
+import type { Fault } from './fault.ts';
 import { faults } from './faults.ts';
-import { runInProcess, runProcess, type ToolResult } from './run-tool.ts';
-import { withClock } from './skewed-clock.ts';
-import type { Loaded, Slot } from './slot.ts';
-import { smallWorld } from './small-world.ts';
 
 /** What one seed stands for. */
 export interface Schedule {
@@ -23,19 +17,6 @@ export interface Schedule {
   /** Awaited after each run: until what the fault broke is up again. */
   readonly mended?: () => Promise<void>;
 }
-
-/** What came of a schedule. */
-export interface Verdict {
-  readonly seed: number;
-  /** Kinds of the faults that were prepared, and whether each came. */
-  readonly tried: ReadonlyMap<string, boolean>;
-  /** What was done, for people. */
-  readonly story: readonly string[];
-  /** What is not as it must be; none where all is well. */
-  readonly wrong: readonly string[];
-}
-
-const LONGEST_MS = 180_000;
 
 /** The same seed gives the same schedule. */
 export function scheduleOf(seed: number, among: readonly Fault[] = faults): Schedule {
@@ -58,13 +39,11 @@ export function scheduleOf(seed: number, among: readonly Fault[] = faults): Sche
   };
 }
 
-/** Whatever needs this process cannot be met by a run in another. */
+/** What is done to this process cannot be met by a run in another. */
 function goTogether(first: Fault, second: Fault): boolean {
   if (second.kind === first.kind || second.loses === true) return false;
-  if (first.drive === 'in-process' && second.drive === 'in-process') return true;
-  return first.proxy !== undefined || second.proxy !== undefined
-    ? first.where !== 'clock' && !isOfThisProcess(first) && !isOfThisProcess(second)
-    : false;
+  const inProcess = first.drive === 'in-process' && second.drive === 'in-process';
+  return inProcess || !(isOfThisProcess(first) || isOfThisProcess(second));
 }
 
 function isOfThisProcess({ drive, where }: Fault): boolean {
@@ -73,148 +52,4 @@ function isOfThisProcess({ drive, where }: Fault): boolean {
 
 function oneOf<T>(random: Random, items: readonly T[]): T | undefined {
   return items[between(random, 0, items.length)];
-}
-
-/** Moves a small world while things go wrong, and judges by reading all stores. */
-export async function runSchedule(slot: Slot, schedule: Schedule): Promise<Verdict> {
-  const { seed, ending, batchSize } = schedule;
-  const random = randomFor(seed, 'faults');
-  const tried = new Map<string, boolean>();
-  const story = [`${schedule.faults.map(({ kind }) => kind).join(' + ')}; then ${ending}; batches of ${batchSize}`];
-  const loaded = await slot.load(smallWorld(seed, { fresh: schedule.graph }), { graph: schedule.graph });
-  const attempt = async (args: readonly string[], armed: readonly Fault[]) => {
-    const ended = await withFaults({ slot, loaded, random, args, faults: armed, tried, story });
-    await schedule.mended?.();
-    return ended;
-  };
-  const judged = async (): Promise<readonly string[]> => {
-    const ended = await attempt(moveArgs(loaded, batchSize, 'hasty'), schedule.faults);
-    const untrue = await judge(ended, loaded, schedule);
-    if (untrue.length > 0 || schedule.faults.some(({ loses }) => loses === true)) return untrue;
-    if (ended.code === 0 && ending === 'resume') return schedule.again ? again(loaded, batchSize) : [];
-    if (schedule.endingFault !== undefined) {
-      const wrong = await brokenEnding(attempt, loaded, schedule, schedule.endingFault);
-      if (wrong.length > 0) return wrong;
-    }
-    const wrong = await finish(loaded, ending, batchSize);
-    return wrong.length === 0 && schedule.again && ending === 'resume' ? again(loaded, batchSize) : wrong;
-  };
-  try {
-    const wrong = await inTime(judged());
-    return { seed, tried, story, wrong };
-  } finally {
-    healDisk(loaded.stateDir);
-    await slot.heal();
-    await loaded.dispose();
-  }
-}
-
-interface Ended extends ToolResult {
-  /** The harness ended it: by a signal, or by its interrupt. */
-  readonly stopped: boolean;
-  readonly killed: boolean;
-}
-
-interface Attempt {
-  readonly slot: Slot;
-  readonly loaded: Loaded;
-  readonly random: Random;
-  readonly args: readonly string[];
-  readonly faults: readonly Fault[];
-  readonly tried: Map<string, boolean>;
-  readonly story: string[];
-}
-
-async function withFaults({ slot, loaded, random, args, faults: armed, tried, story }: Attempt): Promise<Ended> {
-  const controller = new AbortController();
-  const timers: NodeJS.Timeout[] = [];
-  const toRun: { -readonly [K in keyof Site['process']]: Site['process'][K] } = {};
-  let endProcess: (() => void) | undefined;
-  let killed = false;
-  const result = await withClock(async (clock) => {
-    for (const fault of armed) {
-      if (!tried.has(fault.kind)) tried.set(fault.kind, false);
-      const site: Site = {
-        slot,
-        loaded,
-        random,
-        met: () => void tried.set(fault.kind, true),
-        interrupt: () => controller.abort(new Error('stopped by SIGINT')),
-        kill: () => {
-          killed = true;
-          endProcess?.();
-        },
-        jump: (ms) => clock.jump(ms),
-        later: (ms, work) => void timers.push(setTimeout(() => void work(), ms)),
-        process: toRun,
-      };
-      story.push(`${args[0]}: ${fault.kind}: ${fault.arm(site)}`);
-    }
-    if (!armed.some(({ drive }) => drive === 'process'))
-      return runInProcess({ args, env: loaded.env, signal: controller.signal });
-    return runProcess({ args, env: loaded.env, ...toRun, started: (kill) => (endProcess = kill) });
-  });
-  for (const timer of timers) clearTimeout(timer);
-  healDisk(loaded.stateDir);
-  await slot.heal();
-  if (result.code !== undefined) await loaded.forgetLocks();
-  story.push(`${args[0]}: ${told(result)}`);
-  return { ...result, stopped: controller.signal.aborted, killed: killed || result.code === undefined };
-}
-
-/** Whether what the exit code says is so. */
-async function judge(ended: Ended, loaded: Loaded, { faults: armed }: Schedule): Promise<readonly string[]> {
-  const { code, stdout } = ended;
-  const report = reportOf(stdout);
-  const lost = armed.some(({ loses }) => loses === true);
-  switch (code) {
-    case 0: {
-      // Nothing was there any more when it looked: what it says of the rest is true.
-      if (lost && report?.stages?.some(({ name, found }) => name === 'redis' && found === 0)) return [];
-      return named('exit 0', loaded.fromMoved());
-    }
-    case 4:
-      return report?.next ? [] : ['exit 4 without the command to type'];
-    case 5:
-    case 78:
-      return lost ? [] : named(`exit ${code}`, loaded.fromStart());
-    case 130:
-      return ended.stopped ? [] : ['exit 130 without a signal'];
-    case undefined:
-      return ended.killed ? [] : ['ended by a signal that nobody sent'];
-    default:
-      return [`exit ${code}: ${told(ended)}`];
-  }
-}
-
-/** The ending meets a fault of its own; whatever its exit code says must be so. */
-async function brokenEnding(
-  attempt: (args: readonly string[], armed: readonly Fault[]) => Promise<Ended>,
-  loaded: Loaded,
-  { ending }: Schedule,
-  fault: Fault,
-): Promise<readonly string[]> {
-  const run = newestRun(loaded);
-  const args =
-    ending === 'resume'
-      ? resumeArgs(loaded, 'hasty')
-      : rollbackArgs(loaded, 'hasty', run?.state === 'done' ? run.id : undefined);
-  const before = await loaded.fromStart();
-  const { code, killed, stopped, ...rest } = await attempt(args, [fault]);
-  const unchanged = async (): Promise<readonly string[]> =>
-    JSON.stringify(before) === JSON.stringify(await loaded.fromStart())
-      ? []
-      : [`exit ${code}, but something was written`];
-  if (code === 0) return named('exit 0 of the ending', ending === 'resume' ? loaded.fromMoved() : loaded.fromStart());
-  if (code === 4 || (code === undefined && killed) || (code === 130 && stopped)) return [];
-  if (code === 5 || code === 78 || code === 64) return unchanged();
-  return [`exit ${code} of the ending: ${told({ code, ...rest })}`];
-}
-
-async function inTime(judged: Promise<readonly string[]>): Promise<readonly string[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<readonly string[]>((resolve) => {
-    timer = setTimeout(() => resolve([`did not end within ${LONGEST_MS / 1000} s`]), LONGEST_MS);
-  });
-  return Promise.race([judged, late]).finally(() => clearTimeout(timer));
 }

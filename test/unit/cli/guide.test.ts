@@ -21,7 +21,7 @@ test.each(FLAGS)('the guide tells of --$name what is true of it', (flag) => {
 });
 
 test('the guide tells of no flag that there is not', () => {
-  const told = [...guide.matchAll(/^\| `--([\w-]+)[^|]*(?:\\\|[^|]*)*` \|/gm)].map(([, name]) => name);
+  const told = [...guide.matchAll(/^\| `--([\w-]+).*\| `TENANT_MIGRATE_/gm)].map(([, name]) => name);
   expect(told.sort()).toEqual(FLAGS.map(({ name }) => name).sort());
 });
 
