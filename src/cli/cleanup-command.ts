@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import type { RunFolder } from '../journal/run-folder.ts';
-import { isFinished } from '../journal/run-record.ts';
 import { readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { moveText } from '../model/move.ts';
@@ -54,7 +53,8 @@ async function oldRuns(stateDir: string, before: number): Promise<readonly OldRu
   const old: OldRun[] = [];
   for (const folder of await wireFolders(stateDir).all()) {
     const { state, updatedAt, id } = folder.record;
-    if (!isFinished(folder.record) || Date.parse(updatedAt) > before) continue;
+    // One that ended before it wrote anything is not in the way of anything either.
+    if ((await folder.isUnfinished()) || Date.parse(updatedAt) > before) continue;
     if (held.some(({ owner }) => owner?.runId === id)) continue;
     old.push({ folder, undoable: state === 'done' && (await isUndoable(folder)) });
   }

@@ -42,8 +42,6 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const ports = await runPorts(settings, skipped, { ctx, emit });
   const report = await executeRollback({
     ...ports,
-    // Those that the run was given do not hold for taking it back.
-    limits: { clock: ports.clock },
     folder,
     plan,
     dryRun: settings['dry-run'],

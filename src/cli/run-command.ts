@@ -18,6 +18,7 @@ import { backupBeforeMove } from './backup-before-move.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { keptSelection } from './kept-selection.ts';
 import { ownPlan } from './own-plan.ts';
 import { printResult, startReporting } from './reporting.ts';
 import { runPorts } from './run-ports.ts';
@@ -46,7 +47,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     skipped,
     profile,
     options,
-    settings: recordedSettings(settings, options),
+    settings: recordedSettings(settings, options, asked.resume),
     stored: stored === undefined ? undefined : narrowed(stored, skipped),
     exactPlan: settings['exact-plan'],
     acceptDifferences: settings['accept-differences'],
@@ -95,9 +96,14 @@ async function askedFor({ command, positionals, flags }: Invocation, ctx: Comman
 }
 
 /** What the run's record keeps; what a stored plan decides stands in it as well, so that the run is resumed so. */
-function recordedSettings(settings: Settings, options: StageOptions): Readonly<Record<string, Json>> {
+function recordedSettings(
+  settings: Settings,
+  options: StageOptions,
+  resumed: RunFolder | undefined,
+): Readonly<Record<string, Json>> {
   return {
     ...settings.recorded,
+    ...(resumed === undefined ? {} : keptSelection(resumed.record.settings, settings.recorded)),
     merge: options.merge,
     'on-conflict': options.onConflict,
     verify: options.verify,

@@ -3,6 +3,7 @@ import type { JournalEntry } from '../journal/journal-entry.ts';
 import { pauseFile } from '../journal/pause-file.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
 import type { RunRecord } from '../journal/run-record.ts';
+import { isFinished } from '../journal/run-record.ts';
 import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { runStatus } from '../orchestrator/run-status.ts';
@@ -46,8 +47,9 @@ async function listed(
   { locks, stateDir }: { readonly locks: readonly ListedLock[]; readonly stateDir: string },
 ): Promise<ListedRun> {
   const { record, path } = folder;
-  const { id, moves, startedAt, updatedAt, settled, undone } = record;
+  const { id, moves, startedAt, settled, undone } = record;
   const { entries, journal, unfinished } = await read(folder);
+  const updatedAt = new Date(Math.max(Date.parse(record.updatedAt), entries.at(-1)?.at ?? 0)).toISOString();
   const process = entries.findLast((entry) => entry.type === 'process');
   const holds = ({ owner, alive }: ListedLock) =>
     alive && process?.type === 'process' && owner?.pid === process.pid && owner.host === process.host;
@@ -78,6 +80,6 @@ async function read(
     return { entries: await folder.entries(), journal, unfinished: await folder.isUnfinished() };
   } catch (error) {
     if (!(error instanceof MigrateError) || error.code !== 'journal') throw error;
-    return { entries: [], journal: error.message, unfinished: true };
+    return { entries: [], journal: error.message, unfinished: !isFinished(folder.record) };
   }
 }

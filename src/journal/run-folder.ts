@@ -107,6 +107,25 @@ export class RunFolder {
     }
   }
 
+  /** Whether nothing is left to do for the run. */
+  get isFinished(): boolean {
+    return isFinished(this.#record);
+  }
+
+  /**
+   * Whether a stage was taken back whole and not written to since. What stands at the target then is not the run's: to
+   * take it back once more could take away what others have put there.
+   */
+  async isTakenBack(stage: StageName): Promise<boolean> {
+    if (!this.#record.undone.includes(stage)) return false;
+    const entries = await this.entries();
+    const written = entries.findLastIndex((entry) => entry.type === 'intent' && entry.stage === stage);
+    const since = entries
+      .slice(written + 1)
+      .flatMap((entry) => (entry.type === 'undone' && entry.stage === stage ? [entry] : []));
+    return since.length > 0 && since.every(({ conflicts = 0, failed = 0 }) => conflicts + failed === 0);
+  }
+
   /** True once an intent to write was logged in any stage. */
   async hasWritten(): Promise<boolean> {
     return (await this.writtenStages()).length > 0;
@@ -143,6 +162,8 @@ export class RunFolder {
   /** From here on this process works on the run: it must hold the run's locks. Throws MigrateError `journal`. */
   async open(process: RunProcess): Promise<void> {
     if (this.#writing !== undefined) throw new MigrateError('internal', `the run folder ${this.path} is open already`);
+    // Another process may have gone on with the run since it was found.
+    this.#record = (await readRecord(this.path)) ?? this.#record;
     const path = join(this.path, 'journal.ndjson');
     const { command, toolVersion: tool, settings, pid, host } = process;
     const first = { ...firstEntry(this.#record, process.now()), lost: true } as const;
@@ -176,9 +197,15 @@ export class RunFolder {
     await this.#change({ state }, at);
   }
 
-  /** Notes where further stages' stores are, and the settings with which the run goes on. */
-  async addStores(stores: RunRecord['stores'], settings: RunRecord['settings'], at: string): Promise<void> {
-    await this.#change({ stores: { ...this.#record.stores, ...stores }, settings }, at);
+  /**
+   * Before the first write: notes where these stages' stores are, and the settings with which the run goes on. What was
+   * verified or taken back of these stages before holds no longer.
+   */
+  async begin(stores: RunRecord['stores'], settings: RunRecord['settings'], at: string): Promise<void> {
+    const { stores: before, settled, undone } = this.#record;
+    const others = (names: readonly StageName[]) => names.filter((name) => stores[name] === undefined);
+    const change = { stores: { ...before, ...stores }, settled: others(settled), undone: others(undone) };
+    await this.#change({ state: 'running', settings, ...change }, at);
   }
 
   /** Notes that these stages are moved and verified. */
@@ -374,6 +401,13 @@ function parsed(text: string, path: string): unknown {
 
 /** Names of the folders in a folder; a file beside them (as file managers leave) is no run. */
 async function foldersIn(path: string): Promise<string[]> {
-  const entries = (await ifThere(readdir(path, { withFileTypes: true }))) ?? [];
-  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  try {
+    const entries = (await ifThere(readdir(path, { withFileTypes: true }))) ?? [];
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    throw new MigrateError('settings', `${path} cannot be read: ${errorText(error)}`, {
+      next: 'set --state-dir to a folder that you may read and write',
+      cause: error,
+    });
+  }
 }

@@ -14,6 +14,8 @@ export interface Beginning {
   readonly same: RunFolder | undefined;
   /** Stages that it has begun: there data at both ends is our own. */
   readonly begun: readonly StageName[];
+  /** Those of them that were moved and verified when the run ended well: its application has gone on since. */
+  readonly verified: readonly StageName[];
   /** Those of them in which something was sent whose outcome is not known. */
   readonly unsettled: readonly StageName[];
   readonly problems: readonly Problem[];
@@ -37,14 +39,16 @@ export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks
   const profileDigest = digest(canonicalJson(profile));
   const begun = (await same?.writtenStages()) ?? [];
   const unsettled = (await same?.unsettledStages()) ?? [];
+  const verified = same?.record.state === 'done' ? same.record.settled : [];
+  const of = { same, begun, verified, unsettled, notes };
   const problems =
     input.command === 'verify'
       ? []
       : unfinishedRuns(unfinished, { same, moves, profileDigest, stores, sameServers: input.sameServers });
-  if (!writes) return { folder: undefined, same, begun, unsettled, problems, notes };
+  if (!writes) return { ...of, folder: undefined, problems };
   const run = { id: newId, toolVersion, moves, profileDigest, stores, settings, startedAt };
   const folder = same ?? (await folders.create(run));
-  if (problems.length > 0) return { folder, same, begun, unsettled, problems, notes };
+  if (problems.length > 0) return { ...of, folder, problems };
   await folder.open({
     command: input.command,
     toolVersion,
@@ -55,9 +59,9 @@ export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks
   if (await folder.isJournalLost()) {
     notes.push('the run’s journal is gone: what is done is told by the stores alone (source gone and target there)');
   }
-  await folder.addStores(stores, settings, startedAt);
-  await folder.setState('running', startedAt);
-  return { folder, same, begun, unsettled, problems, notes };
+  // One that is finished stays so until it is written to.
+  if (!folder.isFinished) await folder.setState('running', startedAt);
+  return { ...of, folder, problems };
 }
 
 function sameMoves(unfinished: readonly RunFolder[], { moves }: RunInput): RunFolder | undefined {

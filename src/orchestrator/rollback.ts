@@ -28,7 +28,6 @@ export interface RollbackInput
     | 'skipped'
     | 'options'
     | 'locks'
-    | 'limits'
     | 'pauseFile'
     | 'process'
     | 'toolVersion'
@@ -75,7 +74,8 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   const names = stages.map(({ name }) => name);
   const rows = new OutcomeRows(names, skipped, stageOrder);
   for (const stage of plan.stages) rows.plan(stage);
-  const limits = new Limits(input.limits);
+  // What the run was given to stop early does not hold: where much cannot be taken back, the rest still is.
+  const limits = new Limits({ clock, maxErrorRate: 1 });
   const gate = new Gate({ locks, limits, pauseFile: input.pauseFile, signal, clock, emit });
   const { id: runId, moves } = folder.record;
   emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
@@ -119,10 +119,12 @@ interface Ending {
 
 async function takeBackAll(input: Undoing): Promise<Ending> {
   const { folder, dryRun, stages, fromBackup } = input;
-  const written = fromBackup?.stages ?? (await folder.writtenStages());
-  const backwards = stages.filter(({ name }) => written.includes(name)).reverse();
-  const names = backwards.map(({ name }) => name).join(', ') || 'no stage';
+  const toTakeBack = async () => {
+    const written = fromBackup?.stages ?? (await folder.writtenStages());
+    return stages.filter(({ name }) => written.includes(name)).reverse();
+  };
   if (dryRun) {
+    const names = namesOf(await toTakeBack());
     const from = fromBackup === undefined ? 'undo logs' : `records of backup ${fromBackup.id}`;
     const logged = fromBackup === undefined ? await loggedRecords(folder) : '';
     const message = `nothing was written: the ${from} of ${names} would be taken back${logged}`;
@@ -132,21 +134,27 @@ async function takeBackAll(input: Undoing): Promise<Ending> {
     throw new NotBegun('not confirmed: nothing was written');
   }
   input.signal.throwIfAborted();
-  const unsettled = await folder.unsettledStages();
-  await secure(
-    input,
-    backwards.map(({ name }) => name),
-  );
-  await takeBack(input, backwards, unsettled);
+  if (!(await secure(input, toTakeBack))) {
+    for (const { name } of await toTakeBack()) input.rows.status(name, 'undone');
+    const message = `${folder.record.moves.map(moveText).join(', ')} was taken back before: nothing to do`;
+    return { outcome: 'rolled-back', message, findings: [], failure: undefined };
+  }
+  // Only now: who held the locks may have gone on with the run meanwhile.
+  const backwards = await toTakeBack();
+  await takeBack(input, backwards, await folder.unsettledStages());
   const findings = [...(await compare(input)), ...(await compareBackup(input))];
   const differences = findings.filter(({ severity }) => severity === 'difference').length;
   const open = await stillMoved(folder);
   const message = [
-    `${folder.record.moves.map(moveText).join(', ')} taken back in ${names}`,
+    `${folder.record.moves.map(moveText).join(', ')} taken back in ${namesOf(backwards)}`,
     differences > 0 ? `, but ${differences} differences are left` : '',
     open.length > 0 ? `; ${open.join(', ')}, left out now, is still moved` : '',
   ].join('');
   return { outcome: differences > 0 ? 'failed' : 'rolled-back', message, findings, failure: undefined };
+}
+
+function namesOf(stages: readonly BoundStage[]): string {
+  return stages.map(({ name }) => name).join(', ') || 'no stage';
 }
 
 /** How many records the journal says were moved and not yet taken back. */
@@ -160,21 +168,36 @@ async function loggedRecords(folder: RunFolder): Promise<string> {
   return `, ${Math.max(0, moved).toLocaleString('en')} records that the journal calls done among them`;
 }
 
-/** Takes the locks and opens what the run recorded of these stages. */
-async function secure(input: Undoing, names: readonly StageName[]): Promise<void> {
+/** Takes the locks and opens what the run recorded of these stages. False where all of them are taken back already. */
+async function secure(input: Undoing, toTakeBack: () => Promise<readonly BoundStage[]>): Promise<boolean> {
   const { folder, held: locks, process, toolVersion, clock, emit, options } = input;
   const holder = { runId: folder.record.id, command: 'rollback' };
   const note = (text: string) => emit({ type: 'run-note', text });
   for (const text of await locks.takeLocal(holder)) note(text);
   const settings = digest(canonicalJson({ ...options }));
   await folder.open({ command: 'rollback', toolVersion, settings, ...process, now: () => clock.now() });
+  await refuseOtherPlan(input);
   const without = await locks.takeLease(holder);
   if (without !== undefined) note(`no lock that other machines see: ${without}`);
   if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');
   // One that is damaged refuses the rollback now, and not after other stages were taken back.
-  if (input.fromBackup === undefined) for (const name of names) await folder.undo(name);
+  if (input.fromBackup === undefined) {
+    const names = (await toTakeBack()).map(({ name }) => name);
+    const isOver = (await Promise.all(names.map((name) => folder.isTakenBack(name)))).every((is) => is);
+    if (isOver && folder.record.state === 'rolled-back') return false;
+    for (const name of names) await folder.undo(name);
+  }
   await folder.setState('running', new Date(clock.now()).toISOString());
   input.onBegun();
+  return true;
+}
+
+/** The plan was read before the locks were held. */
+async function refuseOtherPlan({ folder, plan, say }: Undoing): Promise<void> {
+  const now = (await folder.readPlan()) as Partial<RunPlan> | undefined;
+  if (now?.checksum === plan.checksum) return;
+  const text = `run ${folder.record.id} has gone on since it was looked at`;
+  throw new MigrateError('refused', text, { next: say.again });
 }
 
 /** Ends a rollback before it has written anything. */
@@ -211,6 +234,10 @@ async function takeBack(
   for (const stage of written) {
     const plan = planOf(input, stage.name);
     const context = contextOf(input);
+    if (input.fromBackup === undefined && (await folder.isTakenBack(stage.name))) {
+      rows.status(stage.name, 'undone');
+      continue;
+    }
     try {
       const quiesce = () => stage.quiesce(folder.record.moves, context);
       const before = unsettled.includes(stage.name) ? quiesce : undefined;

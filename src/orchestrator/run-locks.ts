@@ -97,6 +97,8 @@ export class RunLocks {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
+    // A look that is under way would connect anew to what is closed here.
+    await this.#looking?.catch(metByCheck);
     const held = [this.#lease, this.#local];
     this.#lease = undefined;
     this.#local = undefined;

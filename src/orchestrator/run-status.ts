@@ -23,8 +23,9 @@ export interface RunStatus {
 /** One stage over all processes of the run. */
 export interface StageProgress {
   readonly name: StageName;
+  /** Without what was taken back. */
   readonly moved: number;
-  /** What the last apply found to move, and what was moved before it. */
+  /** What the run's plan found to move, or more where others wrote meanwhile. */
   readonly total: number;
   readonly takenBack: number;
   readonly failed: number;
@@ -79,12 +80,11 @@ function lastDoneAge(entries: readonly JournalEntry[], now: number): number | un
 
 function stagesOf(record: RunRecord, entries: readonly JournalEntry[]): readonly StageProgress[] {
   const names = Object.keys(record.stores) as StageName[];
-  const applied = entries.findLastIndex((entry) => entry.type === 'phase' && entry.phase === 'apply');
-  const totals = entries[applied];
+  const applied = entries.findLast((entry) => entry.type === 'phase' && entry.phase === 'apply');
   return names.map((name) => {
-    const of = { moved: 0, movedBefore: 0, takenBack: 0, failed: 0 };
+    const of = { moved: 0, takenBack: 0, failed: 0 };
     const open = new Set<number>();
-    for (const [index, entry] of entries.entries()) {
+    for (const entry of entries) {
       if (entry.type === 'intent' && entry.stage === name) {
         for (let batch = entry.batches[0]; batch <= entry.batches[1]; batch += 1) open.add(batch);
       }
@@ -93,13 +93,12 @@ function stagesOf(record: RunRecord, entries: readonly JournalEntry[]): readonly
       if (entry.type === 'undone') of.takenBack += entry.moved;
       else {
         of.moved += entry.moved;
-        if (index < applied) of.movedBefore += entry.moved;
         open.delete(entry.batch);
       }
     }
-    const found = totals?.type === 'phase' ? (totals.totals?.[name] ?? 0) : 0;
-    const total = Math.max(of.moved, of.movedBefore + found);
-    return { name, moved: of.moved, total, takenBack: of.takenBack, failed: of.failed, openBatches: open.size };
+    const moved = Math.max(0, of.moved - of.takenBack);
+    const total = Math.max(moved, applied?.type === 'phase' ? (applied.totals?.[name] ?? 0) : 0);
+    return { name, moved, total, takenBack: of.takenBack, failed: of.failed, openBatches: open.size };
   });
 }
 

@@ -63,6 +63,8 @@ class Run {
   #same: RunFolder | undefined;
   /** Stages that an unfinished run of the same move has begun: there data at both ends is our own. */
   readonly #begun = new Set<StageName>();
+  /** Those of them whose recorded plan is no evidence any more, since the run had ended well. */
+  #verified: readonly StageName[] = [];
   /** Stages in which a broken process has sent something whose outcome is not known. */
   #unsettled: readonly StageName[] = [];
   /** What apply and finalize execute: the stores as they were found in this attempt. */
@@ -135,8 +137,10 @@ class Run {
 
   async #begin(): Promise<void> {
     const { command, moves, dryRun, emit } = this.#input;
-    const { folder, same, begun, unsettled, problems, notes } = await beginRun(this.#input, this.#writes, this.#locks);
+    const beginning = await beginRun(this.#input, this.#writes, this.#locks);
+    const { folder, same, begun, verified, unsettled, problems, notes } = beginning;
     this.#folder = folder;
+    this.#verified = verified;
     for (const name of begun) this.#begun.add(name);
     this.#same = same;
     this.#unsettled = unsettled;
@@ -231,9 +235,13 @@ class Run {
       return fresh;
     }
     this.#evidence = found.evidence;
+    const { verify } = found.recorded.options;
+    if (continuing && verify !== options.verify) {
+      this.#note(`verify has the depth with which the run began: ${verify}, not ${options.verify}`);
+    }
     return joinedPlan(fresh, found.recorded, {
       options,
-      isEvidence: ({ stage }) => !continuing || this.#begun.has(stage),
+      isEvidence: ({ stage }) => !continuing || (this.#begun.has(stage) && !this.#verified.includes(stage)),
     });
   }
 
@@ -268,7 +276,9 @@ class Run {
   }
 
   async #applyAll(): Promise<void> {
+    const { clock, settings } = this.#input;
     this.#applying = true;
+    await this.#folder?.begin(this.#stores(), settings, new Date(clock.now()).toISOString());
     this.#phase('apply');
     for (const stage of this.#input.stages) await this.#step(stage, 'apply');
   }
@@ -458,7 +468,7 @@ class Run {
   #phase(phase: RunPhase): void {
     this.#input.emit({ type: 'phase', phase, stages: this.#input.stages.map(({ name }) => name) });
     if (!this.#writes) return;
-    const totals = Object.fromEntries([...this.#fresh.values()].map((plan) => [plan.stage, foundIn(plan)]));
+    const totals = Object.fromEntries((this.#plan?.stages ?? []).map((plan) => [plan.stage, foundIn(plan)]));
     this.#folder?.phase(phase, phase === 'apply' ? totals : undefined);
   }
 
@@ -504,7 +514,9 @@ class Run {
       hasWork: [...this.#fresh.values()].some(hasWork),
     });
     const open = outcome === 'done' && (await this.#openStages()).length > 0;
-    const state = open ? 'stopped' : stateOf(outcome, written);
+    // A finished run that nothing was written to now is what it was before.
+    const before = !this.#applying && written && this.#folder?.isFinished ? this.#folder.record.state : undefined;
+    const state = before ?? (open ? 'stopped' : stateOf(outcome, written));
     // The folder of a run whose lock was taken away is another process's now.
     const folder = (await this.#locks.holdsLocal()) ? this.#folder : undefined;
     const told = await recorded(folder, report, state, { say: this.#input.say, clock });

@@ -29,10 +29,8 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
   if (folder === undefined || stored === undefined) {
     throw new MigrateError('internal', `the folder of run ${failed.runId} or its plan is gone`);
   }
-  // The limit that ended the run does not hold for taking it back.
-  const limits = { clock: input.clock };
   const plan = readRunPlan(stored, `${folder.path}/plan.json`);
-  const undoing = await executeRollback({ ...input, limits, folder, plan, dryRun: false });
+  const undoing = await executeRollback({ ...input, folder, plan, dryRun: false });
   const undone = undoing.outcome === 'rolled-back';
   const report: RunReport = {
     ...failed,
@@ -50,8 +48,13 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
     error: [failed.error ?? failed.message, undoing.error].filter((text) => text !== null).join('; while undoing: '),
     next: undone ? null : undoing.next,
   };
-  await folder.saveReport(report);
-  return report;
+  try {
+    await folder.saveReport(report);
+    return report;
+  } catch (error) {
+    // What was done stays true.
+    return { ...report, message: `${report.message}; the report could not be stored: ${errorText(error)}` };
+  }
 }
 
 type Row = RunReport['stages'][number];

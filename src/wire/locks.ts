@@ -37,10 +37,13 @@ const LOOK_MS = 1_000;
 export function wireLocks(wiring: Wiring): LockPorts {
   const { settings, redis, own } = wiring;
   const stateDir = settings['state-dir'];
+  // Once: a run that loses its locks to another does not take them back by force to undo what it did.
+  const force = { local: settings['force-unlock'], lease: settings['force-unlock'] };
   return {
     takeLocal: async (tenants, { runId, command }) => {
       const owner = { runId, ...own, command, since: new Date().toISOString() };
-      const forced = settings['force-unlock'] ? await forceUnlock({ stateDir, tenants }) : [];
+      const forced = force.local ? await forceUnlock({ stateDir, tenants }) : [];
+      force.local = false;
       const locks = await acquireLocks({ stateDir, tenants, owner });
       const notes = [
         ...forced.map(({ runId: of, pid, host }) => `took the lock of run ${of} away (process ${pid} on ${host})`),
@@ -48,29 +51,35 @@ export function wireLocks(wiring: Wiring): LockPorts {
       ];
       return { notes: [...new Set(notes)], lost: locks.lost, release: locks.release };
     },
-    takeLease: redis === undefined ? undefined : (tenants, holder) => takeLease(wiring, redis, tenants, holder),
+    takeLease:
+      redis === undefined
+        ? undefined
+        : async (tenants, holder) => {
+            if (force.lease) await RedisLease.forceUnlock(redis, tenants);
+            force.lease = false;
+            return takeLease(wiring, redis, tenants, holder);
+          },
   };
 }
 
 async function takeLease(
-  { settings, own, signal, note }: Wiring,
+  { own, signal, note }: Wiring,
   redis: RedisSettings,
   tenants: readonly string[],
   holder: LockHolder,
 ): Promise<TakenLease> {
   const owner: Owner = { ...holder, ...own, since: new Date().toISOString(), mark: await markOf(own.pid) };
-  if (settings['force-unlock']) await RedisLease.forceUnlock(redis, tenants);
   let waiting = false;
   for (let leastTtlMs = Number.POSITIVE_INFINITY; ; ) {
     const taken = await RedisLease.acquire(redis, { tenants, owner: JSON.stringify(owner) });
     if (!('heldBy' in taken)) return taken;
     const other = ownerIn(taken);
     if (other !== undefined && (await isGone(other, own))) {
-      await RedisLease.forceUnlock(redis, [taken.tenant]);
+      await RedisLease.removeOf(redis, taken);
       continue;
     }
     // Who is alive renews it. What only runs out belongs to nobody any more.
-    if (taken.ttlMs > leastTtlMs) throw refusal(taken, other);
+    if (taken.ttlMs > leastTtlMs || taken.ttlMs === Number.POSITIVE_INFINITY) throw refusal(taken, other);
     leastTtlMs = taken.ttlMs;
     if (!waiting)
       note(`${heldText(taken, other)}: waiting up to ${Math.ceil(taken.ttlMs / 1_000)} s to see if it is alive`);

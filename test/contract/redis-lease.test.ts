@@ -45,6 +45,30 @@ describe('a lease', () => {
     await lease.release();
   });
 
+  test('is taken away from the owner that is named, and from nobody who has it by then', async () => {
+    const lease = await acquired(['siraya']);
+    const held = (await acquire(['siraya'], OTHER)) as Exclude<
+      Awaited<ReturnType<typeof acquire>>,
+      RedisLease | { denied: string }
+    >;
+    await RedisLease.removeOf(settings(), { ...held, heldBy: OTHER });
+    expect(await lease.renew()).toBe(true);
+    await RedisLease.removeOf(settings(), held);
+    expect(await lease.renew()).toBe(false);
+    const next = await acquired(['siraya'], OTHER);
+    await RedisLease.removeOf(settings(), held);
+    expect(await next.renew()).toBe(true);
+    await Promise.all([lease.release(), next.release()]);
+  });
+
+  test('whose expiry somebody has taken away has no end', async () => {
+    const lease = await acquired(['siraya']);
+    const [key = ''] = await world.raw.keys('*');
+    await world.raw.persist(key);
+    expect(await acquire(['siraya'], OTHER)).toMatchObject({ heldBy: OWNER, ttlMs: Number.POSITIVE_INFINITY });
+    await lease.release();
+  });
+
   test('is all or nothing: where one lock is held, none is taken', async () => {
     const lease = await acquired(['siraya']);
     expect(await acquire(['aaa', 'siraya', 'zzz'], OTHER)).toMatchObject({ tenant: 'siraya' });

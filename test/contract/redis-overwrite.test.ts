@@ -233,6 +233,25 @@ describe('an undo of what was logged and never done', () => {
     expect(world.events).toContainEqual(expect.objectContaining({ type: 'record-failed', record: 'siraya:empty' }));
   });
 
+  test('of a rename leaves to a target its own value, which a later overwriting destroyed', async () => {
+    const own = world.store;
+    await world.raw.set('siraya:session', 'moved');
+    const plan = await world.plan();
+    world.store = replaced(own, 'rename', async () => {
+      throw new Error('killed');
+    });
+    await expect(world.apply(plan, { onConflict: 'overwrite' })).rejects.toThrow('killed');
+    world.store = own;
+    await world.raw.set('tenant_7:session', 'its own');
+    const again = { continuing: true, onConflict: 'overwrite' } as const;
+    await world.apply(await world.plan(again), again);
+    expect(await world.raw.get('tenant_7:session')).toBe('moved');
+    // As if it had expired.
+    await world.raw.del('tenant_7:session');
+    await world.undo(plan, again);
+    expect(await world.raw.mget('siraya:session', 'tenant_7:session')).toEqual([null, 'its own']);
+  });
+
   test('does not bring back what the target’s owner has removed', async () => {
     const plan = await world.plan(overwrite);
     await world.raw.del('tenant_7:hash', 'tenant_7:empty', 'siraya:empty');
@@ -247,7 +266,10 @@ test('an undo takes nothing away that came to a target while its key was being r
   await world.raw.del('tenant_7:list', 'tenant_7:own');
   const plan = await world.plan({ onConflict: 'skip' });
   await world.raw.set('tenant_7:hash', 'the application was faster');
-  await world.apply(plan, { onConflict: 'skip' });
+  const applied = await world.apply(plan, { onConflict: 'skip' });
+  const logged: number[] = [];
+  for await (const { id } of world.undoFile!.read()) logged.push(id);
+  expect(applied.map(({ batch }) => batch).filter((batch) => batch > 0)).toEqual(logged.reverse());
   await world.raw.del('siraya:hash');
   await world.undo(plan);
   expect(await world.raw.get('tenant_7:hash')).toBe('the application was faster');

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { seedTenant } from '../../scripts/seed.ts';
 import type { CliResult } from '../support/cli.ts';
 import { type QdrantStandIn, startQdrantStandIn } from '../support/qdrant-stand-in.ts';
@@ -182,10 +182,10 @@ describe('--auto-rollback', () => {
   });
 });
 
-const disk = mountedDisk();
+const path = mkdtempSync(join(tmpdir(), 'tenant-migrate-disk-'));
 
-describe.skipIf(disk === undefined)('a disk that is full', () => {
-  const path = disk?.path ?? '';
+describe.skipIf(!canMount())('a disk that is full', () => {
+  beforeAll(mountDisk);
   const fill = () => {
     try {
       for (let n = 0; ; n += 1) writeFileSync(join(path, `ballast-${n}`), Buffer.alloc(n < 30 ? 1 << 20 : 4_096));
@@ -194,7 +194,7 @@ describe.skipIf(disk === undefined)('a disk that is full', () => {
     }
   };
   afterEach(() => execFileSync('/bin/sh', ['-c', `rm -rf ${path}/*`]));
-  afterAll(() => disk?.unmount());
+  afterAll(unmountDisk);
 
   it('refuses a run with 78 before anything is written', async () => {
     fill();
@@ -220,18 +220,24 @@ describe.skipIf(disk === undefined)('a disk that is full', () => {
   });
 });
 
-/** A disk of 24 MB; undefined where this user may not mount one. */
-function mountedDisk(): { path: string; unmount(): void } | undefined {
-  const path = mkdtempSync(join(tmpdir(), 'tenant-migrate-disk-'));
+/** A disk of 24 MB: a run asks for 16. */
+function mountDisk(): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', path], { stdio: 'ignore' });
+}
+
+function unmountDisk(): void {
+  execFileSync('umount', ['-l', path]);
+}
+
+/** Whether this user may; nothing stays mounted where the tests below are left out. */
+function canMount(): boolean {
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', path], { stdio: 'ignore' });
-    return { path, unmount: () => void execFileSync('umount', ['-l', path]) };
+    mountDisk();
+    unmountDisk();
+    return true;
   } catch (error) {
-    if (
-      typeof (error as { status?: unknown }).status === 'number' ||
-      (error as NodeJS.ErrnoException).code === 'ENOENT'
-    )
-      return undefined;
+    const { status, code } = error as { status?: unknown; code?: unknown };
+    if (typeof status === 'number' || code === 'ENOENT') return false;
     throw error;
   }
 }

@@ -191,7 +191,7 @@ describe('resume', () => {
   });
 
   it('of a finished run changes nothing, and there must be an unfinished one where none is named', async () => {
-    const { run, moveWords, missing } = await begin();
+    const { run, moveWords, missing, redis } = await begin();
     expect((await run(['resume'])).code).toBe(64);
     const done = await run(moveWords(['--json']));
     expect(done.code).toBe(0);
@@ -202,6 +202,10 @@ describe('resume', () => {
     expect(named.code).toBe(0);
     expect((named.json().stages as { moved: number }[]).map(({ moved }) => moved)).toContain(0);
     expect(await missing()).toEqual([]);
+    await redis.set('tenant_7_text_chunks:0', 'changed by the application since');
+    await redis.del('tenant_7_text_chunks:1');
+    expect((await run(['resume', String(done.json().runId)])).code).toBe(0);
+    expect(await missing()).toHaveLength(2);
     expect((await run(['status'])).code).toBe(0);
   });
 

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,12 +73,13 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
     return process;
   };
   const killedOf = async (words: readonly string[], how: RunOptions = {}): Promise<string> => {
+    const stateDir = join(how.cwd ?? cwd, '.tenant-migrate');
+    const before = runIds(stateDir);
     const process = await hold(words, how);
     process.kill('SIGKILL');
     await process.ended;
     proxy.hang(false);
-    const [id = ''] = runIds(join(how.cwd ?? cwd, '.tenant-migrate'));
-    return id;
+    return runIds(stateDir).find((id) => !before.includes(id)) ?? '';
   };
   return {
     server,
@@ -144,9 +145,10 @@ export async function until(holds: () => Promise<boolean> | boolean, process?: U
   throw new Error(`not within ${ms} ms; it said: ${process?.stderr() ?? ''}`);
 }
 
-/** The ids of the runs in a state folder, newest first. */
+/** The ids of the runs in a state folder, in no order: those of one second are random. */
 export function runIds(stateDir: string): readonly string[] {
-  return readdirSync(join(stateDir, 'runs')).sort().reverse();
+  const runs = join(stateDir, 'runs');
+  return existsSync(runs) ? readdirSync(runs) : [];
 }
 
 /** A copy of a state folder, without its locks, to be damaged. */

@@ -70,25 +70,26 @@ async function move(
       ? await ctx.store.exist(pairs.map(({ to }) => to))
       : pairs.map(() => false);
   const free = pairs.filter((_, index) => !taken[index]);
-  const { occupied, ...renamed } = await rename(plan.moves[move] ?? { source: '', target: '' }, free, ctx);
+  const { occupied, kept, ...renamed } = await rename(plan.moves[move] ?? { source: '', target: '' }, free, ctx);
   const { different, skipped } = await classify([...pairs.filter((_, index) => taken[index]), ...occupied], ctx);
   if (ctx.options.onConflict === 'overwrite') {
-    const checkpoints: Checkpoint[] = [{ ...renamed, skipped }];
+    const checkpoints: Checkpoint[] = [{ ...renamed, skipped }, ...kept];
     for await (const checkpoint of overwriteTargets(different, ctx)) checkpoints.push(checkpoint);
     return checkpoints;
   }
   if (ctx.options.onConflict === 'fail') for (const { from } of different) reportConflict(from, ctx);
-  return [{ ...renamed, skipped, conflicts: different.length }];
+  return [{ ...renamed, skipped, conflicts: different.length }, ...kept];
 }
 
 async function rename(
   { source, target }: Move,
   free: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
-): Promise<Checkpoint & { readonly occupied: readonly RenamePair[] }> {
+): Promise<Checkpoint & { readonly occupied: readonly RenamePair[]; readonly kept: readonly Checkpoint[] }> {
   const occupied: RenamePair[] = [];
+  const kept: Checkpoint[] = [];
   const counts = { moved: 0, vanished: 0, failed: 0 };
-  if (free.length === 0) return { batch: 0, ...counts, occupied };
+  if (free.length === 0) return { batch: 0, ...counts, occupied, kept };
   const entry: RenameEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
   const batch = await ctx.undo.append([entry]);
   for (const [index, outcome] of (await ctx.store.rename(free)).entries()) {
@@ -104,10 +105,11 @@ async function rename(
   }
   if (occupied.length > 0) {
     // An undo must not take away what somebody else has put there.
-    const kept: KeptEntry = { kind: 'kept', of: batch, keys: occupied.map(({ from }) => toJson(from)) };
-    await ctx.undo.append([kept]);
+    const entry: KeptEntry = { kind: 'kept', of: batch, keys: occupied.map(({ from }) => toJson(from)) };
+    // With a checkpoint of its own, so that the journal knows it to be done.
+    kept.push({ batch: await ctx.undo.append([entry]), moved: 0 });
   }
-  return { batch, ...counts, occupied };
+  return { batch, ...counts, occupied, kept };
 }
 
 /** Both names exist: equal keys are one key whose source goes in finalize, different ones are a conflict. */

@@ -58,19 +58,29 @@ async function undoBatch(
     } else if (entry.kind === 'rename') {
       const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
       const keys = entry.keys.map(fromJson).filter((key) => !kept.has(key));
-      await renameBack(plan, { entry, keys, counts }, ctx);
+      await renameBack(plan, { entry, keys, counts, settled: known.settled }, ctx);
     }
   }
+  // No other batch asks for these.
+  known.kept.delete(logged.id);
+  known.made.delete(logged.id);
   return { batch: logged.id, ...counts };
 }
 
+/** What a renamed key's target held when it was overwritten later stands there again, and may be its owner's: it stays. */
 async function renameBack(
   plan: RedisPlan,
-  { entry, keys, counts }: { entry: RenameEntry; keys: readonly ByteString[]; counts: Counts },
+  {
+    entry,
+    keys,
+    counts,
+    settled,
+  }: Pick<Known, 'settled'> & { entry: RenameEntry; keys: readonly ByteString[]; counts: Counts },
   ctx: ApplyContext<RedisWriter>,
 ): Promise<void> {
-  const pairs = backwards(plan, { entry, keys }, ctx);
-  counts.failed += keys.length - pairs.length;
+  const known = backwards(plan, { entry, keys }, ctx);
+  counts.failed += keys.length - known.length;
+  const pairs = known.filter(({ from }) => !settled.has(from));
   if (pairs.length === 0) return;
   for (const [index, outcome] of (await ctx.store.rename(pairs)).entries()) {
     if (outcome === 'moved') counts.moved += 1;
@@ -104,10 +114,12 @@ async function remake(entries: readonly UnlinkEntry[], ctx: ApplyContext<RedisWr
   const pairs = entries.map(({ key, target }) => ({ from: fromJson(target), to: fromJson(key) }));
   const copied = await ctx.store.copy(pairs);
   let made = copied.filter((done) => done).length;
+  // The server's clock: by it keys expire.
+  const now = made === entries.length ? 0 : await ctx.store.now();
   for (const [index, entry] of entries.entries()) {
     if (copied[index]) continue;
     const payload = Buffer.from(entry.payload, 'base64');
-    const expired = entry.expiresAt >= 0 && entry.expiresAt <= ctx.clock.now();
+    const expired = entry.expiresAt >= 0 && entry.expiresAt <= now;
     if (!expired && (await ctx.store.restore(fromJson(entry.key), { payload, expiresAt: entry.expiresAt }))) made += 1;
   }
   return made;

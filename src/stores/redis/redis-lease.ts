@@ -11,7 +11,7 @@ import {
   type Reply,
   replyError,
 } from './redis-connection.ts';
-import { requireValue, staysNotReady } from './redis-refusal.ts';
+import { refusalError, requireValue, staysNotReady } from './redis-refusal.ts';
 import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
 
 /** How long a lease lasts when nobody renews it, ms. */
@@ -28,7 +28,7 @@ export interface HeldLease {
   readonly heldBy: string;
   /** Ms since the other took or renewed it. */
   readonly ageMs: number;
-  /** Ms until it ends by itself, unless the other renews it. */
+  /** Ms until it ends by itself, unless the other renews it; infinite where it has no end. */
   readonly ttlMs: number;
 }
 
@@ -105,6 +105,26 @@ export class RedisLease {
     }
   }
 
+  /** Removes one lock where it is still this owner's: another may have taken it from them meanwhile. */
+  static async removeOf(settings: RedisSettings, { tenant, heldBy }: HeldLease): Promise<void> {
+    const connection = new RedisConnection(leaseSettings(settings));
+    const key = lockKey(tenant);
+    try {
+      const replies = await new Transactions(connection).run({
+        watched: [key],
+        choose: async () => {
+          const [value] = await readValues(connection, [key]);
+          return value !== undefined && ownerOf(value) === heldBy ? [['DEL', key]] : [];
+        },
+        wasDone: () => Promise.resolve(false),
+      });
+      const refused = Array.isArray(replies) ? replies.find((reply) => reply instanceof Error) : undefined;
+      if (refused instanceof Error) throw refusalError(refused.message, connection.address);
+    } finally {
+      await connection.close();
+    }
+  }
+
   /**
    * Lets the lease last its whole time again. False where one of the locks is no longer ours: it has ended, somebody has
    * removed it, or the server has lost it. Throws MigrateError where the server cannot be reached.
@@ -148,7 +168,9 @@ export class RedisLease {
         pipeline.call('GET', key).call('PTTL', key);
       });
       const other = requireValue(value, this.#connection.address);
-      const ttlMs = Math.max(0, Number(requireValue(ttl, this.#connection.address)));
+      const left = Number(requireValue(ttl, this.#connection.address));
+      // -1: somebody has taken its expiry away.
+      const ttlMs = left === -1 ? Number.POSITIVE_INFINITY : Math.max(0, left);
       // Ours where only the reply to the first request was lost.
       if (other === this.#value) return undefined;
       if (typeof other === 'string') return { tenant, heldBy: ownerOf(other), ageMs: LEASE_MS - ttlMs, ttlMs };

@@ -19,9 +19,12 @@ export interface RestartableGraph {
 const LONGEST_START_MS = 120_000;
 
 export async function startRestartableGraph(): Promise<RestartableGraph> {
-  const server = await startNeo4j();
+  // Not bound to this process: what binds a server takes its data away once it is killed.
+  const server = await startNeo4j({ lifetime: 'detached' });
   const { java } = await javaAndMaven(() => undefined);
   let running: ChildProcess | undefined;
+  const endNow = () => void (running === undefined ? process.kill(server.pid, 'SIGKILL') : running.kill('SIGKILL'));
+  process.once('exit', endNow);
   const end = async (): Promise<void> => {
     if (running === undefined) process.kill(server.pid, 'SIGKILL');
     else {
@@ -44,6 +47,7 @@ export async function startRestartableGraph(): Promise<RestartableGraph> {
       await untilAnswers(server.url);
     },
     stop: async () => {
+      process.off('exit', endNow);
       if (running !== undefined) await end();
       await server.stop();
     },

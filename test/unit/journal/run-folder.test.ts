@@ -68,7 +68,7 @@ describe('run folders', () => {
   test('keep the settings with which the run goes on', async () => {
     const run = await create();
     expect(run.record).toMatchObject({ schema: 'tenant-migrate/run@2', settings: { 'batch-size': 500 } });
-    await run.addStores({ graph: 'bolt://g' }, { 'batch-size': 7, only: ['graph'] }, STATE_AT);
+    await run.begin({ graph: 'bolt://g' }, { 'batch-size': 7, only: ['graph'] }, STATE_AT);
     const [again] = await RunFolder.all(stateDir);
     expect(again?.record).toMatchObject({
       stores: { redis: 'redis://r', graph: 'bolt://g' },
@@ -142,6 +142,31 @@ describe('the journal of a run', () => {
     await run.close();
     expect((await run.entries()).map(({ type }) => type)).toEqual(['run', 'process', 'process']);
     expect(await run.isJournalLost()).toBe(false);
+  });
+
+  test('and its undo log keep what a successor wrote, though the process that lost the run writes on', async () => {
+    const first = await open(await create());
+    const late = await first.undo('redis');
+    await late.append(['first']);
+    const again = await reopen();
+    const undo = await again.undo('redis');
+    await undo.append(['sent by the successor']);
+    first.done('redis', { batch: 1, moved: 1 });
+    await expect(late.append(['longer than what the successor has sent, and never to be sent'])).rejects.toThrow(
+      'another process has written into',
+    );
+    await undo.append(['last']);
+    await again.close();
+    await first.close().catch(() => undefined);
+    await expectEntries(['last', 'sent by the successor', 'first']);
+  });
+
+  test('is opened with the record as another process has left it', async () => {
+    const [found, other] = [await create(), await reopen()];
+    await other.unsettle(['redis'], STATE_AT);
+    await other.close();
+    await open(found);
+    expect(found.record.undone).toEqual(['redis']);
   });
 
   test('is not written by an end without a process', async () => {
@@ -348,6 +373,29 @@ describe('what a run sent may still arrive', () => {
     expect(await run.unsettledStages()).toEqual([]);
     await rm(journalPath(run));
     expect(await run.unsettledStages()).toEqual(['redis']);
+  });
+});
+
+describe('a stage of a run is taken back', () => {
+  test('once a rollback has taken back all of it, until it is begun again', async () => {
+    const run = await open(await create());
+    const undo = await run.undo('redis');
+    const takeBack = async (checkpoint: { conflicts?: number }) => {
+      const batch = await undo.append(['x']);
+      run.takenBack('redis', { batch, moved: 1, ...checkpoint });
+      await run.unsettle(['redis'], STATE_AT);
+    };
+    expect(await run.isTakenBack('redis')).toBe(false);
+    await takeBack({ conflicts: 1 });
+    expect(await run.isTakenBack('redis')).toBe(false);
+    await takeBack({});
+    await run.close();
+    const again = await reopen();
+    expect(await again.isTakenBack('redis')).toBe(true);
+    expect(await again.isTakenBack('graph')).toBe(false);
+    await again.begin({ redis: 'redis://r' }, {}, STATE_AT);
+    expect(again.record).toMatchObject({ undone: [], state: 'running' });
+    expect(await again.isTakenBack('redis')).toBe(false);
   });
 });
 
