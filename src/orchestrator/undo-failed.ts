@@ -29,6 +29,12 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
   if (folder === undefined || stored === undefined) {
     throw new MigrateError('internal', `the folder of run ${failed.runId} or its plan is gone`);
   }
+  const last = (await folder.entries()).findLast((entry) => entry.type === 'process');
+  const { pid, host } = input.process;
+  // A run whose locks were taken away may have been brought to its end by who took them.
+  if (last?.type === 'process' && (last.pid !== pid || last.host !== host)) {
+    throw new MigrateError('lock', 'another process has gone on with the run');
+  }
   const plan = readRunPlan(stored, `${folder.path}/plan.json`);
   const undoing = await executeRollback({ ...input, folder, plan, dryRun: false });
   const undone = undoing.outcome === 'rolled-back';

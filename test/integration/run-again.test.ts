@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type RedisRun, runIds, startRedisRun } from '../support/redis-run.ts';
+import { type RedisRun, runIds, startRedisRun, until, untilLookedAt } from '../support/redis-run.ts';
 
 describe('a run that is gone on with once more', () => {
   let world: RedisRun;
@@ -62,6 +62,31 @@ describe('a run that is gone on with once more', () => {
     const resumed = await world.run(['resume', '--verify', 'full']);
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toContain('verify has the depth with which the run began: sample, not full');
+  });
+});
+
+describe('--auto-rollback', () => {
+  it('does not take back what another process has finished, which took the locks away', async () => {
+    const world = await startRedisRun();
+    try {
+      const pauseFile = join(world.cwd, 'pause');
+      const flags = ['--pause-file', pauseFile, '--json', '--auto-rollback', '--force-unlock'];
+      const first = await world.hold(world.moveWords(flags));
+      writeFileSync(pauseFile, '');
+      await untilLookedAt();
+      world.proxy.hang(false);
+      await until(() => first.stderr().includes('paused: goes on when'), first);
+      const words = ['resume', '--force-unlock', '--pause-file', join(world.cwd, 'none')];
+      expect((await world.run(words)).code).toBe(0);
+      rmSync(pauseFile);
+      const lost = await first.ended;
+      expect(lost.code).toBe(4);
+      expect(lost.json().error).toContain('while undoing: another process has gone on with the run');
+      expect(await world.missing()).toEqual([]);
+      expect((await world.run(['status', '--json'])).json()).toMatchObject({ state: 'done', journal: 'whole' });
+    } finally {
+      await world.stop();
+    }
   });
 });
 
