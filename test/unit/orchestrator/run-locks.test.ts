@@ -218,9 +218,10 @@ describe('at the end', () => {
     await take();
     ports.renew = () => new Promise((_, reject) => setTimeout(() => reject(new Error('closed')), TTL_MS));
     await vi.advanceTimersByTimeAsync(TTL_MS / 3);
-    await locks.release();
+    const released = locks.release();
     await vi.advanceTimersByTimeAsync(TTL_MS);
-    expect(ports.renewals).toBe(1);
+    await released;
+    expect([ports.renewals, [...ports.released].sort()]).toEqual([1, ['lease', 'local']]);
   });
 });
 
