@@ -173,6 +173,19 @@ describe('what somebody writes meanwhile', () => {
     expect(await world.raw.mget('siraya:empty', 'tenant_7:empty')).toEqual(['made anew', '']);
   });
 
+  test('to a source that was moved already is moved as well, and the undo tells what it leaves at the target', async () => {
+    const plan = await world.plan(overwrite);
+    await world.apply(plan, overwrite);
+    await world.raw.set('siraya:empty', 'made anew');
+    expect(total(await world.apply(plan, { ...overwrite, continuing: true }), 'moved')).toBe(1);
+    expect(await world.raw.mget('siraya:empty', 'tenant_7:empty')).toEqual([null, 'made anew']);
+    expect(total(await world.undo(plan, overwrite), 'conflicts')).toBe(1);
+    expect(await world.raw.mget('siraya:empty', 'tenant_7:empty')).toEqual(['made anew', '']);
+    expect(world.events).toContainEqual(
+      expect.objectContaining({ type: 'note', text: expect.stringContaining('keeps') }),
+    );
+  });
+
   test('all the time, never loses a write', async () => {
     const keys = Array.from({ length: 60 }, (_, n) => `counter:${n}`);
     for (const key of keys) await world.raw.mset(`siraya:${key}`, '0', `tenant_7:${key}`, '1000000');

@@ -2,8 +2,9 @@ import { type ByteString, fromJson, printable } from '../../model/byte-string.ts
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { ApplyContext, BatchId, Checkpoint, UndoBatch } from '../stage.ts';
 import type { RedisPlan } from './redis-plan.ts';
+import { sameKey } from './same-key.ts';
 import { TenantKeys } from './tenant-keys.ts';
-import type { RedisUndoEntry, RenameEntry, UnlinkEntry } from './undo-entry.ts';
+import type { OverwriteEntry, RedisUndoEntry, RenameEntry, UnlinkEntry } from './undo-entry.ts';
 import { undoOverwrite } from './undo-overwrite.ts';
 
 /** What the newer part of the log says about the older one. */
@@ -12,8 +13,8 @@ interface Known {
   readonly made: Set<BatchId>;
   /** Keys of a batch that were not renamed. */
   readonly kept: Map<BatchId, ReadonlySet<ByteString>>;
-  /** Targets whose newest overwriting is taken back: older ones do not concern them. */
-  readonly settled: Set<ByteString>;
+  /** Targets whose newest overwriting is taken back, and what that had destroyed: older ones do not concern them. */
+  readonly settled: Map<ByteString, OverwriteEntry['destroyed']>;
 }
 
 type Counts = Record<'moved' | 'conflicts' | 'vanished' | 'failed', number>;
@@ -23,7 +24,7 @@ type Counts = Record<'moved' | 'conflicts' | 'vanished' | 'failed', number>;
  * application has made the old name anew meanwhile, both stay and the pair is counted as a conflict.
  */
 export async function* undoRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
-  const known: Known = { made: new Set(), kept: new Map(), settled: new Set() };
+  const known: Known = { made: new Set(), kept: new Map(), settled: new Map() };
   for await (const logged of ctx.undo.read()) {
     const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
     const units = entries.reduce((sum, entry) => sum + unitsOf(entry), 0);
@@ -51,9 +52,13 @@ async function undoBatch(
     else if (entry.kind === 'kept') known.kept.set(entry.of, new Set(entry.keys.map(fromJson)));
     else if (entry.kind === 'overwrite') {
       const target = fromJson(entry.target);
-      if (known.settled.has(target)) continue;
+      const newer = known.settled.get(target);
+      if (newer !== undefined) {
+        counts.conflicts += remainder(entry, newer, ctx);
+        continue;
+      }
       const { count, settled } = await undoOverwrite(entry, known.made.has(logged.id), ctx);
-      if (settled) known.settled.add(target);
+      if (settled) known.settled.set(target, entry.destroyed);
       if (count !== undefined) counts[count] += 1;
     } else if (entry.kind === 'rename') {
       const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
@@ -65,6 +70,21 @@ async function undoBatch(
   known.kept.delete(logged.id);
   known.made.delete(logged.id);
   return { batch: logged.id, ...counts };
+}
+
+/**
+ * A key that was written anew while it was moved, and overwrote its own earlier value: that value stays at the target,
+ * since the source has a newer one, and what the target held at first stays in the log. 1 where it is so.
+ */
+function remainder(
+  older: OverwriteEntry,
+  newerDestroyed: OverwriteEntry['destroyed'],
+  ctx: ApplyContext<RedisWriter>,
+): number {
+  if (!sameKey(newerDestroyed, older.moved, ctx.store)) return 0;
+  const text = `${printable(fromJson(older.target))} keeps the value that was moved there first: its source was written anew during the move`;
+  ctx.emit({ type: 'note', stage: 'redis', text });
+  return 1;
 }
 
 /** What a renamed key's target held when it was overwritten later stands there again, and may be its owner's: it stays. */
