@@ -49,19 +49,23 @@ export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks
   const run = { id: newId, toolVersion, moves, profileDigest, stores, settings, startedAt };
   const folder = same ?? (await folders.create(run));
   if (problems.length > 0) return { ...of, folder, problems };
-  await folder.open({
-    command: input.command,
-    toolVersion,
-    settings: digest(canonicalJson(settings)),
-    ...input.process,
-    now: () => clock.now(),
-  });
-  if (await folder.isJournalLost()) {
-    notes.push('the run’s journal is gone: what is done is told by the stores alone (source gone and target there)');
+  try {
+    await openFolder(folder, input);
+    if (await folder.isJournalLost()) {
+      notes.push('the run’s journal is gone: what is done is told by the stores alone (source gone and target there)');
+    }
+    // One that is finished stays so until it is written to.
+    if (!folder.isFinished) await folder.setState('running', startedAt);
+    return { ...of, folder, problems };
+  } catch (error) {
+    await Promise.allSettled([folder.close()]);
+    throw error;
   }
-  // One that is finished stays so until it is written to.
-  if (!folder.isFinished) await folder.setState('running', startedAt);
-  return { ...of, folder, problems };
+}
+
+function openFolder(folder: RunFolder, { command, toolVersion, settings, process, clock }: RunInput): Promise<void> {
+  const digested = digest(canonicalJson(settings));
+  return folder.open({ command, toolVersion, settings: digested, ...process, now: () => clock.now() });
 }
 
 function sameMoves(unfinished: readonly RunFolder[], { moves }: RunInput): RunFolder | undefined {

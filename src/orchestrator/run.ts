@@ -8,7 +8,10 @@ import { beginRun } from './begin-run.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Deadline } from './deadline.ts';
 import { diskProblems } from './disk-room.ts';
+import { Ending, isStop, stateOf } from './ending.ts';
+import { accepted, canBeAccepted, differencesIn, drainableStages, drainedFinding, pendingRemoval } from './findings.ts';
 import { Gate } from './gate.ts';
+import { inAllStages } from './in-all-stages.ts';
 import { Limits } from './limits.ts';
 import { OutcomeRows } from './outcome.ts';
 import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
@@ -33,15 +36,6 @@ export async function executeRun(input: RunInput): Promise<RunReport> {
     return await run.execute();
   } finally {
     await run.close();
-  }
-}
-
-/** Ends a run early with an outcome that is not a failure of the program. */
-class Ending extends Error {
-  readonly outcome: Outcome;
-  constructor(outcome: Outcome, message: string) {
-    super(message);
-    this.outcome = outcome;
   }
 }
 
@@ -167,33 +161,25 @@ class Run {
   async #preflight(): Promise<void> {
     const { stages, moves } = this.#input;
     this.#phase('preflight');
-    const results = await Promise.allSettled(
-      stages.map((stage) =>
-        this.#timed(stage.name, 'preflight', () => stage.preflight(moves, this.#common(stage.name), this.#writes)),
-      ),
+    const { values, failures } = await inAllStages(stages, { phase: 'preflight', rows: this.#rows }, (stage) =>
+      stage.preflight(moves, this.#common(stage.name), this.#writes),
     );
     this.#throwIfStopped();
-    for (const [index, result] of results.entries()) {
-      const name = stages[index]?.name ?? 'config';
-      if (result.status === 'fulfilled')
-        this.#problems.push(...result.value.filter((problem) => this.#concerns(problem)));
-      else this.#problems.push(problemOf(name, result.reason));
-    }
+    this.#problems.push(
+      ...values.flat().filter((problem) => this.#concerns(problem)),
+      ...failures.map(({ stage, error }) => problemOf(stage, error)),
+    );
     this.#refuseOn(this.#problems);
   }
 
   async #makePlan(): Promise<void> {
     const { stages, moves, profile, options, toolVersion, clock, stored, exactPlan } = this.#input;
     this.#phase('plan');
-    const plans: StagePlan[] = [];
-    const results = await Promise.allSettled(
-      stages.map((stage) => this.#timed(stage.name, 'plan', () => stage.plan(moves, this.#common(stage.name)))),
+    const { values: plans, failures } = await inAllStages(stages, { phase: 'plan', rows: this.#rows }, (stage) =>
+      stage.plan(moves, this.#common(stage.name)),
     );
     this.#throwIfStopped();
-    for (const [index, result] of results.entries()) {
-      if (result.status === 'fulfilled') plans.push(result.value);
-      else this.#problems.push(problemOf(stages[index]?.name ?? 'config', result.reason));
-    }
+    this.#problems.push(...failures.map(({ stage, error }) => problemOf(stage, error)));
     const createdAt = new Date(clock.now()).toISOString();
     const fresh = makeRunPlan({ toolVersion, createdAt, moves, profile, options, stages: plans });
     // What forbids a move, such as data at both ends, is a difference to `verify`, not a refusal.
@@ -286,9 +272,8 @@ class Run {
   async #drainAndVerify(): Promise<void> {
     for (let pass = 1; ; pass += 1) {
       const findings = await this.#verifyAll('applied');
-      const late = this.#input.stages.filter(({ name }) =>
-        findings.some(({ stage, drainable, severity }) => stage === name && drainable && severity === 'difference'),
-      );
+      const drainable = drainableStages(findings);
+      const late = this.#input.stages.filter(({ name }) => drainable.has(name));
       if (late.length === 0 || pass >= MOST_PASSES) return this.#failOnDifferences(findings);
       for (const stage of late) {
         // What came meanwhile may lie where the plan did not look.
@@ -309,20 +294,13 @@ class Run {
     await this.#step(stage, 'apply');
     const count = this.#rows.of(stage.name).moved - before.moved;
     if (count === 0) return;
-    this.#drained.push({
-      stage: stage.name,
-      kind: 'drained',
-      severity: 'notice',
-      message: `${count.toLocaleString('en')} ${before.unit} appeared at the source during the move, and were moved as well: somebody still writes under the old id`,
-      count,
-      fix: 'let the application use the new id; verify once more when it does',
-    });
+    this.#drained.push(drainedFinding(stage.name, count, before.unit));
   }
 
   async #finalizeAll(): Promise<void> {
     this.#phase('finalize');
     // Sources that equal their targets are left by a merge, an interruption, or a writer who wrote the same once more.
-    let changed = this.#begun.size > 0 || this.#input.options.merge || this.#pendingRemoval().size > 0;
+    let changed = this.#begun.size > 0 || this.#input.options.merge || pendingRemoval(this.#findings).size > 0;
     for (const stage of this.#input.stages) changed = (await this.#step(stage, 'finalize')) > 0 || changed;
     // Where nothing was finalized the stores are as they were verified.
     if (changed) this.#failOnDifferences(await this.#verifyAll('finalized'));
@@ -358,28 +336,24 @@ class Run {
 
   async #verifyAll(phase: 'applied' | 'finalized'): Promise<readonly Finding[]> {
     this.#phase('verify');
-    const results = await Promise.allSettled(
-      this.#input.stages.map((stage) =>
-        this.#timed(stage.name, 'verify', () =>
-          stage.verify(this.#evidenceOf(stage.name), phase, this.#common(stage.name)),
-        ),
-      ),
+    const { values, failures } = await inAllStages(this.#input.stages, { phase: 'verify', rows: this.#rows }, (stage) =>
+      stage.verify(this.#evidenceOf(stage.name), phase, this.#common(stage.name)),
     );
     this.#throwIfStopped();
-    const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    const errors = failures.map(({ error }) => error);
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) throw new AggregateError(errors, 'verify failed in several stages');
-    const findings = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    const findings = values.flat();
     const planned = (this.#plan?.stages ?? []).flatMap(({ notices }) => notices);
     this.#findings = [...planned, ...this.#drained, ...findings];
     return findings;
   }
 
   #failOnDifferences(findings: readonly Finding[], outcome: 'failed' | 'differences' = 'failed'): void {
-    const differences = findings.filter(({ severity }) => severity === 'difference');
+    const differences = differencesIn(findings);
     if (differences.length === 0) return;
-    if (this.#input.acceptDifferences && !differences.some(({ kind }) => kind === 'left-behind')) {
-      this.#accept();
+    if (this.#input.acceptDifferences && canBeAccepted(differences)) {
+      this.#findings = accepted(this.#findings);
       return;
     }
     for (const { name } of this.#input.stages) {
@@ -391,20 +365,11 @@ class Run {
     );
   }
 
-  /** The operator has looked at them: they stand in the report, and the run is closed. */
-  #accept(): void {
-    this.#findings = this.#findings.map((finding) =>
-      finding.severity === 'notice'
-        ? finding
-        : { ...finding, severity: 'notice', message: `${finding.message} (accepted by --accept-differences)` },
-    );
-  }
-
   /** One phase of one stage; returns how many checkpoints there were. */
   async #step(stage: BoundStage, phase: 'apply' | 'finalize'): Promise<number> {
     const folder = this.#folder;
     if (folder === undefined) throw new MigrateError('internal', 'a run without a folder may not write');
-    const both = phase === 'finalize' && this.#pendingRemoval().has(stage.name);
+    const both = phase === 'finalize' && pendingRemoval(this.#findings).has(stage.name);
     const { emit, options } = this.#input;
     return writeStep({
       stage,
@@ -442,11 +407,6 @@ class Run {
     return { options: { ...this.#common(stage).options, continuing: true } };
   }
 
-  /** Stages whose verify saw sources that equal their targets. */
-  #pendingRemoval(): ReadonlySet<StageName> {
-    return new Set(this.#findings.filter(({ kind }) => kind === 'pending-removal').map(({ stage }) => stage));
-  }
-
   #stores(): Stores {
     return Object.fromEntries(this.#input.stages.map(({ name, address }) => [name, address]));
   }
@@ -454,15 +414,6 @@ class Run {
   /** `verify` writes nothing: what forbids only that is none of its concern. */
   #concerns({ code }: Problem): boolean {
     return this.#input.command !== 'verify' || !FORBIDS_WRITING.has(code);
-  }
-
-  async #timed<T>(stage: StageName, phase: RunPhase, work: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.#rows.time(stage, phase, performance.now() - start);
-    }
   }
 
   #phase(phase: RunPhase): void {
@@ -547,19 +498,7 @@ function failOnConflict(checkpoint: Checkpoint, stage: StageName, options: Stage
     `${checkpoint.conflicts} records in ${stage} exist at the target with other content`,
     {
       stage,
-      next: 'look at them, then remove one side or add --on-conflict skip',
+      next: 'look at them, then remove one side, or add --on-conflict skip or overwrite',
     },
   );
-}
-
-function isStop(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isStop);
-  if (error instanceof MigrateError) return error.code === 'stopped';
-  return error instanceof Error && error.name === 'AbortError';
-}
-
-function stateOf(outcome: Outcome, written: boolean): 'done' | 'refused' | 'failed' | 'stopped' {
-  if (outcome === 'done' || outcome === 'nothing-to-do') return 'done';
-  if (!written) return 'refused';
-  return outcome === 'stopped' ? 'stopped' : 'failed';
 }
