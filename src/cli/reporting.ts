@@ -30,9 +30,10 @@ export function startReporting({ command }: Invocation, settings: Settings, ctx:
       ? liveReporter({ stream: stderr, paint, clock, planIsResult })
       : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
   let plan: RunPlan | undefined;
+  let freeBytes = 0;
   return {
     take(event: RunEvent) {
-      if (event.type === 'planned') plan = event.plan;
+      if (event.type === 'planned') ({ plan, freeBytes } = event);
       reporter.take(event);
     },
     /** Ends the display. Also called where the run threw: a list that is still drawn would keep the process alive. */
@@ -40,6 +41,7 @@ export function startReporting({ command }: Invocation, settings: Settings, ctx:
       if ('close' in reporter) await reporter.close();
     },
     plan: () => plan,
+    freeBytes: () => freeBytes,
   };
 }
 
@@ -56,11 +58,12 @@ function quietReporter(write: (line: string) => void, paint: ChalkInstance): (ev
 export function printResult(result: {
   report: RunReport;
   plan: RunPlan | undefined;
+  freeBytes: number;
   command: string;
   settings: Settings;
   ctx: CommandContext;
 }): void {
-  const { report, plan, command, settings, ctx } = result;
+  const { report, plan, freeBytes, command, settings, ctx } = result;
   const { stdout, env } = ctx.terminal;
   if (settings.json) {
     const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
@@ -69,7 +72,7 @@ export function printResult(result: {
   }
   const paint = paintFor(stdout, settings.color, env);
   const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
-  if (showPlan) stdout.write(`${planText(plan, [], paint)}\n\n`);
+  if (showPlan) stdout.write(`${planText(plan, { freeBytes }, paint)}\n\n`);
   // The plan has shown its notices already, on the same terminal or here.
   const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
   const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];

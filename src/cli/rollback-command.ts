@@ -51,7 +51,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     fromBackup,
     confirm: asks ? () => askYes(ctx, question) : undefined,
   }).finally(() => reporting.close());
-  printResult({ report, plan: undefined, command: 'rollback', settings, ctx });
+  printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }
 

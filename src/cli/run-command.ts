@@ -61,7 +61,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     })
     .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
-  printResult({ report, plan: reporting.plan(), command, settings, ctx });
+  printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;
 }
 

@@ -9,12 +9,8 @@ export function undoBytes(stages: readonly StagePlan[]): number {
 }
 
 /** Refuses a run whose undo logs would not fit on the disk. A disk that fills up later stops the run before a change. */
-export async function diskProblems(
-  stages: readonly StagePlan[],
-  freeBytes: () => Promise<number>,
-): Promise<readonly Problem[]> {
+export function diskProblems(stages: readonly StagePlan[], free: number): readonly Problem[] {
   const needed = undoBytes(stages) + OWN_BYTES;
-  const free = await freeBytes();
   if (free >= needed) return [];
   const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en')} MB`;
   return [

@@ -198,10 +198,11 @@ class Run {
       this.#fresh.set(plan.stage, plan);
     }
     this.#findings = fresh.stages.flatMap(({ notices }) => notices);
-    this.#input.emit({ type: 'planned', plan: fresh });
-    if (!this.#writes || this.#problems.length > 0) return;
-    this.#problems.push(...(await diskProblems(fresh.stages, this.#input.freeBytes)));
-    if (this.#problems.length === 0) await this.#folder?.savePlan(this.#plan);
+    const freeBytes = await this.#input.freeBytes();
+    this.#input.emit({ type: 'planned', plan: fresh, freeBytes });
+    const records = this.#input.command !== 'verify' && fresh.stages.some(hasWork);
+    if (records) this.#problems.push(...diskProblems(fresh.stages, freeBytes));
+    if (this.#writes && this.#problems.length === 0) await this.#folder?.savePlan(this.#plan);
   }
 
   /**

@@ -16,7 +16,12 @@ export type RunEvent =
   /** What the operator should know of the run as a whole. */
   | { readonly type: 'run-note'; readonly text: string }
   | { readonly type: 'phase'; readonly phase: RunPhase; readonly stages: readonly StageName[] }
-  | { readonly type: 'planned'; readonly plan: RunPlan }
+  | {
+      readonly type: 'planned';
+      readonly plan: RunPlan;
+      /** Bytes that are free where the undo logs will be. */
+      readonly freeBytes: number;
+    }
   | { readonly type: 'stage-started'; readonly stage: StageName; readonly phase: RunPhase }
   | { readonly type: 'stage-finished'; readonly stage: StageName; readonly phase: RunPhase; readonly row: StageRow }
   | { readonly type: 'stopping'; readonly signal: string }

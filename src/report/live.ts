@@ -104,7 +104,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
         if (event.continuing) write(`Continuing run ${event.runId}`);
         return;
       case 'planned':
-        if (!options.planIsResult) write(`\n${planText(event.plan, [], paint)}\n`);
+        if (!options.planIsResult) write(`\n${planText(event.plan, event, paint)}\n`);
         return;
       case 'run-note':
         if (drawing === undefined) write(`  ${clean(event.text)}`);

@@ -35,7 +35,7 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
         if (event.continuing) write(`Continuing run ${event.runId}`);
         break;
       case 'planned':
-        if (!options.planIsResult) write(`\n${planText(event.plan, [], paint)}`);
+        if (!options.planIsResult) write(`\n${planText(event.plan, event, paint)}`);
         break;
       case 'stage-started':
         if (event.phase === 'apply') write(`\nMigrating ${STAGE_TITLES[event.stage].long}: ${moves}`);

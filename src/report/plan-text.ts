@@ -7,7 +7,11 @@ import type { RunPlan } from './report.ts';
 const MOST_SHAPES = 25;
 
 /** The plan for people: what would move, what would not, and why it might be refused. */
-export function planText(plan: RunPlan, problems: readonly Problem[], paint: ChalkInstance): string {
+export function planText(
+  plan: RunPlan,
+  { problems = [], freeBytes }: { readonly problems?: readonly Problem[]; readonly freeBytes: number },
+  paint: ChalkInstance,
+): string {
   const lines = [
     paint.bold(`Plan: ${plan.moves.map((move) => clean(moveText(move))).join(', ')}`),
     '  This moves what is listed here: afterwards it is the target’s alone (the guide’s script copied keys).',
@@ -16,15 +20,19 @@ export function planText(plan: RunPlan, problems: readonly Problem[], paint: Cha
     '  and it refuses to merge into a target that has data of its own.',
     '',
     ...plan.stages.flatMap((stage) => [...stageLines(stage, paint), '']),
-    ...undoLines(plan),
+    ...undoLines(plan, freeBytes),
     ...problems.flatMap((problem) => problemLines(problem, paint)),
   ];
   return lines.join('\n').trimEnd();
 }
 
-function undoLines({ stages }: RunPlan): readonly string[] {
+function undoLines({ stages }: RunPlan, freeBytes: number): readonly string[] {
   const needed = stages.reduce((sum, { undoBytes = 0 }) => sum + undoBytes, 0);
-  return needed === 0 ? [] : [`The undo logs will take at most about ${bytes(needed)} in the state folder.`, ''];
+  if (needed === 0) return [];
+  return [
+    `The undo logs will take at most about ${bytes(needed)} in the state folder; ${bytes(freeBytes)} are free.`,
+    '',
+  ];
 }
 
 function stageLines(plan: StagePlan, paint: ChalkInstance): readonly string[] {

@@ -5,11 +5,11 @@ import type { StageName, StagePlan } from '../../../src/stages/stage.ts';
 const MB = 1 << 20;
 
 describe('the room for what is recorded', () => {
-  test('is that of all undo logs, and some for the rest of the run', async () => {
+  test('is that of all undo logs, and some for the rest of the run', () => {
     const plans = [plan('redis', 100 * MB), plan('graph', 50 * MB), plan('qdrant')];
     expect(undoBytes(plans)).toBe(150 * MB);
-    expect(await diskProblems(plans, async () => 166 * MB)).toEqual([]);
-    expect(await diskProblems(plans, async () => 166 * MB - 1)).toEqual([
+    expect(diskProblems(plans, 166 * MB)).toEqual([]);
+    expect(diskProblems(plans, 166 * MB - 1)).toEqual([
       {
         stage: 'run',
         code: 'disk',
@@ -19,8 +19,8 @@ describe('the room for what is recorded', () => {
     ]);
   });
 
-  test('is asked for by a run without undo logs too', async () => {
-    expect(await diskProblems([], async () => MB)).toHaveLength(1);
+  test('is asked for by a run without undo logs too', () => {
+    expect(diskProblems([], MB)).toHaveLength(1);
   });
 });
 
