@@ -20,6 +20,7 @@ import { readConfigSecrets } from './config-secrets-file.ts';
 import type { BackupCommand, CommandContext, Invocation } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
 import { optionsOf, profileIdProblem, profileOf } from './run-command.ts';
+import { backupCommandLine } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive, paintFor } from './terminal.ts';
 
@@ -76,7 +77,7 @@ async function create(asked: Asked): Promise<number> {
     ...notKeptLines(manifest).map((line) => `⚠️  ${line}`),
     `✅ Backup ${manifest.id} of ${clean(tenant)}: ${recordsText(manifest)}; read back and checked`,
     `   ${folder.path}, kept until ${manifest.keepUntil}`,
-    `   back again: tenant-migrate backup restore ${manifest.id} …`,
+    `   back again: ${backupCommandLine('restore', manifest.id, settings['state-dir'])}`,
   ];
   return print(asked, lines);
 }

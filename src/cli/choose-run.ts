@@ -12,7 +12,7 @@ export async function chooseRun(
   among: 'unfinished' | 'all',
 ): Promise<RunFolder> {
   if (id === undefined) {
-    const [newest] = among === 'unfinished' ? await folders.unfinished() : await folders.all();
+    const newest = await newestOf(folders, among);
     if (newest !== undefined) return newest;
     throw new MigrateError('usage', among === 'unfinished' ? 'there is no unfinished run' : 'there is no run', {
       next: 'tenant-migrate runs lists the runs of this folder (--state-dir names another); a finished run must be named',
@@ -24,4 +24,12 @@ export async function chooseRun(
   throw new MigrateError('usage', `${matching.length === 0 ? 'no run' : 'more than one run'} begins with '${id}'`, {
     next: 'tenant-migrate runs lists them',
   });
+}
+
+/** Among all: the newest, unless that is finished and an older one is not. An attempt that was refused hides nothing. */
+async function newestOf(folders: RunFolders, among: 'unfinished' | 'all'): Promise<RunFolder | undefined> {
+  const [unfinished] = await folders.unfinished();
+  if (among === 'unfinished') return unfinished;
+  const [newest] = await folders.all();
+  return newest?.isFinished ? (unfinished ?? newest) : newest;
 }

@@ -211,6 +211,18 @@ function optionOf(flag: Flag, hidden: boolean) {
   };
 }
 
+/** What commands other than the move cannot do without. */
+const NEEDED: Readonly<Record<string, { readonly what: string; readonly next: string } | undefined>> = {
+  apply: {
+    what: 'the file of a plan is needed',
+    next: 'tenant-migrate plan <source> <target> --out plan.json makes one',
+  },
+  'backup create': { what: 'the tenant’s id is needed', next: 'tenant-migrate backup create <tenant>' },
+  'backup verify': { what: 'the id of a backup is needed', next: 'tenant-migrate backup list shows them' },
+  'backup restore': { what: 'the id of a backup is needed', next: 'tenant-migrate backup list shows them' },
+  'backup extend': { what: 'the id of a backup is needed', next: 'tenant-migrate backup list shows them' },
+};
+
 function usageError(message: string, argv: readonly string[]): MigrateError {
   const unknown = /Unknown (?:argument|command)s?: (.*)/.exec(message)?.[1]?.split(', ')[0];
   if (unknown !== undefined) {
@@ -222,6 +234,10 @@ function usageError(message: string, argv: readonly string[]): MigrateError {
     return new MigrateError('usage', `unknown flag or argument: ${unknown}`, {
       next: isFlag ? `did you mean --${near}?` : 'see tenant-migrate --help',
     });
+  }
+  const needed = NEEDED[argv[0] === 'backup' ? argv.slice(0, 2).join(' ') : (argv[0] ?? '')];
+  if (/Not enough non-option arguments/.test(message) && needed !== undefined) {
+    return new MigrateError('usage', needed.what, { next: needed.next });
   }
   if (/Not enough non-option arguments/.test(message)) {
     return new MigrateError('usage', 'the source and the target tenant id are needed', {

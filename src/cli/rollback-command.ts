@@ -42,6 +42,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const ports = await runPorts(settings, skipped, { ctx, emit });
   const report = await executeRollback({
     ...ports,
+    say: { ...ports.say, forReal: namingRun(ports.say.forReal, positionals.run, folder.record.id) },
     folder,
     plan,
     dryRun: settings['dry-run'],
@@ -53,6 +54,11 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   }).finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
+}
+
+/** The same run, also when another has become the newest by then. */
+function namingRun(command: string, named: string | undefined, id: string): string {
+  return named === undefined ? command.replace(' rollback', ` rollback ${id}`) : command;
 }
 
 /** The backup that `--from-backup` names, checked whole. Throws MigrateError `refused` where it is not of this move's source. */

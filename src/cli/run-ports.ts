@@ -58,8 +58,17 @@ export async function runPorts(
 
 /** The command line that goes on with a run. Its record holds all else. */
 export function runCommandLine(command: 'resume' | 'rollback', id: string, stateDir: string): string {
+  return ['tenant-migrate', command, id, ...stateDirWords(stateDir)].join(' ');
+}
+
+/** The command line that does this with a backup. */
+export function backupCommandLine(verb: 'restore', id: string, stateDir: string): string {
+  return ['tenant-migrate backup', verb, id, ...stateDirWords(stateDir)].join(' ');
+}
+
+function stateDirWords(stateDir: string): readonly string[] {
   const isDefault = stateDir === FLAGS.find(({ name }) => name === 'state-dir')?.fallback;
-  return ['tenant-migrate', command, id, ...(isDefault ? [] : ['--state-dir', shellWord(stateDir)])].join(' ');
+  return isDefault ? [] : ['--state-dir', shellWord(stateDir)];
 }
 
 /** Bytes that are free on the disk of this folder, or of the one in which it will be made. */

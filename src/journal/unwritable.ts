@@ -4,7 +4,7 @@ import { errorText, MigrateError } from '../model/errors.ts';
 export function unwritable(path: string, error: unknown): MigrateError {
   if (error instanceof MigrateError) return error;
   return new MigrateError('settings', `${path} cannot be written: ${errorText(error)}`, {
-    next: 'make room on that disk, and the folder writable',
+    next: 'see that the folder is writable and that its disk has room',
     cause: error,
   });
 }

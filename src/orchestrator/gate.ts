@@ -74,6 +74,7 @@ export class Gate {
 }
 
 /** A run that is stopped by a limit has failed: what it did stands, and can be resumed or taken back. */
-export function limitError({ text }: Limit, stage?: StageName): MigrateError {
-  return new MigrateError('limit', `stopped early: ${text}`, { stage });
+export function limitError({ name, text }: Limit, stage?: StageName): MigrateError {
+  const next = `see to what is slow or fails, or give another --${name}: the run's record keeps the one it was given`;
+  return new MigrateError('limit', `stopped early: ${text}`, { stage, next });
 }

@@ -104,7 +104,7 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   // A run that nothing was taken back of is what it was before; one whose lock was taken away is another process's.
   if (begun && (await locks.holdsLocal())) {
     const open = (await stillMoved(folder)).length > 0;
-    told = await recorded(folder, report, open ? 'stopped' : stateAfter(ended.outcome), input);
+    told = await recorded(folder, report, stateAfter(ended.outcome, open), input);
   }
   emit({ type: 'run-finished', report: told });
   return told;
@@ -216,8 +216,9 @@ async function stillMoved(folder: RunFolder): Promise<readonly StageName[]> {
   return (await folder.writtenStages()).filter((name) => !folder.record.undone.includes(name));
 }
 
-function stateAfter(outcome: Outcome): 'rolled-back' | 'stopped' | 'failed' {
-  if (outcome === 'rolled-back') return 'rolled-back';
+/** `open`: a stage is still moved. */
+function stateAfter(outcome: Outcome, open: boolean): 'rolled-back' | 'stopped' | 'failed' {
+  if (outcome === 'rolled-back') return open ? 'stopped' : 'rolled-back';
   return outcome === 'stopped' ? 'stopped' : 'failed';
 }
 

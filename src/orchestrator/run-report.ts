@@ -92,7 +92,7 @@ function onward(command: string, advice: string | undefined): string {
   return advice === undefined ? command : `${command}   (first: ${advice})`;
 }
 
-function nextCommand({ command, say }: Told, { runId, outcome, failure, problems }: Ended): string | null {
+function nextCommand({ command, say }: Told, { runId, outcome, failure, problems, findings }: Ended): string | null {
   const advice = failure instanceof MigrateError ? failure.next : undefined;
   switch (outcome) {
     case 'done':
@@ -106,7 +106,8 @@ function nextCommand({ command, say }: Told, { runId, outcome, failure, problems
     case 'refused':
       return advice ?? problems[0]?.fix ?? say.again;
     case 'differences':
-      return say.forReal;
+      // Where nothing is left at the source, a move would find nothing to do.
+      return findings.some(({ kind, drainable }) => drainable || kind === 'left-behind') ? say.forReal : null;
     case 'failed':
     case 'stopped':
       return onward(command === 'rollback' ? say.rollback(runId) : say.resume(runId), advice);

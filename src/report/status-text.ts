@@ -46,7 +46,7 @@ export function runLine(run: ListedRun, paint: ChalkInstance): string {
 
 /** Everything about one run. */
 export function statusText(run: ListedRun, paint: ChalkInstance): string {
-  const { process, phase, stage, perSecond, etaMs, checkpointAgeMs, lastError, journal } = run;
+  const { process, phase, stage, perSecond, etaMs, checkpointAgeMs, lastError, journal, unfinished } = run;
   const pace = perSecond === undefined ? '' : `, ${count(perSecond)}/s`;
   const eta = etaMs === undefined ? '' : `, ETA ${duration(etaMs)}`;
   const at = [phase, stage].filter((part) => part !== undefined).join(' ');
@@ -55,12 +55,18 @@ export function statusText(run: ListedRun, paint: ChalkInstance): string {
     `  started ${run.startedAt}, last changed ${run.updatedAt}`,
     ...(process ? [`  process ${process.pid} on ${clean(process.host)} (${process.command})`] : []),
     ...(at === '' ? [] : [`  at: ${at}${pace}${eta}`]),
-    ...run.stages.map((row) => `  ${stageText(row, run)}`),
+    ...(journal === 'gone' && unfinished ? ['  what was moved is not known'] : stageLines(run)),
     ...(checkpointAgeMs === undefined ? [] : [`  last checkpoint ${duration(checkpointAgeMs)} ago`]),
     ...(journal === 'whole' ? [] : [paint.yellow(`  journal: ${clean(journal)}`)]),
     ...(lastError === undefined ? [] : [paint.red(`  last error: ${clean(lastError)}`)]),
     ...nextLines(run, paint),
   ].join('\n');
+}
+
+/** Stages of which the run came to know something. */
+function stageLines(run: ListedRun): readonly string[] {
+  const known = run.stages.filter(({ moved, total, takenBack, failed }) => moved + total + takenBack + failed > 0);
+  return known.map((row) => `  ${stageText(row, run)}`);
 }
 
 function stageText(row: ListedRun['stages'][number], { settled, undone }: ListedRun): string {
