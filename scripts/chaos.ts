@@ -151,4 +151,8 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[1] === import.meta.filename) await main();
+if (process.argv[1] === import.meta.filename) {
+  await main();
+  // Runs that were broken off in this process may have left connections and timers behind.
+  process.exit();
+}
