@@ -7,9 +7,10 @@ import type { Checkpoint, StageName } from '../stages/stage.ts';
 import { ifThere } from './if-there.ts';
 import { Journal, readJournal } from './journal.ts';
 import { FORMAT, type JournalEntry } from './journal-entry.ts';
+import { hasUnknownBatch, isLost, isUndoOpen, membersOf } from './journal-facts.ts';
 import { isFinished, type RunRecord, readRecord } from './run-record.ts';
 import { syncFolder } from './sync-folder.ts';
-import { type LoggedMember, UndoLog } from './undo-log.ts';
+import { UndoLog } from './undo-log.ts';
 import { writing } from './unwritable.ts';
 
 /** The process that writes into a run's folder. */
@@ -301,13 +302,14 @@ export class RunFolder {
 
   #openUndo(stage: StageName, journal: Journal): Promise<UndoLog> {
     const path = join(this.path, 'undo', `${stage}.ndjson.gz`);
-    const opened = UndoLog.open({
-      path,
-      members: isLost(journal.entries) ? undefined : membersOf(journal.entries, stage),
-      intend: ({ batches, offset, length, crc }) =>
-        journal.append({ type: 'intent', stage, batches, offset, length, crc, at: this.#now() }),
-    });
-    return writing(path, () => opened);
+    return writing(path, () =>
+      UndoLog.open({
+        path,
+        members: isLost(journal.entries) ? undefined : membersOf(journal.entries, stage),
+        intend: ({ batches, offset, length, crc }) =>
+          journal.append({ type: 'intent', stage, batches, offset, length, crc, at: this.#now() }),
+      }),
+    );
   }
 
   #journal(): Journal {
@@ -351,43 +353,6 @@ function firstEntry({ id, toolVersion }: RunRecord, at: number): JournalEntry & 
 
 function checksumOf(plan: unknown): string {
   return typeof plan === 'object' && plan !== null && 'checksum' in plan ? String(plan.checksum) : '';
-}
-
-function isLost([first]: readonly JournalEntry[]): boolean {
-  return first?.type !== 'run' || first.lost === true;
-}
-
-/** Whether the last process that took back has not come to its end. */
-function isUndoOpen(entries: readonly JournalEntry[]): boolean {
-  const last = entries.findLastIndex((entry) => entry.type === 'phase' && entry.phase === 'undo');
-  return last >= 0 && !entries.slice(last).some((entry) => entry.type === 'end' && entry.outcome === 'rolled-back');
-}
-
-function hasUnknownBatch(entries: readonly JournalEntry[], stage: StageName): boolean {
-  const done = new Set(
-    entries.flatMap((entry) => (entry.type === 'done' && entry.stage === stage ? [entry.batch] : [])),
-  );
-  return membersOf(entries, stage).some(({ batches: [first, last] }) => {
-    for (let batch = first; batch <= last; batch += 1) if (!done.has(batch)) return true;
-    return false;
-  });
-}
-
-/** What the journal says of a stage's undo log. */
-function membersOf(entries: readonly JournalEntry[], stage: StageName): readonly LoggedMember[] {
-  const members: LoggedMember[] = [];
-  for (const entry of entries) {
-    if (entry.type === 'intent' && entry.stage === stage) {
-      const { batches, offset, length, crc } = entry;
-      // Where a crash tore a member, the next one stands in its place.
-      while ((members.at(-1)?.offset ?? -1) >= offset) members.pop();
-      members.push({ batches, offset, length, crc });
-    }
-    const last = members.at(-1);
-    if (entry.type === 'done' && entry.stage === stage && last !== undefined && entry.batch >= last.batches[0])
-      members[members.length - 1] = { ...last, done: true };
-  }
-  return members;
 }
 
 function parsed(text: string, path: string): unknown {

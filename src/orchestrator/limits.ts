@@ -104,7 +104,11 @@ export class Limits {
 
   /** Whether the time is over, whatever other limit was passed before. */
   timedOut(): Limit | undefined {
-    return this.#tooLong();
+    const { timeoutMs, clock } = this.#settings;
+    const value = clock.now() - this.#startedAt;
+    if (timeoutMs === undefined || value <= timeoutMs) return undefined;
+    const text = `the run takes ${number(value / 1_000)} s: longer than --timeout ${number(timeoutMs / 1_000)} s`;
+    return { name: 'timeout', limit: timeoutMs, value, text };
   }
 
   #tooMany(): Limit | undefined {
@@ -140,14 +144,6 @@ export class Limits {
       value,
       text: `${measured}: more than --max-slowdown ${percent(maxSlowdown)}`,
     };
-  }
-
-  #tooLong(): Limit | undefined {
-    const { timeoutMs, clock } = this.#settings;
-    const value = clock.now() - this.#startedAt;
-    if (timeoutMs === undefined || value <= timeoutMs) return undefined;
-    const text = `the run takes ${number(value / 1_000)} s: longer than --timeout ${number(timeoutMs / 1_000)} s`;
-    return { name: 'timeout', limit: timeoutMs, value, text };
   }
 }
 

@@ -8,6 +8,7 @@ import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
 import { type BackupSource, missingInBackup, undoFromBackup } from './backup-source.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
+import { Ending } from './ending.ts';
 import { Gate } from './gate.ts';
 import { Limits } from './limits.ts';
 import { OutcomeRows } from './outcome.ts';
@@ -84,16 +85,16 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   const onBegun = () => {
     begun = true;
   };
-  let ended: Ending;
+  let ended: Ended;
   try {
-    if (problems.length > 0) throw new NotBegun('refused before anything was written: 1 problem');
+    if (problems.length > 0) throw new Ending('refused', 'refused before anything was written: 1 problem');
     ended = await takeBackAll({ ...input, held: locks, gate, rows, onBegun });
   } catch (failure) {
     ended = {
       outcome: signal.aborted ? 'stopped' : begun ? 'failed' : 'refused',
       message: errorText(failure),
       findings: [],
-      failure: failure instanceof NotBegun ? undefined : failure,
+      failure: failure instanceof Ending ? undefined : failure,
     };
   }
   const report = makeReport(
@@ -110,14 +111,14 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   return told;
 }
 
-interface Ending {
+interface Ended {
   readonly outcome: Outcome;
   readonly message: string;
   readonly findings: readonly Finding[];
   readonly failure: unknown;
 }
 
-async function takeBackAll(input: Undoing): Promise<Ending> {
+async function takeBackAll(input: Undoing): Promise<Ended> {
   const { folder, dryRun, stages, fromBackup } = input;
   const toTakeBack = async () => {
     const written = fromBackup?.stages ?? (await folder.writtenStages());
@@ -131,7 +132,7 @@ async function takeBackAll(input: Undoing): Promise<Ending> {
     return { outcome: 'planned', message, findings: [], failure: undefined };
   }
   if (input.confirm !== undefined && !(await input.confirm())) {
-    throw new NotBegun('not confirmed: nothing was written');
+    throw new Ending('refused', 'not confirmed: nothing was written');
   }
   input.signal.throwIfAborted();
   if (!(await secure(input, toTakeBack))) {
@@ -199,9 +200,6 @@ async function refuseOtherPlan({ folder, plan, say }: Undoing): Promise<void> {
   const text = `run ${folder.record.id} has gone on since it was looked at`;
   throw new MigrateError('refused', text, { next: say.again });
 }
-
-/** Ends a rollback before it has written anything. */
-class NotBegun extends Error {}
 
 /** The undo log names records of certain servers: at others it would find nothing, and call that done. */
 function elsewhere({ folder, stages }: RollbackInput): readonly Problem[] {
