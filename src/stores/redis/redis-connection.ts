@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { MigrateError } from '../../model/errors.ts';
+import { type NodeMap, nodeText } from './node-map.ts';
+import { redisAddress } from './redis-address.ts';
+import { type DriverConnection, openDriver, reasonOf } from './redis-driver.ts';
+import type { RedisSentinel } from './redis-sentinel.ts';
+import type { RedisTls } from './redis-tls.ts';
 
 /** How to reach one Redis-compatible server. */
 export interface RedisSettings {
@@ -9,6 +14,12 @@ export interface RedisSettings {
   readonly db: number;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Every connection speaks TLS where given, those to sentinels too. */
+  readonly tls?: RedisTls | undefined;
+  /** Where given, these are asked for the master at each connection, and `host` and `port` are not used. */
+  readonly sentinel?: RedisSentinel | undefined;
+  /** For addresses that servers announce of each other. */
+  readonly nodeMap?: NodeMap | undefined;
   /** Longest wait for a connection, ms. */
   readonly connectTimeoutMs: number;
   /** Longest silence on a connection with requests under way, ms; then it counts as lost. */
@@ -40,6 +51,9 @@ const TRIES = 4;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 const SETTLE_MS = 5_000;
+/** How long a failover is waited for: sentinels take half a minute to call a master down, unless told otherwise. */
+const FAILOVER_MS = 60_000;
+const LOOK_FOR_MASTER_MS = 1_000;
 /** Refusals that pass: the server is loading, running a script, or failing over. */
 const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN']);
 
@@ -54,10 +68,19 @@ export class RedisConnection {
   #client: Redis | undefined;
   #opening: Promise<Redis> | undefined;
   #clientId: string | undefined;
+  /** The server of the connection that was made last. */
+  #node = '';
+  /** Counts how often it was closed: what waits for a failover then ends. */
+  #closings = 0;
 
   constructor(settings: RedisSettings) {
     this.#settings = settings;
-    this.address = `${settings.host}:${settings.port}`;
+    this.address = redisAddress(settings);
+  }
+
+  /** Whether another server may take over the master's part, with whatever of the last writes had reached it. */
+  get mayFailOver(): boolean {
+    return this.#settings.sentinel !== undefined;
   }
 
   /** Number of connections made so far: where it has grown, one was lost in between. */
@@ -95,11 +118,19 @@ export class RedisConnection {
       throw new ConnectionLost(reasonOf(error));
     }
     if (results === null) throw new ConnectionLost('no reply');
+    if (this.mayFailOver) this.#refuseReplica(client, results);
     return results.map(([error, value]) => {
       if (error === null) return { value };
       if (error.name !== 'ReplyError') throw new ConnectionLost(reasonOf(error));
       return { error: error.message };
     });
+  }
+
+  /** A master that has just become a replica: what it did of this is looked up at the one that took over. */
+  #refuseReplica(client: Redis, results: readonly (readonly [Error | null, unknown])[]): void {
+    if (!results.some(([error]) => error !== null && errorWord(error.message) === 'READONLY')) return;
+    client.disconnect();
+    throw new ConnectionLost(`${this.#node} is no longer the master`);
   }
 
   /** Reads with {@link pipeline}, again after a loss or a passing refusal: reading twice changes nothing. */
@@ -130,9 +161,11 @@ export class RedisConnection {
    */
   async recover(attempt: number, reason: string): Promise<void> {
     if (attempt >= TRIES) throw this.#gaveUp(reason);
-    const lostId = this.#clientId;
+    const [lostId, lostNode] = [this.#clientId, this.#node];
     const { settleMs = SETTLE_MS } = this.#settings;
     const client = await this.#reconnect(attempt, reason);
+    // What the one before has not yet read cannot reach this one; and here that number is somebody else's.
+    if (lostNode !== this.#node) return;
     // Unknown where the user may not ask for it: then nothing can be ended.
     if (lostId === undefined) return sleep(settleMs);
     if (lostId === this.#clientId) return;
@@ -165,6 +198,7 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
+    this.#closings += 1;
     this.#client?.disconnect();
     this.#client = undefined;
   }
@@ -195,62 +229,33 @@ export class RedisConnection {
     // Once only: the driver adds a listener to the dead socket each time.
     this.#client?.disconnect();
     this.#client = undefined;
-    const { Redis } = await import('ioredis');
-    const { host, port, db, username, password, connectTimeoutMs, replyTimeoutMs, clientName } = this.#settings;
-    const client = new Redis({
-      host,
-      port,
-      db,
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      connectTimeout: connectTimeoutMs,
-      socketTimeout: replyTimeoutMs,
-      connectionName: clientName,
-      lazyConnect: true,
-      enableReadyCheck: false,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-      protocol: 2,
-    });
-    // An 'error' event without a listener would end the process; every failure also reaches the awaiting call.
-    let lastError: Error | undefined;
-    client.on('error', (error: Error) => {
-      lastError = error;
-    });
-    try {
-      await client.connect();
-      this.#clientId = await clientIdOf(client, db);
-    } catch (error) {
+    const closings = this.#closings;
+    const { client, clientId, node } = await this.#openDriver();
+    if (closings !== this.#closings) {
       client.disconnect();
-      throw this.#connectError(lastError ?? error);
+      throw new ConnectionLost('the connection was closed meanwhile');
     }
+    this.#clientId = clientId;
+    this.#node = nodeText(node);
     this.#client = client;
     this.#connections += 1;
     return client;
   }
 
-  #connectError(error: unknown): MigrateError {
-    const reason = reasonOf(error);
-    if (/^(NOAUTH|WRONGPASS|ERR (invalid (password|username)|AUTH|Client sent AUTH))/i.test(reason)) {
-      return new MigrateError('unauthorised', `Redis at ${this.address} refused the login: ${reason}`, {
-        store: this.address,
-        next: 'set REDIS_PASSWORD (and REDIS_USERNAME), or --skip-redis',
-      });
+  /** Connects; where the server was there before and another may take over, that is waited for. */
+  async #openDriver(): Promise<DriverConnection> {
+    const closings = this.#closings;
+    const start = performance.now();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await openDriver(this.#settings);
+      } catch (error) {
+        const waits = this.mayFailOver && this.#connections > 0 && closings === this.#closings;
+        if (!waits || !isLost(error) || performance.now() - start > FAILOVER_MS) throw error;
+        this.#settings.onRetry?.({ attempt, delayMs: LOOK_FOR_MASTER_MS, reason: error.message });
+        await sleep(Math.min(LOOK_FOR_MASTER_MS, FIRST_DELAY_MS * attempt));
+      }
     }
-    if (/DB index|SELECT is not allowed/i.test(reason)) {
-      return new MigrateError('unsupported', `Redis at ${this.address}: ${reason}`, {
-        store: this.address,
-        next: 'choose another --redis-db',
-      });
-    }
-    return new MigrateError('unreachable', `Redis at ${this.address} cannot be reached: ${reason}`, {
-      store: this.address,
-      retryable: true,
-      next: 'set --redis-host and --redis-port (or --redis-url), or leave it out with --skip-redis',
-      cause: error,
-    });
   }
 
   #gaveUp(reason: string): MigrateError {
@@ -274,23 +279,4 @@ export function errorWord(error: string): string {
 
 export function replyError(reply: Reply): string {
   return 'error' in reply ? reply.error : '';
-}
-
-async function clientIdOf(client: Redis, db: number): Promise<string | undefined> {
-  // The driver selects the database without waiting for the reply: ask again, so that a refusal is seen here.
-  if (db !== 0) await client.call('SELECT', String(db));
-  try {
-    return String(await client.call('CLIENT', 'ID'));
-  } catch (error) {
-    const word = errorWord(reasonOf(error));
-    // A user without CLIENT rights, or a server without CLIENT ID: then a lost connection is waited for instead.
-    if (word === 'NOPERM' || word === 'ERR') return undefined;
-    throw error;
-  }
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return error.message === '' ? code || error.name : error.message;
 }
