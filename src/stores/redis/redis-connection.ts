@@ -248,7 +248,7 @@ export class RedisConnection {
     const start = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await openDriver(this.#settings);
+        return await openDriver(this.#settings, { first: this.#connections === 0 });
       } catch (error) {
         const waits = this.mayFailOver && this.#connections > 0 && closings === this.#closings;
         if (!waits || !isLost(error) || performance.now() - start > FAILOVER_MS) throw error;

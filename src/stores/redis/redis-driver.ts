@@ -4,7 +4,7 @@ import { type Node, nodeText } from './node-map.ts';
 import { redisAddress } from './redis-address.ts';
 import type { RedisSettings } from './redis-connection.ts';
 import { masterOf, sentinelSettings } from './redis-sentinel.ts';
-import { tlsAdvice, tlsOptions } from './redis-tls.ts';
+import { diagnosed, type RedisTls, tlsAdvice, tlsOptions } from './redis-tls.ts';
 
 /** One connection as the driver makes it. */
 export interface DriverConnection {
@@ -15,16 +15,26 @@ export interface DriverConnection {
   readonly node: Node;
 }
 
+/** What is asked of a connection beside that it stands. */
+interface Wanted {
+  readonly master: boolean;
+  /** Where it was never made before, a failure is looked into. */
+  readonly first: boolean;
+}
+
 /** Connects once: to the server that is set, or to the master that the sentinels name now. */
-export async function openDriver(settings: RedisSettings): Promise<DriverConnection> {
+export async function openDriver(settings: RedisSettings, { first }: Pick<Wanted, 'first'>): Promise<DriverConnection> {
   if (settings.sentinel === undefined) {
     const node = { host: settings.host, port: settings.port };
-    return { node, ...(await connect(settings, node)) };
+    return { node, ...(await connect(settings, node, { first, master: false })) };
   }
   const asking = sentinelSettings(settings);
-  const { node, announced } = await masterOf(settings, async (sentinel) => (await connect(asking, sentinel)).client);
+  const { node, announced } = await masterOf(
+    settings,
+    async (sentinel) => (await connect(asking, sentinel, { first, master: false })).client,
+  );
   try {
-    return { node, ...(await connect(settings, node, 'master')) };
+    return { node, ...(await connect(settings, node, { first, master: true })) };
   } catch (error) {
     throw aboutMaster(error, { settings, node, announced });
   }
@@ -33,7 +43,7 @@ export async function openDriver(settings: RedisSettings): Promise<DriverConnect
 async function connect(
   settings: RedisSettings,
   node: Node,
-  role: 'any' | 'master' = 'any',
+  { master, first }: Wanted,
 ): Promise<Omit<DriverConnection, 'node'>> {
   const { Redis } = await import('ioredis');
   const { db, username, password, connectTimeoutMs, replyTimeoutMs, clientName } = settings;
@@ -62,12 +72,13 @@ async function connect(
   });
   try {
     await client.connect();
-    if (role === 'master') await requireMaster(client, node);
+    if (master) await requireMaster(client, node);
     return { client, clientId: await clientIdOf(client, db) };
   } catch (error) {
     client.disconnect();
     if (error instanceof MigrateError) throw error;
-    throw connectError(settings, lastError ?? error);
+    const reason = lastError ?? error;
+    throw connectError(settings, reason, await adviceAbout(reason, { node, tls: settings.tls, first }));
   }
 }
 
@@ -88,7 +99,7 @@ async function requireMaster(client: Redis, node: Node): Promise<void> {
   });
 }
 
-function connectError(settings: RedisSettings, error: unknown): MigrateError {
+function connectError(settings: RedisSettings, error: unknown, advice: string | undefined): MigrateError {
   const reason = reasonOf(error);
   const address = redisAddress(settings);
   if (/^(NOAUTH|WRONGPASS|ERR (invalid (password|username)|AUTH|Client sent AUTH))/i.test(reason)) {
@@ -103,7 +114,6 @@ function connectError(settings: RedisSettings, error: unknown): MigrateError {
       next: 'choose another --redis-db',
     });
   }
-  const advice = tlsAdvice(error, settings.tls);
   if (advice !== undefined) {
     return new MigrateError('unreachable', `Redis at ${address} cannot be spoken to: ${reason}`, {
       store: address,
@@ -117,6 +127,16 @@ function connectError(settings: RedisSettings, error: unknown): MigrateError {
     next: 'set --redis-host and --redis-port (or --redis-url), or leave it out with --skip-redis',
     cause: error,
   });
+}
+
+async function adviceAbout(
+  error: unknown,
+  { node, tls, first }: { node: Node; tls: RedisTls | undefined; first: boolean },
+): Promise<string | undefined> {
+  const known = tls && tlsAdvice(error, tls);
+  if (known !== undefined || !first) return known;
+  // Where TLS is spoken at one end only, or a certificate is refused, what is seen is often no more than this.
+  return /ECONNRESET|EPIPE|ETIMEDOUT|closed|Protocol error/.test(reasonOf(error)) ? diagnosed(node, tls) : undefined;
 }
 
 /** With the address that the sentinels gave: it may not be one that leads anywhere from here. */
@@ -157,6 +177,8 @@ function firstWord(text: string): string {
 /** What an error of the driver says, in words. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // OpenSSL's text is its whole path to the error; this member says the same in words.
+  if ('reason' in error && typeof error.reason === 'string' && error.reason !== '') return error.reason;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return error.message === '' ? code || error.name : error.message;
 }

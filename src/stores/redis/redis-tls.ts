@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { type ConnectionOptions, createSecureContext } from 'node:tls';
+import { createConnection } from 'node:net';
+import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
 import { MigrateError } from '../../model/errors.ts';
+import type { Node } from './node-map.ts';
 
 /** How to speak TLS to a server. Its certificate is always checked: there is no switch that leaves that out. */
 export interface RedisTls {
@@ -50,29 +52,81 @@ async function fileOf(flag: string, path: string | undefined): Promise<Buffer | 
   }
 }
 
-const ASKS_FOR_CERTIFICATE = /certificate required|alert handshake failure|alert bad certificate|peer did not return/i;
-const UNKNOWN_CERTIFICATE = /alert unknown ca|alert certificate (expired|revoked|unknown)|alert decrypt error/i;
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|CERT_UNTRUSTED|CERT_SIGNATURE/;
 
 /** What to do about a failed connection, where TLS is why: the same attempt would fail again. */
-export function tlsAdvice(error: unknown, tls: RedisTls | undefined): string | undefined {
+export function tlsAdvice(error: unknown, tls: RedisTls): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = 'code' in error ? String(error.code) : '';
-  // A TLS server answers a plain request with an alert, whose first byte the driver names.
-  if (tls === undefined) {
-    return /^Protocol error, got .*u0015/i.test(error.message)
-      ? 'that server speaks TLS: add --redis-tls (and --redis-ca), or a rediss:// address'
-      : undefined;
-  }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'give the host as the certificate names it, or its name with --redis-tls-servername (behind a tunnel)';
-  if (UNTRUSTED.test(code)) return 'give the authority that signed the server’s certificate with --redis-ca';
+  if (UNTRUSTED.test(code)) {
+    return tls.caFile === undefined
+      ? 'give the authority that signed the server’s certificate with --redis-ca'
+      : 'the authority in --redis-ca did not sign the server’s certificate: give the one that did';
+  }
   if (/^CERT_/.test(code)) return 'the server needs a new certificate (and this machine the right time)';
-  if (/wrong.version.number|packet length too long|WRONG_VERSION_NUMBER/i.test(`${error.message} ${code}`))
-    return 'that port does not speak TLS: leave out --redis-tls (and rediss://), or give its TLS port';
-  if (ASKS_FOR_CERTIFICATE.test(error.message))
-    return 'the server asks for a client certificate: give one that it trusts with --redis-cert and --redis-key';
-  if (UNKNOWN_CERTIFICATE.test(error.message))
-    return 'the server does not take this client certificate: give one that it trusts with --redis-cert and --redis-key';
-  return undefined;
+  if (/wrong.version.number|packet length too long/i.test(`${error.message} ${code}`)) return NOT_TLS;
+  if (!/alert/.test(error.message)) return undefined;
+  return tls.certFile === undefined
+    ? 'the server asks for a client certificate: give one that it trusts with --redis-cert and --redis-key'
+    : 'the server does not take this client certificate: give one that it trusts with --redis-cert and --redis-key';
+}
+
+const NOT_TLS = 'that port does not speak TLS: leave out --redis-tls (and rediss://), or give its TLS port';
+const SPEAKS_TLS = 'that port speaks TLS: add --redis-tls (and --redis-ca), or give a rediss:// address';
+const LOOK_MS = 1_000;
+
+/**
+ * What to do about a connection that was reset or fell silent for no reason that it told: looks whether the port speaks
+ * TLS, and why it does not go on. Sends no login.
+ */
+export async function diagnosed(node: Node, tls: RedisTls | undefined): Promise<string | undefined> {
+  const spoken = await handshake(node, tls === undefined ? {} : await tlsOptions(tls));
+  if (tls !== undefined) return spoken === 'silent' || spoken === 'ended' ? plainAnswer(node) : tlsAdvice(spoken, tls);
+  const isTls = spoken === 'spoken' || (spoken instanceof Error && tlsAdvice(spoken, {}) !== undefined);
+  return isTls && tlsAdvice(spoken, {}) !== NOT_TLS ? SPEAKS_TLS : undefined;
+}
+
+type Spoken = 'spoken' | 'silent' | 'ended' | Error;
+
+/** How a handshake goes; where it is done, what the server still has against it, which it tells afterwards. */
+function handshake({ host, port }: Node, options: ConnectionOptions): Promise<Spoken> {
+  return new Promise((resolve) => {
+    let spoken: Spoken = 'silent';
+    const socket = connect({ host, port, ...options });
+    const timer = setTimeout(() => socket.destroy(), LOOK_MS);
+    socket.on('secureConnect', () => {
+      spoken = 'spoken';
+    });
+    socket.on('end', () => {
+      if (spoken === 'silent') spoken = 'ended';
+    });
+    socket.on('error', (error) => {
+      spoken = 'code' in error && error.code === 'ECONNRESET' && spoken === 'silent' ? 'ended' : error;
+    });
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve(spoken);
+    });
+  });
+}
+
+/** Whether a port that does not answer TLS answers a plain request. */
+function plainAnswer({ host, port }: Node): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let advice: string | undefined;
+    const socket = createConnection({ host, port }, () => socket.write('PING\r\n'));
+    const timer = setTimeout(() => socket.destroy(), LOOK_MS);
+    socket.on('data', (data) => {
+      if (/^[+-]/.test(data.toString('latin1'))) advice = NOT_TLS;
+      socket.destroy();
+    });
+    // That it cannot be reached at all is known already.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve(advice);
+    });
+  });
 }
