@@ -9,13 +9,16 @@ import { configStage } from './stages/config.ts';
 import { graphStage } from './stages/graph.ts';
 import { stageOrder } from './stages/index.ts';
 import { qdrantStage } from './stages/qdrant.ts';
+import { redisDatabasesStage } from './stages/redis/databases.ts';
 import { redisStage } from './stages/redis.ts';
 import type { StageName } from './stages/stage.ts';
 import { openConfigReader, openConfigWriter } from './stores/config-api/config-api.ts';
 import { openGraphReader, openGraphWriter } from './stores/graph/graph-store.ts';
 import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store.ts';
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
+import { openDatabases } from './stores/redis/redis-databases.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
+import { redisDatabases, redisStoreAddress } from './wire/redis-settings.ts';
 
 /** What a server's operator sees in its list of clients; a writer's has the run's id behind it. */
 const CLIENT_NAME = 'tenant-migrate';
@@ -49,8 +52,11 @@ export function wireFolders(stateDir: string): RunFolders {
   };
 }
 
-/** The redis stage's server, for the lease; undefined where the stage is left out. */
-export function wireRedisSettings(settings: Settings, skipped: readonly StageName[]): RedisSettings | undefined {
+/** The redis stage's databases, for the leases; undefined where the stage is left out. */
+export function wireRedisSettings(
+  settings: Settings,
+  skipped: readonly StageName[],
+): readonly RedisSettings[] | undefined {
   if (skipped.includes('redis')) return undefined;
   return redisSettings(settings, () => undefined);
 }
@@ -72,43 +78,25 @@ function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
 }
 
 function wireRedis({ settings, emit }: Wiring): BoundStage {
-  const store = redisSettings(settings, emit);
+  const databases = redisSettings(settings, emit);
+  const [store] = databases;
+  const address = redisStoreAddress(databases);
+  if (store === undefined || databases.length > 1) {
+    return bindStage(redisDatabasesStage, {
+      address,
+      openReader: () => openDatabases(databases, openRedisReader),
+      openWriter: (runId) => openDatabases(databases, openRedisWriter, `${CLIENT_NAME}:${runId}`),
+    });
+  }
   return bindStage(redisStage, {
-    address: `${store.host}:${store.port}/${store.db}`,
+    address,
     openReader: () => openRedisReader(store),
     openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
   });
 }
 
-function redisSettings(settings: Settings, emit: Wiring['emit']): RedisSettings {
-  return {
-    ...redisAddress(settings),
-    connectTimeoutMs: settings['connect-timeout'],
-    replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
-    clientName: CLIENT_NAME,
-    settleMs: settings.settle,
-    onRetry: retryEvents('redis', emit),
-  };
-}
-
-function redisAddress(settings: Settings): Pick<RedisSettings, 'host' | 'port' | 'db' | 'username' | 'password'> {
-  const login = { username: settings.secrets.REDIS_USERNAME, password: settings.secrets.REDIS_PASSWORD };
-  const url = settings['redis-url'];
-  if (url === undefined)
-    return {
-      host: withoutBrackets(settings['redis-host']),
-      port: settings['redis-port'],
-      db: settings['redis-db'],
-      ...login,
-    };
-  const { hostname, port, pathname, username, password } = new URL(url);
-  return {
-    host: withoutBrackets(hostname),
-    port: port === '' ? 6379 : Number(port),
-    db: pathname.length > 1 ? Number(pathname.slice(1)) : settings['redis-db'],
-    username: login.username ?? (username === '' ? undefined : decodeURIComponent(username)),
-    password: login.password ?? (password === '' ? undefined : decodeURIComponent(password)),
-  };
+function redisSettings(settings: Settings, emit: Wiring['emit']): readonly RedisSettings[] {
+  return redisDatabases(settings, { clientName: CLIENT_NAME, onRetry: retryEvents('redis', emit) });
 }
 
 function wireQdrant({ settings, emit }: Wiring): BoundStage {
@@ -144,11 +132,6 @@ function wireGraph({ settings, emit }: Wiring): BoundStage {
     openReader: () => openGraphReader(store),
     openWriter: (runId) => openGraphWriter({ ...store, runId }),
   });
-}
-
-/** An IPv6 address as a socket takes it; in a URL it stands in brackets. */
-function withoutBrackets(host: string): string {
-  return host.replace(/^\[|\]$/g, '');
 }
 
 function bracketed(host: string): string {

@@ -7,6 +7,7 @@ import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
+import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
 
 /** Everything that can be set, checked. Secrets are in `secrets` alone. */
@@ -54,10 +55,24 @@ const HTTP = ['http:', 'https:'];
 const schema = z.object({
   'redis-host': host,
   'redis-port': whole(1, 65_535),
-  'redis-url': address(['redis:'])
+  'redis-url': address(['redis:', 'rediss:'])
     .refine((text) => /^(\/\d*)?$/.test(pathOf(text)), 'must end in /<database number> or nothing')
     .optional(),
-  'redis-db': whole(0, 1_000_000),
+  'redis-db': z
+    .string()
+    .regex(/^\d{1,7}(,\d{1,7})*$/, 'is not a database number, nor several such as 0,1')
+    .transform((text) => [...new Set(text.split(',').map(Number))].sort((a, b) => a - b))
+    .refine((numbers) => numbers.every((number) => number <= 1_000_000), 'must be between 0 and 1000000'),
+  'redis-tls': z.boolean(),
+  'redis-ca': filled.optional(),
+  'redis-cert': filled.optional(),
+  'redis-key': filled.optional(),
+  'redis-tls-servername': host.optional(),
+  'redis-sentinel': z.string().refine(areNodes, 'is not host:port, nor several with commas between').optional(),
+  'redis-sentinel-name': filled,
+  'redis-node-map': z
+    .array(z.string())
+    .refine((entries) => parseNodeMap(entries) !== undefined, 'is not announced-host:port=reachable-host:port'),
   'qdrant-url': address(HTTP),
   'memgraph-host': host,
   'memgraph-port': whole(1, 65_535),
@@ -139,12 +154,17 @@ export async function readSettings({ command, flags, env, recorded = {} }: Sourc
   const parsed = schema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error.issues, flags);
   refuseForeignFlags(command, flags);
+  refuseHalfRedis(parsed.data);
   return { ...parsed.data, secrets: await readSecrets(env), recorded: recordOf(merged) };
 }
 
 /** Host and port on the command line are meant to replace the address that the record holds. */
 function isReplaced(name: string, flags: RawFlags): boolean {
-  const parts = { 'redis-url': ['redis-host', 'redis-port'], 'graph-url': ['memgraph-host', 'memgraph-port'] }[name];
+  const parts = {
+    'redis-url': ['redis-host', 'redis-port', 'redis-sentinel'],
+    'redis-sentinel': ['redis-host', 'redis-port', 'redis-url'],
+    'graph-url': ['memgraph-host', 'memgraph-port'],
+  }[name];
   return parts?.some((part) => flags[part] !== undefined) ?? false;
 }
 
@@ -168,7 +188,7 @@ function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<st
 }
 
 /** Resumed from another folder, the run must find the same files. */
-const PATHS: ReadonlySet<string> = new Set(['config-secrets', 'pause-file']);
+const PATHS: ReadonlySet<string> = new Set(['config-secrets', 'pause-file', 'redis-ca', 'redis-cert', 'redis-key']);
 
 /** In the environment the secrets' JSON may stand in place of the file's path: it is never written down. */
 function holdsSecrets(name: string, value: unknown): boolean {
@@ -260,6 +280,18 @@ function isAddress(text: string, protocols: readonly string[]): boolean {
 function isHost(text: string): boolean {
   if (text.includes(':')) return isIPv6(text.replace(/^\[(.*)\]$/, '$1')) && !text.includes('%');
   return isIP(text) !== 0 || (text.length <= 253 && /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(text));
+}
+
+function areNodes(text: string): boolean {
+  return text.split(',').every((node) => parseNode(node.trim(), 1) !== undefined);
+}
+
+function refuseHalfRedis(settings: z.infer<typeof schema>): void {
+  if (settings['redis-sentinel'] !== undefined && settings['redis-url'] !== undefined)
+    throw usage('--redis-sentinel', 'takes the place of --redis-url', 'leave one of them out');
+  const [cert, key] = [settings['redis-cert'], settings['redis-key']];
+  if ((cert === undefined) !== (key === undefined))
+    throw usage('--redis-cert and --redis-key', 'belong together', 'give the other one, too');
 }
 
 function hasReadableLogin(text: string): boolean {

@@ -76,7 +76,16 @@ export function otherStores(before: Stores, now: Stores): readonly StageName[] {
 }
 
 function sharesStore(before: Stores, now: Stores): boolean {
-  return stageOrder.some((name) => before[name] !== undefined && before[name] === now[name]);
+  return stageOrder.some((name) => overlap(before[name], now[name]));
+}
+
+/** Whether two addresses name the same store; those that end in a list of databases, whether they have one in common. */
+function overlap(before: string | undefined, now: string | undefined): boolean {
+  if (before === undefined || now === undefined || before === now) return before !== undefined && before === now;
+  const [one, other] = [before, now].map((address) => /^(.*)\/([\d,]+)$/.exec(address) ?? []);
+  if (one?.[1] === undefined || one[1] !== other?.[1]) return false;
+  const databases = one[2]?.split(',') ?? [];
+  return (other?.[2]?.split(',') ?? []).some((database) => databases.includes(database));
 }
 
 /** Says where the run's stores are. */

@@ -3,7 +3,7 @@ import type { Settings } from '../cli/settings.ts';
 import { markOf, mayBeAlive, type ProcessMark } from '../journal/process-mark.ts';
 import { acquireLocks, forceUnlock } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
-import type { LockHolder, LockPorts, TakenLease } from '../orchestrator/run-locks.ts';
+import type { Lease, LockHolder, LockPorts, TakenLease } from '../orchestrator/run-locks.ts';
 import type { RedisSettings } from '../stores/redis/redis-connection.ts';
 import { type HeldLease, RedisLease } from '../stores/redis/redis-lease.ts';
 
@@ -22,8 +22,8 @@ interface Owner extends LockHolder, ThisProcess {
 
 interface Wiring {
   readonly settings: Settings;
-  /** Undefined where the redis stage is left out. */
-  readonly redis: RedisSettings | undefined;
+  /** One for each database. Undefined where the redis stage is left out. */
+  readonly redis: readonly RedisSettings[] | undefined;
   readonly own: ThisProcess;
   readonly signal: AbortSignal;
   /** Takes what the operator should know while it waits. */
@@ -55,10 +55,43 @@ export function wireLocks(wiring: Wiring): LockPorts {
       redis === undefined
         ? undefined
         : async (tenants, holder) => {
-            if (force.lease) await RedisLease.forceUnlock(redis, tenants);
+            const forced = force.lease;
             force.lease = false;
-            return takeLease(wiring, redis, tenants, holder);
+            return takeEach(redis, async (database) => {
+              if (forced) await RedisLease.forceUnlock(database, tenants);
+              return takeLease(wiring, database, tenants, holder);
+            });
           },
+  };
+}
+
+/** A lease in each database, in their order, as one: another run may work on some of them only. */
+async function takeEach(
+  databases: readonly RedisSettings[],
+  take: (database: RedisSettings) => Promise<TakenLease>,
+): Promise<TakenLease> {
+  const leases: Lease[] = [];
+  const release = async () => {
+    const released = await Promise.allSettled(leases.map((lease) => lease.release()));
+    for (const result of released) if (result.status === 'rejected') throw result.reason;
+  };
+  try {
+    for (const database of databases) {
+      const taken = await take(database);
+      if ('denied' in taken) {
+        await release();
+        return taken;
+      }
+      leases.push(taken);
+    }
+  } catch (error) {
+    await release().catch(() => undefined);
+    throw error;
+  }
+  return {
+    ttlMs: Math.min(...leases.map(({ ttlMs }) => ttlMs)),
+    renew: async () => (await Promise.all(leases.map((lease) => lease.renew()))).every((ours) => ours),
+    release,
   };
 }
 

@@ -40,7 +40,10 @@ async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncI
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves);
   const size = ctx.options.batchSize ?? DEFAULT_BATCH;
   const open: RenamePair[][] = plan.moves.map(() => []);
-  for await (const page of ctx.store.scan(scanCount(await ctx.store.roundTripMs()))) {
+  // What the server that took over had not yet received stands under the source again.
+  const text = 'another server has taken over as the master: its keys are listed from the start';
+  const onAnew = () => ctx.emit({ type: 'note', stage: 'redis', text });
+  for await (const page of ctx.store.scan(scanCount(await ctx.store.roundTripMs()), onAnew)) {
     for (const key of page) {
       const role = keys.roleOf(key);
       if (role?.role !== 'source') continue;

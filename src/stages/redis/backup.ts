@@ -129,7 +129,13 @@ function keyLine({ key, type, expiresAt, digest, payload }: KeyRecord): BackupLi
 }
 
 function keyRecord(line: string): KeyRecord {
-  const record = JSON.parse(line) as Omit<KeyRecord, 'payload'> & { readonly payload: string };
+  const record = JSON.parse(line) as Omit<KeyRecord, 'payload'> & { readonly payload: string; readonly db?: number };
+  if (record.db !== undefined) {
+    throw new MigrateError('refused', 'the backup was made of several databases of Redis', {
+      stage: 'redis',
+      next: 'give --redis-db as for the backup, such as 0,1',
+    });
+  }
   return {
     ...record,
     key: Buffer.from(record.key, 'base64').toString('latin1'),

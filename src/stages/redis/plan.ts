@@ -25,13 +25,13 @@ export function scanCount(roundTripMs: number): number {
 
 /** See the contract: one scan of the keyspace. */
 export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
-  const [roundTrip, server] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
-  const census = new Census(moves, ctx);
+  const [roundTrip, asked] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
   // The probe goes out first and is answered before the scan: together they cost no round trip more.
-  const [probe, scanMs] = await Promise.all([
+  const [probe, { census, scanMs, anew }] = await Promise.all([
     ctx.store.probeMs(PROBE_COMMANDS, ownPrefix(moves, ctx)),
-    readAll(census, scanCount(roundTrip), ctx),
+    readAll(moves, scanCount(roundTrip), ctx),
   ]);
+  const server = anew ? await ctx.store.server() : asked;
   const found = census.found.reduce((sum, count) => sum + count, 0);
   const renamesMs = (found / PROBE_COMMANDS) * Math.max(0, probe - roundTrip) * RENAME_TO_PROBE;
   const counts = census.moveCounts();
@@ -66,13 +66,19 @@ function ownPrefix(moves: readonly Move[], ctx: PlanContext<RedisReader>): ByteS
   return open === undefined ? '' : claimedPrefix(open, fromText(moves[0]?.source ?? ''));
 }
 
-/** Scans the keyspace into the census; resolves to the ms that it took. */
-async function readAll(census: Census, count: number, ctx: PlanContext<RedisReader>): Promise<number> {
+/** Scans the keyspace into a census, into another where another server took over meanwhile. */
+async function readAll(moves: readonly Move[], count: number, ctx: PlanContext<RedisReader>) {
   const start = performance.now();
-  for await (const page of ctx.store.scan(count)) {
+  let census = new Census(moves, ctx);
+  let anew = false;
+  const onAnew = () => {
+    census = new Census(moves, ctx);
+    anew = true;
+  };
+  for await (const page of ctx.store.scan(count, onAnew)) {
     ctx.signal.throwIfAborted();
     await census.take(page);
   }
   await census.finish();
-  return performance.now() - start;
+  return { census, scanMs: performance.now() - start, anew };
 }

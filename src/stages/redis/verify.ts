@@ -6,6 +6,7 @@ import { type Owned, Owners } from './owners.ts';
 import { isFar } from './plan.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { Repeats } from './repeats.ts';
+import { replication } from './replication.ts';
 import { sameKey } from './same-key.ts';
 import { differingShapes, isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape } from './shapes.ts';
@@ -22,8 +23,11 @@ export async function verifyRedis(
   ctx: PlanContext<RedisReader>,
 ): Promise<readonly Finding[]> {
   const count = isFar(await ctx.store.roundTripMs()) ? SCAN_COUNT.far : SCAN_COUNT.near;
-  const seen = new Enumeration(plan, phase, ctx);
-  for await (const page of ctx.store.scan(count)) {
+  let seen = new Enumeration(plan, phase, ctx);
+  const onAnew = () => {
+    seen = new Enumeration(plan, phase, ctx);
+  };
+  for await (const page of ctx.store.scan(count, onAnew)) {
     ctx.signal.throwIfAborted();
     await seen.take(page);
   }
@@ -33,7 +37,7 @@ export async function verifyRedis(
     ctx.options.verify === 'full' ? ctx.store.now().then((now) => seen.sums(now)) : [],
     ctx.options.verify === 'counts' ? [] : compareSamples(plan, ctx),
   ]);
-  return [...seen.leftBehind(), ...counts, ...sums, ...sampled];
+  return [...seen.leftBehind(), ...counts, ...sums, ...sampled, ...(await replication(plan, ctx))];
 }
 
 class Enumeration {
@@ -151,7 +155,8 @@ class Enumeration {
     const expired = sameServer ? server.expiredKeys - this.#plan.server.expiredKeys : 0;
     const evicted = sameServer ? server.evictedKeys - this.#plan.server.evictedKeys : 0;
     const evictions = evicted > 0 ? ` (the server evicted ${evicted} keys meanwhile)` : '';
-    const why = sameServer ? evictions : ' (the server was started anew meanwhile)';
+    const anew = this.#ctx.store.mayFailOver ? 'another server took over, or it was' : 'the server was';
+    const why = sameServer ? evictions : ` (${anew} started anew meanwhile)`;
     // The server counts the expired keys of all tenants: each of them explains one missing key at most.
     let unused = expired;
     return this.#plan.moves.flatMap(({ target, found, atTarget }, index): Finding[] => {

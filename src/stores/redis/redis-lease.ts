@@ -16,6 +16,8 @@ import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
 
 /** How long a lease lasts when nobody renews it, ms. */
 export const LEASE_MS = 30_000;
+/** With sentinels: it must outlast a failover, which takes half a minute and more. */
+const SENTINEL_LEASE_MS = 90_000;
 const LONGEST_SILENCE_MS = 3_000;
 /** A lock that ends between two looks is tried for again, at most so often. */
 const MOST_TRIES = 5;
@@ -49,7 +51,7 @@ export interface LeaseRequest {
  */
 export class RedisLease {
   /** How long it lasts when it is not renewed, ms. */
-  readonly ttlMs = LEASE_MS;
+  readonly ttlMs: number;
   readonly #connection: RedisConnection;
   readonly #transactions: Transactions;
   readonly #keys: readonly string[];
@@ -57,6 +59,7 @@ export class RedisLease {
 
   private constructor(connection: RedisConnection, keys: readonly string[], value: string) {
     this.#connection = connection;
+    this.ttlMs = connection.mayFailOver ? SENTINEL_LEASE_MS : LEASE_MS;
     this.#transactions = new Transactions(connection);
     this.#keys = keys;
     this.#value = value;
@@ -130,7 +133,7 @@ export class RedisLease {
    * removed it, or the server has lost it. Throws MigrateError where the server cannot be reached.
    */
   async renew(): Promise<boolean> {
-    return (await this.#whereOurs('all', (key) => ['PEXPIRE', key, String(LEASE_MS)])) === this.#keys.length;
+    return (await this.#whereOurs('all', (key) => ['PEXPIRE', key, String(this.ttlMs)])) === this.#keys.length;
   }
 
   /** Removes the locks that are still ours, and no others, and closes the connection. May be called twice. */
@@ -173,7 +176,7 @@ export class RedisLease {
       const ttlMs = left === -1 ? Number.POSITIVE_INFINITY : Math.max(0, left);
       // Ours where only the reply to the first request was lost.
       if (other === this.#value) return undefined;
-      if (typeof other === 'string') return { tenant, heldBy: ownerOf(other), ageMs: LEASE_MS - ttlMs, ttlMs };
+      if (typeof other === 'string') return { tenant, heldBy: ownerOf(other), ageMs: this.ttlMs - ttlMs, ttlMs };
       if (attempt === MOST_TRIES) throw staysNotReady(this.#connection.address);
     }
   }
@@ -183,7 +186,7 @@ export class RedisLease {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const [reply] = await this.#connection.pipeline((pipeline) => {
-          pipeline.call('SET', key, this.#value, 'NX', 'PX', String(LEASE_MS));
+          pipeline.call('SET', key, this.#value, 'NX', 'PX', String(this.ttlMs));
         });
         if (reply === undefined || !isPassing(replyError(reply)) || attempt === MOST_ATTEMPTS) return reply;
         await this.#connection.pauseBeforeRetry(attempt, replyError(reply));

@@ -14,6 +14,13 @@ const READ_CHUNK = 500;
 /** Each takes three round trips one after another. */
 const CHUNKS_AT_ONCE = 4;
 
+/** Of one scan: a server that changes so often is not to be worked on. */
+const MOST_LISTINGS = 5;
+/** How long replicas may take to say that they have everything, ms. */
+const REPLICAS_WAIT_MS = 1_000;
+
+class OtherServer extends MigrateError {}
+
 interface ScanPage {
   /** The cursor of the next page; 0 where this was the last. */
   readonly next: string;
@@ -61,6 +68,21 @@ export class RedisReads implements RedisReader {
     return parseServer(String(this.value(reply)));
   }
 
+  get mayFailOver(): boolean {
+    return this.connection.mayFailOver;
+  }
+
+  async behind(): Promise<number> {
+    const { replicas } = await this.server();
+    if (replicas === 0) return 0;
+    // In one pipeline: it waits for all that the server did before this connection's last command.
+    const [, reply] = await this.connection.read((pipeline) => {
+      pipeline.call('PING').call('WAIT', String(replicas), String(REPLICAS_WAIT_MS));
+    });
+    // A user without that right, or a server that does not know it.
+    return reply === undefined || 'error' in reply ? 0 : Math.max(0, replicas - Number(reply.value));
+  }
+
   roundTripMs(): Promise<number> {
     // Side by side: over a slow link three in a row would cost what they are meant to save.
     this.#roundTrip ??= Promise.all([this.#pingMs(), this.#pingMs(), this.#pingMs()]).then((all) => Math.min(...all));
@@ -84,7 +106,20 @@ export class RedisReads implements RedisReader {
     return performance.now() - start;
   }
 
-  async *scan(count: number): AsyncIterable<readonly ByteString[]> {
+  async *scan(count: number, onAnew?: () => void): AsyncIterable<readonly ByteString[]> {
+    for (let listing = 1; ; listing += 1) {
+      const mayBegin = onAnew !== undefined && this.connection.mayFailOver && listing < MOST_LISTINGS;
+      try {
+        yield* this.#list(count);
+        return;
+      } catch (error) {
+        if (!mayBegin || !(error instanceof OtherServer)) throw error;
+        onAnew();
+      }
+    }
+  }
+
+  async *#list(count: number): AsyncIterable<readonly ByteString[]> {
     const { runId, ...first } = await this.#firstPage(count);
     let connections = this.connection.connections;
     let cursor = '0';
@@ -109,7 +144,8 @@ export class RedisReads implements RedisReader {
   /** A cursor means nothing to a server that was started anew or took over: keys would be passed over in silence. */
   async #refuseOtherServer(runId: string): Promise<void> {
     if ((await this.server()).runId === runId) return;
-    throw new MigrateError('store', `Redis at ${this.address} was started anew while its keys were listed`, {
+    const what = this.connection.mayFailOver ? 'was started anew, or another took over,' : 'was started anew';
+    throw new OtherServer('store', `Redis at ${this.address} ${what} while its keys were listed`, {
       store: this.address,
       next: 'see what the server has lost, then type the same command again',
     });

@@ -13,6 +13,8 @@ export interface RedisServer {
   readonly expiredKeys: number;
   /** Keys evicted since the server started. */
   readonly evictedKeys: number;
+  /** Replicas that are connected to it. */
+  readonly replicas: number;
   /** Changes whenever the server starts anew. */
   readonly runId: string;
 }
@@ -37,6 +39,7 @@ export function parseServer(info: string): RedisServer {
     maxMemory: number('maxmemory'),
     expiredKeys: number('expired_keys'),
     evictedKeys: number('evicted_keys'),
+    replicas: number('connected_slaves'),
     runId: fields.get('run_id') ?? '',
   };
 }

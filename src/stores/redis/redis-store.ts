@@ -15,8 +15,15 @@ export interface RedisReader {
   roundTripMs(): Promise<number>;
   /** Time for the server to answer a pipeline of `size` look-ups of missing keys that begin with `prefix`, ms. */
   probeMs(size: number, prefix: ByteString): Promise<number>;
-  /** All keys in pages of about `count`. A key may come twice, a page may be empty; keys are bytes. */
-  scan(count: number): AsyncIterable<readonly ByteString[]>;
+  /** Whether another server may take the master's part, with whatever of the last writes had reached it. */
+  readonly mayFailOver: boolean;
+  /** How many of the replicas do not have everything that the server had done until now, after waiting a second. */
+  behind(): Promise<number>;
+  /**
+   * All keys in pages of about `count`. A key may come twice, a page may be empty; keys are bytes. Where another server
+   * takes over meanwhile, whose keys begin anew, it says so with `onAnew` and goes on; it throws where that is not given.
+   */
+  scan(count: number, onAnew?: () => void): AsyncIterable<readonly ByteString[]>;
   /** Whether each key exists, in order. */
   exist(keys: readonly ByteString[]): Promise<readonly boolean[]>;
   /** Type, expiry and content digest of each key, in order; undefined where it is missing. */
