@@ -152,7 +152,7 @@ function aboutMaster(
   return new MigrateError('unreachable', message, {
     store: redisAddress(settings),
     retryable: true,
-    next: `where that address is another one from here, say so with --redis-node-map ${nodeText(announced)}=<host:port>`,
+    next: `in a failover wait until it is over; where that address is another one from here: --redis-node-map ${nodeText(announced)}=<host:port>`,
     cause: error.cause,
   });
 }
