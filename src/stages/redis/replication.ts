@@ -10,7 +10,7 @@ export async function replication(plan: RedisPlan, { store }: PlanContext<RedisR
   };
   if (store.mayFailOver && (await store.server()).runId !== plan.server.runId) {
     const what = 'another server has taken over as the master since the plan, or it was started anew';
-    add('failover', `${what}: what it had not received of the renames was looked for, and is moved again`);
+    add('failover', `${what}: renames that it had not received are made again, and counted again`);
   }
   const behind = await store.behind();
   if (behind > 0) {

@@ -3,7 +3,7 @@ import type { ChainableCommander, Redis } from 'ioredis';
 import { MigrateError } from '../../model/errors.ts';
 import { type NodeMap, nodeText } from './node-map.ts';
 import { redisAddress } from './redis-address.ts';
-import { type DriverConnection, openDriver, reasonOf } from './redis-driver.ts';
+import { type DriverConnection, endDriver, openDriver, reasonOf } from './redis-driver.ts';
 import type { RedisSentinel } from './redis-sentinel.ts';
 import type { RedisTls } from './redis-tls.ts';
 
@@ -199,7 +199,7 @@ export class RedisConnection {
 
   async close(): Promise<void> {
     this.#closings += 1;
-    this.#client?.disconnect();
+    if (this.#client !== undefined) endDriver(this.#client);
     this.#client = undefined;
   }
 
@@ -227,7 +227,7 @@ export class RedisConnection {
 
   async #connect(): Promise<Redis> {
     // Once only: the driver adds a listener to the dead socket each time.
-    this.#client?.disconnect();
+    if (this.#client !== undefined) endDriver(this.#client);
     this.#client = undefined;
     const closings = this.#closings;
     const { client, clientId, node } = await this.#openDriver();

@@ -75,11 +75,16 @@ async function connect(
     if (master) await requireMaster(client, node);
     return { client, clientId: await clientIdOf(client, db) };
   } catch (error) {
-    client.disconnect();
+    endDriver(client);
     if (error instanceof MigrateError) throw error;
     const reason = lastError ?? error;
     throw connectError(settings, reason, await adviceAbout(reason, { node, tls: settings.tls, first }));
   }
+}
+
+/** Ends a connection. One that has ended is left alone: the driver would wait two seconds for its end to come. */
+export function endDriver(client: Redis): void {
+  if (client.status !== 'end') client.disconnect();
 }
 
 /** While sentinels agree on a failover the one may still name a master that is a replica already. */
