@@ -10,7 +10,7 @@ import { until } from '../support/redis-run.ts';
 import { type RedisWithSentinel, startWithSentinel } from '../support/redis-sentinel.ts';
 import { renamed, type Snapshot, snapshot } from '../support/redis-world.ts';
 
-const KEYS = 1_200;
+const KEYS = 1_000;
 
 let servers: RedisWithSentinel;
 let stateDir: string;

@@ -20,12 +20,15 @@ export async function preflightRedis(
   const problems = [...serverProblems(server, ctx.store.address), ...templateProblems(moves, ctx)];
   if (problems.length > 0) return problems;
   const pairs = probePairs(moves, ctx);
-  const rename = probe === undefined ? await deniedByAcl(pairs, ctx) : await deniedByProbe(pairs, ctx, probe);
+  const rename = await deniedToRename(pairs, RENAME, ctx, probe);
+  // Where it may not go back, the move is not begun: no rollback could end it.
+  const back = pairs.map(({ from, to }) => ({ from: to, to: from }));
+  const takeBack = rename === undefined ? await deniedToRename(back, RENAME_BACK, ctx, probe) : undefined;
   const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(pairs, ctx);
   const both = ctx.options.merge || ctx.options.continuing;
   const remove = both ? await deniedToRemove(pairs, ctx, probe) : undefined;
   const overwrite = ctx.options.onConflict === 'overwrite' ? await deniedToOverwrite(pairs, ctx, probe) : undefined;
-  return [rename, read, remove, overwrite].filter((problem) => problem !== undefined);
+  return [rename, takeBack, read, remove, overwrite].filter((problem) => problem !== undefined);
 }
 
 /** What the server's state forbids. */
@@ -80,19 +83,20 @@ function templateProblems(moves: readonly Move[], ctx: PlanContext<RedisReader>)
   return crossing === undefined ? [] : [problem(crossing)];
 }
 
-async function deniedByAcl(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
-  const refusal = await ctx.store.refusedRename(pairs);
-  return refusal === undefined ? undefined : denied(ctx.store.address, { ...RENAME, refusal });
+/** Asked of the server, which tells only some users; in a real run tried. */
+async function deniedToRename(
+  pairs: readonly RenamePair[],
+  what: Omit<Denied, 'refusal'>,
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<Problem | undefined> {
+  const told = probe === undefined ? await ctx.store.refusedRename(pairs) : await triedRename(pairs, probe);
+  return told === undefined ? undefined : denied(ctx.store.address, { ...what, refusal: told });
 }
 
-async function deniedByProbe(
-  pairs: readonly RenamePair[],
-  ctx: PlanContext<RedisReader>,
-  probe: RedisWriter,
-): Promise<Problem | undefined> {
-  const outcomes = await probe.rename(pairs);
-  const refusal = outcomes.find((outcome) => typeof outcome === 'object');
-  return typeof refusal === 'object' ? denied(ctx.store.address, { ...RENAME, refusal: refusal.failed }) : undefined;
+async function triedRename(pairs: readonly RenamePair[], probe: RedisWriter): Promise<string | undefined> {
+  const refusal = (await probe.rename(pairs)).find((outcome) => typeof outcome === 'object');
+  return typeof refusal === 'object' ? refusal.failed : undefined;
 }
 
 async function deniedToRead(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
@@ -177,6 +181,10 @@ interface Denied {
 const RENAME = {
   what: "rename the tenant's keys (RENAMENX)",
   fix: 'give the user RENAMENX with %RW~ on the source and %W~ on the target keys (MIGRATION.md, "Rights"), or --skip-redis',
+};
+const RENAME_BACK = {
+  what: "rename the tenant's keys back, which a rollback needs (RENAMENX)",
+  fix: 'give the user %RW~ on the target keys and %W~ on the source keys, too (MIGRATION.md, "Rights"), or --skip-redis',
 };
 const READ = {
   what: "read the target's keys (TYPE, PEXPIRETIME or PTTL), by which the move is verified",
