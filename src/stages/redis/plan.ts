@@ -4,6 +4,7 @@ import type { Move } from '../../model/move.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { PlanContext } from '../stage.ts';
 import { Census } from './census.ts';
+import { moduleTypeNotices } from './module-types.ts';
 import type { RedisPlan } from './redis-plan.ts';
 
 const PROBE_COMMANDS = 500;
@@ -36,6 +37,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
   const renamesMs = (found / PROBE_COMMANDS) * Math.max(0, probe - roundTrip) * RENAME_TO_PROBE;
   const counts = census.moveCounts();
   const shapes = census.shapes();
+  const samples = await census.samples();
   return {
     stage: 'redis',
     unit: 'keys',
@@ -43,7 +45,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     shapes,
     conflicts: census.conflicts,
     occupied: census.occupied,
-    notices: census.notices(),
+    notices: [...census.notices(), ...moduleTypeNotices(samples)],
     problems: census.problems(server),
     estimateMs: found === 0 ? 0 : Math.round(scanMs + renamesMs + roundTrip * 2),
     undoBytes: await census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
@@ -53,7 +55,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
       shapes: shapes.map(({ from }) => from).sort(),
     },
     templates: ctx.profile.keyTemplates,
-    samples: await census.samples(),
+    samples,
     expiring: await census.mostExpiring(),
     sums: census.sums.toJson(),
     server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },

@@ -1,5 +1,4 @@
 import { type ByteString, toArgument } from '../../model/byte-string.ts';
-import { MigrateError } from '../../model/errors.ts';
 import { type Command, errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
 import { endNamesakes } from './redis-namesakes.ts';
 import { RedisReads } from './redis-reads.ts';
@@ -151,23 +150,19 @@ export class RedisWrites extends RedisReads implements RedisWriter {
   }
 
   async copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
-    try {
-      const replies = await this.#writeOnce(pairs.map(({ from, to }) => ['COPY', toArgument(from), toArgument(to)]));
-      return replies.map((reply) => reply === 1);
-    } catch (error) {
-      // COPY came with Redis 6.2.
-      if (!(error instanceof MigrateError) || !/unknown command/i.test(error.message)) throw error;
-      return this.#copyByDump(pairs);
-    }
-  }
-
-  async #copyByDump(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
+    const commands = pairs.map(({ from, to }): Command => ['COPY', toArgument(from), toArgument(to)]);
+    // COPY came with Redis 6.2, and a module's type may leave it out.
+    const replies = await this.#writeOnce(commands, /unknown command|not supported for this module/i);
     const copied: boolean[] = [];
-    for (const { from, to } of pairs) {
-      const [dumped] = await this.dumps([from]);
-      copied.push(dumped !== undefined && (await this.restore(to, dumped)));
+    for (const [index, pair] of pairs.entries()) {
+      copied.push(replies[index] === REFUSED ? await this.#copyByDump(pair) : replies[index] === 1);
     }
     return copied;
+  }
+
+  async #copyByDump({ from, to }: RenamePair): Promise<boolean> {
+    const [dumped] = await this.dumps([from]);
+    return dumped !== undefined && (await this.restore(to, dumped));
   }
 
   async restore(key: ByteString, dumped: DumpedKey): Promise<boolean> {
@@ -181,8 +176,11 @@ export class RedisWrites extends RedisReads implements RedisWriter {
     return (await this.#writeOnce(commands)).map((reply) => reply === 'OK');
   }
 
-  /** Writes that may be sent again after a loss, since each takes effect once (COPY, RESTORE without REPLACE). */
-  async #writeOnce(commands: readonly Command[]): Promise<readonly unknown[]> {
+  /**
+   * Writes that may be sent again after a loss, since each takes effect once (COPY, RESTORE without REPLACE). A refusal
+   * of the kind `but` stands in the result as {@link REFUSED}.
+   */
+  async #writeOnce(commands: readonly Command[], but = /^$/): Promise<readonly unknown[]> {
     if (commands.length === 0) return [];
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -190,9 +188,10 @@ export class RedisWrites extends RedisReads implements RedisWriter {
           for (const [command, ...args] of commands) pipeline.call(command, ...args);
         });
         if (!replies.some((reply) => isPassing(replyError(reply)))) {
-          return replies.map((reply) =>
-            'error' in reply && errorWord(reply.error) === 'BUSYKEY' ? 0 : this.value(reply),
-          );
+          return replies.map((reply) => {
+            if ('error' in reply && errorWord(reply.error) === 'BUSYKEY') return 0;
+            return 'error' in reply && but.test(reply.error) ? REFUSED : this.value(reply);
+          });
         }
         if (attempt >= MOST_ATTEMPTS) throw staysNotReady(this.address);
         await this.connection.pauseBeforeRetry(attempt, 'the server is not ready');
@@ -207,5 +206,8 @@ export class RedisWrites extends RedisReads implements RedisWriter {
 function restoring(key: ByteString, { payload, expiresAt }: DumpedKey): Command {
   return ['RESTORE', toArgument(key), expiresAt < 0 ? '0' : String(expiresAt), payload, 'ABSTTL'];
 }
+
+/** Stands for a reply that refuses in a way that is provided for. */
+const REFUSED = Symbol('refused');
 
 const isOk = (reply: unknown): boolean => reply === 'OK';
