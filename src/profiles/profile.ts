@@ -11,6 +11,10 @@ export interface Profile {
   readonly qdrantField: string;
   /** How Qdrant point ids may derive from the tenant. */
   readonly pointIdSchemes: readonly PointIdScheme[];
+  /** Graph label, and relationship type, of a tenant, with `{tenant}` for the id; the id itself where absent. */
+  readonly graphLabel?: string;
+  /** Properties of nodes that hold the tenant's id. Such a node is the tenant's without its label too. */
+  readonly graphProperties?: readonly string[];
   /** Config API. */
   readonly config: ConfigShape;
 }

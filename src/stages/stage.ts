@@ -124,6 +124,8 @@ export interface StagePlan {
   readonly estimateMs: number;
   /** About how many bytes the undo log of apply and finalize will take, at most; absent where it writes none. */
   readonly undoBytes?: number;
+  /** What the run would send to write, for people; absent where a stage has no statements. */
+  readonly statements?: readonly string[];
   /** What the plan's digest covers beside settings: server version, schema, key shapes; never counts. */
   readonly basis: Json;
 }

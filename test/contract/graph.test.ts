@@ -329,19 +329,19 @@ describe.skipIf(access.url === '')('the graph stage', () => {
     expect(await verify(planned, { verify: 'full' })).toEqual([]);
   });
 
-  it('lists the source’s indexes as not re-created, and refuses values that the target’s constraint would refuse', async () => {
+  it('refuses values that the target’s constraint would refuse', async () => {
     await plant(move.source, 5);
     await plant(move.target, 3);
     const name = freshLabel('unique_entity');
     await raw.run(`CREATE INDEX ${name}_range FOR (n:${escapeLabel(move.source)}) ON (n.entity_id)`);
     await raw.run(`CREATE CONSTRAINT ${name} FOR (n:${escapeLabel(move.target)}) REQUIRE n.entity_id IS UNIQUE`);
     const planned = await plan({ merge: true });
-    expect(planned.notices).toContainEqual(
-      expect.objectContaining({ kind: 'indexes-not-recreated', severity: 'notice', samples: [`${name}_range`] }),
-    );
     expect(planned.problems).toContainEqual(expect.objectContaining({ code: 'constraint-conflict' }));
     expect(planned.conflicts).toBe(3);
-    expect(planned.basis).toMatchObject({ dialect: 'neo4j', schema: [name, `${name}_range`] });
+    expect(planned.basis).toMatchObject({
+      dialect: 'neo4j',
+      schema: [expect.stringContaining(`${name} `), expect.stringContaining(`${name}_range `)],
+    });
 
     const ctx = await context();
     const failure = await drain(stage.apply(planned, ctx)).catch((error: unknown) => error);

@@ -1,11 +1,15 @@
 import { digest } from '../../model/fingerprint.ts';
 import { canonicalJson, type Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
+import type { Profile } from '../../profiles/profile.ts';
 import type { PropertiesJson, StoredNode, StoredRelationship } from '../../stores/graph/graph-backup.ts';
 import type { GraphReader, GraphWriter } from '../../stores/graph/graph-store.ts';
 import type { BackupBatch, BackupLine, BackupPart, PlanContext, StageBackup } from '../stage.ts';
 import { compareGraph } from './compare-backup.ts';
+import { graphMoveOf, labelOf } from './graph-move.ts';
 import { restoreGraph } from './restore.ts';
+import { signatureAfter, signatureOf } from './schema-plan.ts';
+import type { SchemaEntry } from './schema-steps.ts';
 
 const IDS_IN_AN_ENTRY = 10_000;
 
@@ -36,6 +40,8 @@ export interface SchemaRecord {
   readonly key: string;
   readonly name: string;
   readonly create: string;
+  /** See `signatureOf`; absent in backups of versions that left indexes where they were. */
+  readonly signature?: string;
 }
 
 /**
@@ -46,7 +52,7 @@ export const graphBackup: StageBackup<GraphReader, GraphWriter> = {
   read: readGraph,
   compare: compareGraph,
   restore: restoreGraph,
-  undoEntries: relabellingsOf,
+  undoEntries: undoEntriesOf,
 };
 
 /** What a node is, whatever its id: equal for nodes that nobody can tell apart. */
@@ -70,7 +76,8 @@ export async function* graphRecords(
   for await (const lines of part.lines()) yield lines.map((line) => JSON.parse(line) as NodeRecord);
 }
 
-async function* readGraph(tenant: string, ctx: PlanContext<GraphReader>): AsyncGenerator<BackupBatch> {
+async function* readGraph(id: string, ctx: PlanContext<GraphReader>): AsyncGenerator<BackupBatch> {
+  const tenant = labelOf(id, ctx.profile);
   const unknown = new Map<string, number>();
   const note = (records: readonly (StoredNode | StoredRelationship)[]) => {
     for (const type of records.flatMap(({ unknownTypes }) => unknownTypes))
@@ -87,9 +94,11 @@ async function* readGraph(tenant: string, ctx: PlanContext<GraphReader>): AsyncG
     yield { lines: relationships.map((relationship) => line(relationshipRecord(relationship))) };
   }
   const notKept = [...unknown].map(([type, count]) => `${count} properties of type ${type}`);
+  const { source: bare } = await ctx.store.bareCounts(graphMoveOf({ source: id, target: id }, ctx.profile));
+  if (bare > 0) notKept.push(`${bare} nodes that hold the tenant in a property alone, without its label`);
   const schema = await ctx.store.storedSchema(tenant);
-  const lines = schema.flatMap(({ key, name, create }): BackupLine[] => {
-    if (create !== undefined) return [line({ kind: 'schema', key, name, create })];
+  const lines = schema.flatMap(({ key, name, create, item }): BackupLine[] => {
+    if (create !== undefined) return [line({ kind: 'schema', key, name, create, signature: signatureOf(item) })];
     notKept.push(`the index or constraint ${name}: the server tells too little to make it again`);
     return [];
   });
@@ -105,20 +114,53 @@ function line(record: NodeRecord | RelationshipRecord | SchemaRecord): BackupLin
   return { kind: record.kind, text: JSON.stringify(record) };
 }
 
-async function* relabellingsOf(part: BackupPart, { source, target }: Move): AsyncGenerator<Json[]> {
-  let ids: string[] = [];
-  let had: string[] = [];
-  const entry = (): Json => ({ move: { source, target }, ids, had });
+/** As the run's undo log would tell it, newest first: indexes that finalize dropped, nodes, relationships, new indexes. */
+async function* undoEntriesOf(part: BackupPart, ids: Move, profile: Profile): AsyncGenerator<Json[]> {
+  const { source, target, values } = graphMoveOf(ids, profile);
+  const move = { source, target };
+  for await (const schema of recordsOf<SchemaRecord>(part, 'schema')) {
+    const dropped = schema.flatMap(({ signature, create }): SchemaEntry[] =>
+      signature === undefined ? [] : [{ move, schema: 'dropped', signature, create }],
+    );
+    if (dropped.length > 0) yield dropped;
+  }
+  for await (const nodes of recordsOf<NodeRecord>(part, 'node')) {
+    const idsOf = (some: readonly NodeRecord[]) => some.map(({ id }) => id);
+    const entry = { move, ids: idsOf(nodes), had: idsOf(nodes.filter(({ labels }) => labels.includes(target))) };
+    const held = (values?.names ?? []).map(
+      (name) => [name, idsOf(nodes.filter(({ properties }) => properties[name] === ids.source))] as const,
+    );
+    yield [values === undefined ? entry : { ...entry, bare: [], held: Object.fromEntries(held) }];
+  }
+  for await (const records of recordsOf<RelationshipRecord>(part, 'relationship')) {
+    const relationships = records
+      .filter(({ type }) => type === source)
+      .map(({ id, start, end, properties }) => ({ id, start, end, properties }));
+    if (relationships.length > 0) yield [{ move, relationships }];
+  }
+  for await (const schema of recordsOf<SchemaRecord>(part, 'schema')) {
+    const made = schema.flatMap(({ create, signature }): SchemaEntry[] => {
+      if (signature === undefined) return [];
+      return [{ move, schema: 'made', signature: signatureAfter(signature, move), create, guessed: true }];
+    });
+    if (made.length > 0) yield made;
+  }
+}
+
+/** Records of one kind, in groups of at most a batch. */
+async function* recordsOf<T extends { readonly kind: string }>(
+  part: BackupPart,
+  kind: T['kind'],
+): AsyncGenerator<readonly T[]> {
+  let group: T[] = [];
   for await (const records of graphRecords(part)) {
     for (const record of records) {
-      if (record.kind !== 'node') continue;
-      ids.push(record.id);
-      if (record.labels.includes(target)) had.push(record.id);
-      if (ids.length < IDS_IN_AN_ENTRY) continue;
-      yield [entry()];
-      ids = [];
-      had = [];
+      if (record.kind !== kind) continue;
+      group.push(record as unknown as T);
+      if (group.length < IDS_IN_AN_ENTRY) continue;
+      yield group;
+      group = [];
     }
   }
-  if (ids.length > 0) yield [entry()];
+  if (group.length > 0) yield group;
 }

@@ -9,6 +9,7 @@ import {
   relationshipDigest,
   type SchemaRecord,
 } from './backup.ts';
+import { labelOf } from './graph-move.ts';
 import { outsideNodes } from './outside-nodes.ts';
 
 /** What the store and the backup hold, by content: two nodes that nobody can tell apart stand for each other. */
@@ -28,18 +29,19 @@ export async function compareGraph(part: BackupPart, ctx: PlanContext<GraphReade
   const tally = new RestoreTally();
   const nodes = new Map<string, number>();
   const relationships = new Map<string, number>();
-  await readStore(part.tenant, { ctx, tally, nodes, relationships });
+  const label = labelOf(part.tenant, ctx.profile);
+  await readStore(label, { ctx, tally, nodes, relationships });
   const comparing: Comparing = { ctx, tally, nodes, relationships, digests: new Map(), absentNodes: 0 };
   for await (const records of graphRecords(part)) {
     ctx.signal.throwIfAborted();
     for (const record of records) if (record.kind === 'node') compareNode(record, comparing);
     const of = <K extends string>(kind: K) => records.filter((record) => record.kind === kind);
     await compareRelationships(of('relationship') as readonly RelationshipRecord[], comparing);
-    await compareSchema(part.tenant, of('schema') as readonly SchemaRecord[], comparing);
+    await compareSchema(label, of('schema') as readonly SchemaRecord[], comparing);
   }
   const others = sum(nodes);
   if (comparing.absentNodes > 0 && others > 0) {
-    tally.differs(`${others} nodes labelled ${part.tenant} that are not as in the backup`, others);
+    tally.differs(`${others} nodes labelled ${label} that are not as in the backup`, others);
   } else if (others + sum(relationships) > 0) {
     tally.note(`${others} nodes and ${sum(relationships)} relationships are not in the backup, and stay`);
   }

@@ -6,10 +6,15 @@ import type {
   GraphReader,
   LabelCount,
   RelationshipCount,
+  SampledNode,
 } from '../../stores/graph/graph-store.ts';
-import type { SchemaItem } from '../../stores/graph/server-facts.ts';
+import type { SchemaItem } from '../../stores/graph/schema-reading.ts';
+import type { GraphMove } from '../../stores/graph/statements.ts';
 import type { Finding, PlanContext, Problem, ShapeCount, StagePlan } from '../stage.ts';
-import { lookAlikes, schemaNotices } from './notices.ts';
+import { clashNotices, clashProblems, ruleBreaks } from './clashes.ts';
+import { graphMoveOf } from './graph-move.ts';
+import { lookAlikes, propertyNotices, surroundingNotices } from './notices.ts';
+import { planSchema, type SchemaStep, signatureOf } from './schema-plan.ts';
 
 /** What the graph stage would do, and what must stand afterwards. */
 export interface GraphPlan extends StagePlan {
@@ -17,16 +22,23 @@ export interface GraphPlan extends StagePlan {
   readonly server: { readonly dialect: string; readonly version: string };
   /** One entry for each of `moves`, in the same order. */
   readonly expected: readonly GraphExpectation[];
+  /** Indexes and constraints, for each of `moves`. Absent in plans of versions that left them. */
+  readonly schema?: readonly (readonly SchemaStep[])[];
+  /** Relationship types are named after a tenant. */
+  readonly hasTypes?: boolean;
 }
 
 /**
  * What must stand under the target when a move is done: the source's nodes and those that stood there before. Moving a
  * part of them changes none of it.
  */
-export interface GraphExpectation {
-  readonly source: string;
-  readonly target: string;
+export interface GraphExpectation extends GraphMove {
+  /** Nodes that carry a label of either end. */
   readonly nodes: number;
+  /** Nodes that are either end's by a property alone. */
+  readonly bare?: number;
+  /** Relationships of the type named after either end. */
+  readonly typed?: number;
   /** Nodes that carry both labels now. */
   readonly both: number;
   readonly combinations: readonly LabelCount[];
@@ -45,6 +57,9 @@ const PAGE = 10_000;
 const ID_BYTES = { elementId: 60, id: 24 };
 /** A batch's entry without ids and tenants. */
 const ENTRY_BYTES = 100;
+/** A relationship's properties, a guess; an index's statement with its signature. */
+const RELATIONSHIP_BYTES = 500;
+const STEP_BYTES = 1_000;
 /** Nodes whose ids are read to learn the speed. */
 const PROBE_SIZE = 5_000;
 /** Writing a label costs about three times as much as reading an id (measured on Neo4j 5.26). */
@@ -52,34 +67,46 @@ const WRITE_FACTOR = 3;
 
 /** Reads what the moves would do. */
 export async function planGraph(moves: readonly Move[], ctx: PlanContext<GraphReader>): Promise<GraphPlan> {
-  const schema = await ctx.store.schema();
+  const { store } = ctx;
+  const schema = await store.schema();
+  const surroundings = await store.surroundings();
   const plans: MovePlan[] = [];
   for (const move of moves) {
     ctx.signal.throwIfAborted();
     plans.push(await planMove(move, schema, ctx));
   }
-  const { dialect, version } = ctx.store.server;
-  const shapes = plans.flatMap((plan) => plan.shapes);
+  const { dialect, version } = store.server;
   const undoBytes = plans.reduce((sum, plan) => sum + plan.undoBytes, 0);
+  const hasTypes = plans.some(({ expected }) => (expected.typed ?? 0) > 0);
+  const labels = plans.map(({ expected }) => expected);
   return {
     stage: 'graph',
-    unit: 'nodes',
-    moves: plans.map(({ expected: { source, target }, found, atTarget }) => ({ source, target, found, atTarget })),
-    shapes,
+    unit: hasTypes ? 'nodes and relationships' : 'nodes',
+    moves: plans.map(({ found, atTarget }, i) => ({ ...idsOf(moves[i]), found, atTarget })),
+    shapes: plans.flatMap((plan) => plan.shapes),
     conflicts: plans.reduce((sum, { clashes }) => sum + clashes, 0),
-    notices: [...plans.flatMap((plan) => plan.notices), ...(await lookAlikes(moves, ctx.store))],
+    notices: [
+      ...plans.flatMap((plan) => plan.notices),
+      ...(await lookAlikes(labels, store)),
+      ...surroundingNotices(moves, labels, surroundings),
+    ],
     problems: plans.flatMap((plan) => plan.problems),
     estimateMs: Math.round(plans.reduce((sum, plan) => sum + plan.estimateMs, 0)),
     ...(undoBytes > 0 ? { undoBytes } : {}),
+    statements: plans.flatMap((plan) => plan.statements),
     basis: {
       dialect: dialect.name,
       version: version.split('.').slice(0, 2).join('.'),
-      schema: schemaNames(schema, moves),
+      schema: schemaBasis(schema, labels),
     },
     server: { dialect: dialect.name, version },
     expected: plans.map((plan) => plan.expected),
+    schema: plans.map((plan) => plan.steps),
+    hasTypes,
   };
 }
+
+const idsOf = (move: Move | undefined): Move => ({ source: move?.source ?? '', target: move?.target ?? '' });
 
 interface MovePlan {
   readonly expected: GraphExpectation;
@@ -91,50 +118,123 @@ interface MovePlan {
   readonly problems: readonly Problem[];
   readonly estimateMs: number;
   readonly undoBytes: number;
+  readonly steps: readonly SchemaStep[];
+  readonly statements: readonly string[];
 }
 
-async function planMove(move: Move, schema: readonly SchemaItem[], ctx: PlanContext<GraphReader>): Promise<MovePlan> {
+async function planMove(ids: Move, schema: readonly SchemaItem[], ctx: PlanContext<GraphReader>): Promise<MovePlan> {
   const { store } = ctx;
-  const { source, target } = move;
-  const [found = 0, standing = 0, both = 0] = await store.counts([[source], [target], [source, target]]);
-  // Nodes with both labels are the source's: two statements in a row, one of which never ran, leave such.
-  const atTarget = standing - both;
-  const ours = found === 0 ? [] : await store.combinations({ label: source });
-  const theirs = atTarget === 0 ? [] : await store.combinations({ label: target, without: source });
-  const clashes = found === 0 ? [] : await clashesOf(move, schema, store);
-  const estimateMs = found === 0 ? 0 : await estimate(source, found, ctx);
+  const move = graphMoveOf(ids, ctx.profile);
+  const here = await countsOf(move, store);
+  const { labelled, targetOnly, both, bare, types } = here;
+  const found = labelled + bare.source + types.source;
+  const atTarget = targetOnly + bare.target + types.target;
+  const ours = labelled === 0 ? [] : await store.combinations({ label: move.source });
+  const theirs = targetOnly === 0 ? [] : await store.combinations({ label: move.target, without: move.source });
+  const { steps, notices, problems } = planSchema({ move, ids }, schema, store);
+  const broken = labelled === 0 ? [] : await ruleBreaks({ move, targetOnly, steps }, schema, store);
+  const sample = await sampleOf(move, labelled + bare.source, ctx);
+  const foreign = types.source > 0 && labelled + bare.source > 0 ? await store.foreignTyped(move) : 0;
+  const nodes = labelled + bare.source;
   const expected: GraphExpectation = {
     ...move,
-    nodes: found + atTarget,
+    nodes: labelled + targetOnly,
     both,
+    bare: bare.source + bare.target,
+    typed: types.source + types.target,
     combinations: summed([...ours, ...theirs].map((each) => ({ ...each, labels: labelsAfter(each.labels, move) }))),
-    relationships: await relationshipsOf(move, { found, atTarget }, store),
-    sample: await sampleOf(move, found, ctx),
+    relationships: await relationshipsOf(move, { found: labelled, atTarget: targetOnly }, store),
+    sample: sample.map(({ holds: _, ...node }) => ({ ...node, labels: labelsAfter(node.labels, move) })),
     ...(ctx.options.verify === 'full' ? { sums: await store.sums(move, ctx.signal) } : {}),
   };
   return {
     expected,
     found,
     atTarget,
-    clashes: clashes.reduce((sum, { count }) => sum + count, 0),
-    shapes: ours.map((each) => shapeOf(each, move)),
-    notices: [...bothNotice(move, both), ...schemaNotices(move, found, schema)],
-    problems: [...dataProblem(move, { found, atTarget }, ctx), ...clashes.map((clash) => clashProblem(move, clash))],
-    estimateMs,
-    undoBytes: undoBytesOf(move, { found, both }, ctx),
+    clashes: broken.reduce((sum, { count }) => sum + count, 0),
+    shapes: [...ours.map((each) => shapeOf(each, move)), ...otherShapes(move, here)],
+    notices: [
+      ...bothNotice(ids, both),
+      ...notices,
+      ...clashNotices(move, labelled, schema),
+      ...(await propertyNotices({ move, ids, sample }, store)),
+    ],
+    problems: [
+      ...dataProblem(ids, { found, atTarget }, ctx),
+      ...clashProblems(ids, broken),
+      ...foreignProblem(move, foreign),
+      // Where nothing is at the source, what the target has is nobody's concern.
+      ...(found > 0 ? problems : []),
+    ],
+    estimateMs: nodes === 0 ? 0 : await estimate(move.source, nodes, ctx),
+    undoBytes: undoBytesOf(move, { found: nodes, both, types: types.source, steps: steps.length }, ctx),
+    steps,
+    statements: statementsOf(move, steps, store),
   };
+}
+
+interface Counts {
+  /** Nodes with the source's label; with the target's and not the source's; with both. */
+  readonly labelled: number;
+  readonly targetOnly: number;
+  readonly both: number;
+  readonly bare: { readonly source: number; readonly target: number };
+  readonly types: { readonly source: number; readonly target: number };
+}
+
+async function countsOf(move: GraphMove, store: GraphReader): Promise<Counts> {
+  const { source, target } = move;
+  const [labelled = 0, standing = 0, both = 0] = await store.counts([[source], [target], [source, target]]);
+  const [from = 0, to = 0] = await store.typeCounts([source, target]);
+  // Nodes with both labels are the source's: two statements in a row, one of which never ran, leave such.
+  return {
+    labelled,
+    targetOnly: standing - both,
+    both,
+    bare: await store.bareCounts(move),
+    types: { source: from, target: to },
+  };
+}
+
+function otherShapes({ source, target, values }: GraphMove, { bare, types }: Counts): readonly ShapeCount[] {
+  const held = (values?.names ?? []).join(' or ');
+  const shapes = [
+    { from: `(${held} = ${source})`, to: `(${held} = ${target})`, count: bare.source },
+    { from: `-[:${source}]->`, to: `-[:${target}]->`, count: types.source },
+  ];
+  return shapes.filter(({ count }) => count > 0);
+}
+
+/** All that the run would send to write, in its order. */
+function statementsOf(move: GraphMove, steps: readonly SchemaStep[], store: GraphReader): readonly string[] {
+  return [
+    ...steps.filter(({ exists }) => !exists).map(({ to }) => to.create),
+    ...store.statements(move),
+    ...steps.filter(({ shared }) => !shared).map(({ from }) => from.drop),
+  ];
+}
+
+/** A type that other tenants use too cannot be the tenant's own. */
+function foreignProblem({ source }: Move, foreign: number): readonly Problem[] {
+  if (foreign === 0) return [];
+  const message = `${foreign} relationships of the type ${source} join nodes of others only, so that the type is not the tenant’s alone`;
+  return [
+    { stage: 'graph', code: 'foreign-relationships', message, fix: 'give those another type first, or --skip-graph' },
+  ];
 }
 
 /** Every id once, those of nodes with both labels twice, and the tenants in each batch. */
 function undoBytesOf(
   { source, target }: Move,
-  { found, both }: { found: number; both: number },
+  { found, both, types, steps }: { found: number; both: number; types: number; steps: number },
   { store, options }: PlanContext<GraphReader>,
 ): number {
-  if (found === 0) return 0;
+  if (found + types + steps === 0) return 0;
   const batches = Math.ceil(found / (options.batchSize ?? PAGE)) + 1;
   const tenants = Buffer.byteLength(JSON.stringify({ source, target }));
-  return (found + both) * ID_BYTES[store.server.dialect.idFunction] + batches * (ENTRY_BYTES + tenants);
+  const id = ID_BYTES[store.server.dialect.idFunction];
+  const entries = batches * (ENTRY_BYTES + tenants) + steps * 2 * STEP_BYTES;
+  return (found + both) * id + types * (5 * id + RELATIONSHIP_BYTES) + entries;
 }
 
 async function relationshipsOf(
@@ -145,18 +245,21 @@ async function relationshipsOf(
   const ours = found === 0 ? [] : await store.relationships({ label: source });
   const theirs = atTarget === 0 ? [] : await store.relationships({ label: target, without: source });
   const merged = new Map<string, RelationshipCount>();
-  for (const each of [...ours, ...theirs]) {
+  for (const one of [...ours, ...theirs]) {
+    const each = one.type === source ? { ...one, type: target } : one;
     const key = `${each.direction} ${each.type}`;
     merged.set(key, { ...each, count: each.count + (merged.get(key)?.count ?? 0) });
   }
   return [...merged.values()];
 }
 
-async function sampleOf(move: Move, found: number, ctx: PlanContext<GraphReader>): Promise<readonly GraphNode[]> {
+async function sampleOf(
+  move: GraphMove,
+  found: number,
+  ctx: PlanContext<GraphReader>,
+): Promise<readonly SampledNode[]> {
   if (ctx.options.verify === 'counts' || found === 0) return [];
-  const { seed } = ctx.options;
-  const nodes = await ctx.store.sample({ label: move.source, size: SAMPLE_SIZE, seed, signal: ctx.signal });
-  return nodes.map((node) => ({ ...node, labels: labelsAfter(node.labels, move) }));
+  return ctx.store.sample({ move, size: SAMPLE_SIZE, seed: ctx.options.seed, signal: ctx.signal });
 }
 
 /** From the time of one round trip and that of reading a page of ids. */
@@ -168,32 +271,6 @@ async function estimate(source: string, found: number, { store, clock }: PlanCon
   const perNode = Math.max(0, clock.now() - start - 2 * roundTrip) / Math.max(read, 1);
   const batches = Math.ceil(found / PAGE);
   return perNode * found * (1 + WRITE_FACTOR) + roundTrip * 3 * batches;
-}
-
-interface Clash {
-  readonly constraint: SchemaItem;
-  readonly count: number;
-}
-
-/** Values that the target's uniqueness constraints would refuse, which would abort a batch half-way through the run. */
-async function clashesOf(move: Move, schema: readonly SchemaItem[], store: GraphReader): Promise<readonly Clash[]> {
-  const clashes: Clash[] = [];
-  for (const constraint of schema) {
-    if (constraint.kind !== 'constraint' || !constraint.labels.includes(move.target)) continue;
-    if (!/UNIQUE|KEY/i.test(constraint.type)) continue;
-    const count = await store.clashes(move, constraint.properties);
-    if (count > 0) clashes.push({ constraint, count });
-  }
-  return clashes;
-}
-
-function clashProblem(move: Move, { constraint, count }: Clash): Problem {
-  return {
-    stage: 'graph',
-    code: 'constraint-conflict',
-    message: `${moveText(move)}: ${count} values break the target’s constraint ${constraint.name} (${constraint.properties.join(', ')})`,
-    fix: 'remove the doubles from one of the two labels, or drop the constraint',
-  };
 }
 
 function dataProblem(
@@ -224,11 +301,12 @@ export function labelsText(labels: readonly string[], first: string): string {
   return [first, ...others].map((label) => `:${label}`).join('');
 }
 
-function schemaNames(schema: readonly SchemaItem[], moves: readonly Move[]): readonly string[] {
+/** What of the schema a stored plan depends on. */
+function schemaBasis(schema: readonly SchemaItem[], moves: readonly Move[]): readonly string[] {
   const ends = new Set(moves.flatMap(({ source, target }) => [source, target]));
   return schema
     .filter(({ labels }) => labels.some((label) => ends.has(label)))
-    .map(({ name }) => name)
+    .map((item) => `${item.name} ${signatureOf(item)}`)
     .sort();
 }
 

@@ -1,37 +1,113 @@
 import { type Move, moveText } from '../../model/move.ts';
-import type { GraphReader } from '../../stores/graph/graph-store.ts';
-import type { SchemaItem } from '../../stores/graph/server-facts.ts';
+import type { GraphReader, SampledNode, Surroundings } from '../../stores/graph/graph-store.ts';
+import type { GraphMove } from '../../stores/graph/statements.ts';
 import type { Finding } from '../stage.ts';
 
 /** Look-alikes that are counted; of more, only the number is told. */
 const COUNTED = 20;
 
-/** What the operator should know about indexes and constraints of both ends. */
-export function schemaNotices(move: Move, found: number, schema: readonly SchemaItem[]): readonly Finding[] {
-  if (found === 0) return [];
-  const left = schema.filter(({ labels }) => labels.includes(move.source));
-  const strict = schema.filter(({ kind, labels }) => kind === 'constraint' && labels.includes(move.target));
+/** Properties of the tenant's nodes that hold its id and are not moved. */
+export async function propertyNotices(
+  { move, ids, sample }: { readonly move: GraphMove; readonly ids: Move; readonly sample: readonly SampledNode[] },
+  store: GraphReader,
+): Promise<readonly Finding[]> {
+  const where = moveText(ids);
+  const held = new Set(sample.flatMap(({ holds }) => holds).filter((name) => !move.values?.names.includes(name)));
+  const names = [...held].sort();
+  const notices: Finding[] = [];
+  if (names.length > 0) {
+    notices.push({
+      ...{
+        stage: 'graph',
+        kind: 'property-holds-tenant',
+        severity: 'notice',
+        where,
+        count: names.length,
+        samples: names,
+      },
+      message: `in ${names.join(', ')} nodes of the sample hold the id ${JSON.stringify(ids.source)}, and keep it`,
+      fix: names.map((name) => `--graph-property ${name}`).join(' '),
+    });
+  }
+  const relationships = await store.valuedRelationships(move);
+  if (relationships > 0) {
+    notices.push({
+      ...{ stage: 'graph', kind: 'relationship-property', severity: 'notice', where, count: relationships },
+      message: `${relationships} relationships of the tenant’s nodes hold the id in ${move.values?.names.join(' or ')}, and keep it`,
+      fix: 'change them by Cypher of your own',
+    });
+  }
+  return notices;
+}
+
+/** What else on the server names the source, and is not changed by a move. `labels` are those of `moves`. */
+export function surroundingNotices(
+  moves: readonly Move[],
+  labels: readonly Move[],
+  { databases, triggers, privileges }: Surroundings,
+): readonly Finding[] {
+  return moves.flatMap((move, i) => {
+    const label = labels[i]?.source ?? move.source;
+    const named = (text: string): boolean => holdsWord(text, label);
+    return [
+      ...others(
+        move,
+        'tenant-database',
+        (databases ?? []).filter((name) => sameName(name, move.source)),
+        {
+          message: 'the server has a database named after the tenant, which a move of labels leaves alone',
+          fix: 'move it as a database: an alias (Neo4j Enterprise), or a dump that is loaded under the new name',
+        },
+      ),
+      ...others(
+        move,
+        'trigger',
+        (triggers ?? []).filter(({ statement }) => named(statement)).map(({ name }) => name),
+        {
+          message: 'triggers name the source label, and go on doing so',
+          fix: 'make them again for the target label (SHOW TRIGGERS)',
+        },
+      ),
+      ...others(move, 'privilege', (privileges ?? []).filter(named), {
+        message: 'privileges name the source label, and do not hold for the target’s',
+        fix: 'grant the same for the target label, then revoke these',
+      }),
+    ];
+  });
+}
+
+function others(
+  move: Move,
+  kind: string,
+  samples: readonly string[],
+  text: { readonly message: string; readonly fix: string },
+): readonly Finding[] {
+  if (samples.length === 0) return [];
+  const message = `${samples.length}: ${text.message}`;
   return [
-    ...listed('indexes-not-recreated', left, {
-      where: move.source,
-      message: `${left.length} indexes and constraints on the source label are not re-created for the target label`,
-      fix: `create them for the label ${JSON.stringify(move.target)}, then drop the old ones`,
-    }),
-    ...listed('target-constraints', strict, {
-      where: move.target,
-      message: `${strict.length} constraints on the target label apply to every node that is moved`,
-    }),
+    {
+      stage: 'graph',
+      kind,
+      severity: 'notice',
+      ...text,
+      message,
+      where: moveText(move),
+      count: samples.length,
+      samples,
+    },
   ];
 }
 
-function listed(
-  kind: string,
-  items: readonly SchemaItem[],
-  text: { where: string; message: string; fix?: string },
-): readonly Finding[] {
-  if (items.length === 0) return [];
-  const samples = items.map(({ name }) => name).sort();
-  return [{ stage: 'graph', kind, severity: 'notice', ...text, count: items.length, samples }];
+/** Neo4j keeps the names of databases in lower case. */
+const sameName = (name: string, id: string): boolean => name.toLowerCase() === id.toLowerCase();
+
+/** Whether the label stands in a statement, not as a part of a longer name. */
+function holdsWord(text: string, label: string): boolean {
+  for (let at = text.indexOf(label); at !== -1; at = text.indexOf(label, at + 1)) {
+    const around = [text.slice(0, at).at(-1) ?? '', text.slice(at + label.length).at(0) ?? ''];
+    if (!around.some((character) => /[\p{L}\p{N}_]/u.test(character))) return true;
+  }
+  return false;
 }
 
 /** Labels that hold a source id, or differ from it in case only: other tenants, which are left alone. */

@@ -8,6 +8,7 @@ import {
   relationshipDigest,
   type SchemaRecord,
 } from './backup.ts';
+import { labelOf } from './graph-move.ts';
 import { outsideNodes } from './outside-nodes.ts';
 
 const UNMARKED_AT_ONCE = 1_000;
@@ -32,7 +33,7 @@ interface Restoring {
  * that was stopped goes on where it was, and nothing is made twice.
  */
 export async function* restoreGraph(part: BackupPart, ctx: RestoreContext<GraphWriter>): AsyncGenerator<number> {
-  await ctx.store.settle({ source: part.tenant, target: 'restore' });
+  await ctx.store.settle({ source: labelOf(part.tenant, ctx.profile), target: 'restore' });
   const restoring = await readStanding(part, ctx);
   yield* createNodes(restoring);
   yield* createRelationships(restoring);
@@ -50,7 +51,7 @@ async function readStanding(part: BackupPart, ctx: RestoreContext<GraphWriter>):
   const relationships = new Map<string, number>();
   const byContent = new Map<string, Set<NodeId>>();
   const digests = new Map<NodeId, string>();
-  for await (const nodes of ctx.store.storedNodes(part.tenant)) {
+  for await (const nodes of ctx.store.storedNodes(labelOf(part.tenant, ctx.profile))) {
     for (const node of nodes) {
       const content = nodeDigest(node);
       digests.set(node.id, content);
@@ -60,7 +61,7 @@ async function readStanding(part: BackupPart, ctx: RestoreContext<GraphWriter>):
       } else byContent.set(content, (byContent.get(content) ?? new Set()).add(node.id));
     }
   }
-  for await (const chunk of ctx.store.storedRelationships(part.tenant)) {
+  for await (const chunk of ctx.store.storedRelationships(labelOf(part.tenant, ctx.profile))) {
     for (const one of chunk) {
       if (one.mark?.startsWith(own)) {
         made.add(one.mark.slice(own.length));
@@ -108,7 +109,7 @@ async function* createNodes({ part, ctx, ids, marked }: Restoring): AsyncGenerat
     for (const rows of grouped(absent, ({ labels }) => JSON.stringify(labels))) {
       await ctx.permit(rows.length);
       const created = await ctx.store.createNodes({
-        label: part.tenant,
+        label: labelOf(part.tenant, ctx.profile),
         labels: rows[0]?.labels ?? [],
         rows: rows.map(({ id, properties }) => ({ mark: markOf(part, id), properties })),
       });
@@ -170,7 +171,9 @@ function isAbsent(
 
 async function* createSchema({ part, ctx }: Restoring): AsyncGenerator<number> {
   // By its name too: one that is taken belongs to another index now.
-  const standing = new Set((await ctx.store.storedSchema(part.tenant)).flatMap(({ key, name }) => [key, name]));
+  const standing = new Set(
+    (await ctx.store.storedSchema(labelOf(part.tenant, ctx.profile))).flatMap(({ key, name }) => [key, name]),
+  );
   const made: string[] = [];
   for await (const records of graphRecords(part)) {
     for (const { kind, key, name, create } of records as readonly SchemaRecord[]) {

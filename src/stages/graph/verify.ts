@@ -1,17 +1,24 @@
 import { moveText } from '../../model/move.ts';
 import type { GraphReader, LabelCount, RelationshipCount } from '../../stores/graph/graph-store.ts';
-import type { Finding, PlanContext } from '../stage.ts';
+import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { type GraphExpectation, type GraphPlan, labelsText } from './graph-plan.ts';
+import { verifySchema } from './schema-steps.ts';
 
 /** Nodes named in a finding. */
 const NAMED = 5;
 
 /** Compares what stands under the target with what the plan promised, by statements that apply does not use. */
-export async function verifyGraph(plan: GraphPlan, ctx: PlanContext<GraphReader>): Promise<readonly Finding[]> {
+export async function verifyGraph(
+  plan: GraphPlan,
+  phase: VerifyPhase,
+  ctx: PlanContext<GraphReader>,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const expected of plan.expected) {
+  for (const [index, expected] of plan.expected.entries()) {
     ctx.signal.throwIfAborted();
     findings.push(...(await verifyMove(expected, ctx)));
+    const steps = plan.schema?.[index] ?? [];
+    findings.push(...(await verifySchema({ move: expected, steps }, phase === 'finalized', ctx.store)));
   }
   return findings;
 }
@@ -20,13 +27,28 @@ async function verifyMove(expected: GraphExpectation, ctx: PlanContext<GraphRead
   const { store } = ctx;
   const { source, target } = expected;
   const [left = 0, standing = 0, both = 0] = await store.counts([[source], [target], [source, target]]);
+  const bare = await store.bareCounts(expected);
+  const hasTypes = (expected.typed ?? 0) > 0;
+  const [typesLeft = 0, types = 0] = hasTypes ? await store.typeCounts([source, target]) : [];
   const findings = [
-    ...leftBehind(expected, left),
-    ...countFindings(expected, left + standing - both),
+    ...leftBehind(expected, left, 'nodes carry the source label'),
+    ...leftBehind(expected, bare.source, 'nodes hold the source id in a property'),
+    ...leftBehind(expected, typesLeft, 'relationships have the source’s type'),
+    ...countFindings(expected, { planned: expected.nodes, present: left + standing - both, what: 'nodes' }),
+    ...countFindings(expected, {
+      planned: expected.bare ?? 0,
+      present: bare.source + bare.target,
+      what: 'nodes without a label of the tenant',
+    }),
+    ...countFindings(expected, {
+      planned: expected.typed ?? 0,
+      present: typesLeft + types,
+      what: 'relationships of the tenant’s type',
+    }),
     ...(await contentFindings(expected, store)),
   ];
   // What has not arrived yet would be missed once more in each of the following.
-  if (left > 0) return findings;
+  if (left + bare.source + typesLeft > 0) return findings;
   return [
     ...findings,
     ...labelFindings(expected, await store.combinations({ label: target })),
@@ -35,20 +57,22 @@ async function verifyMove(expected: GraphExpectation, ctx: PlanContext<GraphRead
   ];
 }
 
-function leftBehind(expected: GraphExpectation, left: number): readonly Finding[] {
+function leftBehind(expected: GraphExpectation, left: number, what: string): readonly Finding[] {
   if (left === 0) return [];
-  const message = `${left} nodes carry the source label`;
-  return [{ ...difference('left-behind', expected, message, left), drainable: true }];
+  return [{ ...difference('left-behind', expected, `${left} ${what}`, left), drainable: true }];
 }
 
-function countFindings(expected: GraphExpectation, present: number): readonly Finding[] {
-  const missing = expected.nodes - present;
+function countFindings(
+  expected: GraphExpectation,
+  { planned, present, what }: { readonly planned: number; readonly present: number; readonly what: string },
+): readonly Finding[] {
+  const missing = planned - present;
   if (missing > 0) {
-    const message = `${missing} of ${expected.nodes} nodes are gone: deleted meanwhile, or relabelled by someone else`;
+    const message = `${missing} of ${planned} ${what} are gone: deleted meanwhile, or changed by someone else`;
     return [difference('count', expected, message, missing)];
   }
   if (missing === 0) return [];
-  return [notice('grew', expected, `${-missing} nodes more than planned: written during the move`, -missing)];
+  return [notice('grew', expected, `${-missing} ${what} more than planned: written during the move`, -missing)];
 }
 
 function labelFindings(expected: GraphExpectation, present: readonly LabelCount[]): readonly Finding[] {
@@ -87,7 +111,14 @@ function relationshipFindings(expected: GraphExpectation, present: readonly Rela
 
 async function contentFindings(expected: GraphExpectation, store: GraphReader): Promise<readonly Finding[]> {
   if (expected.sample.length === 0) return [];
-  const present = new Map((await store.nodes(expected.sample.map(({ id }) => id))).map((node) => [node.id, node]));
+  const present = new Map(
+    (
+      await store.nodes(
+        expected.sample.map(({ id }) => id),
+        expected,
+      )
+    ).map((node) => [node.id, node]),
+  );
   const missing = expected.sample.filter(({ id }) => !present.has(id));
   const changed = expected.sample.filter(({ id, labels, content }) => {
     const node = present.get(id);

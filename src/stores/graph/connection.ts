@@ -30,7 +30,7 @@ export interface GraphSettings {
 }
 
 /** A row as the driver gives it; only the store's own files see it. */
-export type Row = Pick<GraphRecord, 'get'>;
+export type Row = Pick<GraphRecord, 'get' | 'has'>;
 
 interface Names {
   readonly agent: string;

@@ -2,14 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MigrateError } from '../../model/errors.ts';
 import type { Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
-import { backupStatements, RESTORE_MARK } from './backup-statements.ts';
 import type { GraphConnection, Row } from './connection.ts';
 import { graphError } from './graph-error.ts';
-import type { NodeId } from './graph-store.ts';
+import type { NodeId, TypedRelationship } from './graph-store.ts';
 import { type DriverTypes, propertyJson, propertyValue } from './property-json.ts';
-import { schemaStatements } from './schema-statements.ts';
+import { type SchemaItem, storedSchema } from './schema-reading.ts';
 import type { GraphServer } from './server-facts.ts';
 import { type Dialect, idParameters, reading, type Statement, writeMark } from './statements.ts';
+import { backupStatements, RESTORE_MARK } from './statements-backup.ts';
+import { schema } from './statements-schema.ts';
 
 /** Properties as JSON that keeps their types; see `property-json.ts`. */
 export type PropertiesJson = Readonly<Record<string, Json>>;
@@ -46,6 +47,7 @@ export interface StoredSchema {
   readonly name: string;
   /** Undefined where the server tells too little to make it again. */
   readonly create: string | undefined;
+  readonly item: SchemaItem;
 }
 
 /** Reading whole nodes and relationships. Streams fail where the connection is lost: what they gave is then void. */
@@ -102,7 +104,7 @@ export function graphBackupReading(connection: GraphConnection, server: GraphSer
       ids.length === 0
         ? Promise.resolve([])
         : connection.read({ ...reading.nodesById(dialect), parameters: idParameters(dialect, ids) }, storedNode),
-    storedSchema: (label) => schemaStatements(connection, server, label),
+    storedSchema: (label) => storedSchema(connection, server, label),
   };
 }
 
@@ -151,7 +153,7 @@ export function graphBackupWriting(
     async awaitIndexes(names) {
       // Memgraph answers when an index is there. Never all of the server's: another tenant's may have failed long ago.
       if (dialect.name !== 'neo4j') return;
-      for (const name of names) await write({ text: 'CALL db.awaitIndex($name, 300)', parameters: { name } });
+      for (const name of names) await write(schema.awaitIndex(name));
     },
   };
 }
@@ -197,6 +199,12 @@ function valuesOf(properties: PropertiesJson, types: DriverTypes): Record<string
 
 function storedNode(row: Row): StoredNode {
   return { id: String(row.get('id')), labels: labelsOf(row.get('labels')), ...propertiesOf(row.get('properties')) };
+}
+
+/** A row `id, start, end, properties`. */
+export function typedRelationship(row: Row): TypedRelationship {
+  const { properties } = propertiesOf(row.get('properties'));
+  return { id: String(row.get('id')), start: String(row.get('start')), end: String(row.get('end')), properties };
 }
 
 function storedRelationship(row: Row): StoredRelationship {

@@ -1,13 +1,13 @@
 import { CommutativeSum, digest } from '../../model/fingerprint.ts';
 import { labelsAfter } from '../../model/labels-after.ts';
-import type { Move } from '../../model/move.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { GraphConnection, Row } from './connection.ts';
-import { graphBackupReading } from './graph-backup.ts';
-import type { ContentSum, GraphNode, GraphReader, LabelCount, NodeId } from './graph-store.ts';
+import { graphBackupReading, typedRelationship } from './graph-backup.ts';
+import type { ContentSum, GraphReader, LabelCount, NodeId, SampledNode } from './graph-store.ts';
 import { propertyText } from './property-text.ts';
-import { type GraphServer, labelsOf, schemaOf, stateOf } from './server-facts.ts';
-import { type Dialect, idParameters, reading, type Statement } from './statements.ts';
+import { copyOf, schemaOf } from './schema-reading.ts';
+import { type GraphServer, labelsOf, stateOf, surroundingsOf } from './server-facts.ts';
+import { type Dialect, type GraphMove, idParameters, movingStatements, reading, type Statement } from './statements.ts';
 
 /** Rows of ids in one page: few round trips, some 500 KB. */
 const ID_PAGE = 10_000;
@@ -18,8 +18,10 @@ const CONTENT_PAGE = 1_000;
 export function graphReader(connection: GraphConnection, server: GraphServer): GraphReader {
   const { dialect } = server;
 
-  const nodes = (ids: readonly NodeId[]): Promise<readonly GraphNode[]> =>
-    ids.length === 0 ? Promise.resolve([]) : connection.read(withIds(reading.nodesById(dialect), dialect, ids), nodeOf);
+  const nodes = (ids: readonly NodeId[], move: GraphMove): Promise<readonly SampledNode[]> =>
+    ids.length === 0
+      ? Promise.resolve([])
+      : connection.read(withIds(reading.nodesById(dialect), dialect, ids), (row) => nodeOf(row, move));
 
   return {
     ...graphBackupReading(connection, server),
@@ -28,19 +30,11 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
     state: () => stateOf(connection, server),
     labels: () => labelsOf(connection, server),
     schema: () => schemaOf(connection, server),
+    schemaCopy: (item, to) => copyOf(item, server, to),
     nodes,
     close: () => connection.close(),
 
-    async counts(labelSets) {
-      if (labelSets.length === 0) return [];
-      const counts = labelSets.map(() => 0);
-      const rows = await connection.read(
-        reading.counts(labelSets),
-        (row) => [Number(row.get('i')), countOf(row)] as const,
-      );
-      for (const [index, count] of rows) counts[index] = count;
-      return counts;
-    },
+    counts: async (labelSets) => numbered(connection, labelSets.length, reading.counts(labelSets)),
 
     async combinations(scope) {
       const rows = await connection.read(reading.combinations(scope), (row) => ({
@@ -59,39 +53,97 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
 
     async clashes(move, properties) {
       const [between] = await connection.read(reading.clashes(move, properties), countOf);
-      const [within] = await connection.read(reading.duplicates(move, properties), countOf);
-      return (between ?? 0) + (within ?? 0);
+      const [ours] = await connection.read(reading.duplicates(move.source, properties), countOf);
+      const [theirs] = await connection.read(reading.duplicates(move.target, properties), countOf);
+      return (between ?? 0) + (ours ?? 0) + (theirs ?? 0);
     },
+
+    async lacking(label, properties) {
+      return (await connection.read(reading.lacking(label, properties), countOf))[0] ?? 0;
+    },
+
+    async bareCounts({ values, ...move }) {
+      if (values === undefined) return { source: 0, target: 0 };
+      const map = (row: Row) => ({ source: Number(row.get('source')), target: Number(row.get('target')) });
+      return (await connection.read(reading.bareCounts({ ...move, values }), map))[0] ?? { source: 0, target: 0 };
+    },
+
+    async valuedRelationships({ values, ...move }) {
+      if (values === undefined) return 0;
+      return (await connection.read(reading.valuedRelationships({ ...move, values }), countOf))[0] ?? 0;
+    },
+
+    typeCounts: async (types) => numbered(connection, types.length, reading.typeCounts(types)),
+
+    async foreignTyped(move) {
+      return (await connection.read(reading.foreignTyped(move), countOf))[0] ?? 0;
+    },
+
+    async *typed(type) {
+      for await (const rows of connection.restartingStream(reading.typed(dialect, type), CONTENT_PAGE)) {
+        yield rows.map(typedRelationship);
+      }
+    },
+
+    surroundings: () => surroundingsOf(connection, server),
+    statements: (move) => movingStatements(dialect, move),
 
     async skim(label, limit) {
       return (await connection.read(reading.ids(dialect, { label }, limit), idOf)).length;
     },
 
-    async sample({ label, size, seed, signal }) {
+    async sample({ move, size, seed, signal }) {
+      const { values, ...labels } = move;
+      const statements = [
+        reading.ids(dialect, { label: move.source }),
+        ...(values === undefined ? [] : [reading.bare(dialect, { ...labels, values })]),
+      ];
       const chosen = await connection.again(async () => {
         const reservoir = new Reservoir<NodeId>(size, seed);
-        for await (const rows of connection.stream(reading.ids(dialect, { label }), ID_PAGE)) {
-          signal.throwIfAborted();
-          for (const row of rows) reservoir.offer(idOf(row));
+        for (const statement of statements) {
+          for await (const rows of connection.stream(statement, ID_PAGE)) {
+            signal.throwIfAborted();
+            for (const row of rows) reservoir.offer(idOf(row));
+          }
         }
         return reservoir.items;
       });
-      return nodes(chosen);
+      return nodes(chosen, move);
     },
 
     sums: (move, signal) => connection.again(() => contentSums({ connection, dialect, move, signal })),
 
     async *movable(move) {
-      for await (const rows of connection.restartingStream(reading.movable(dialect, move), ID_PAGE)) {
-        yield rows.map((row) => ({ id: idOf(row), had: row.get('had') === true }));
+      const { values, ...labels } = move;
+      const passes = [{ bare: false, statement: reading.movable(dialect, move) }];
+      if (values !== undefined) passes.push({ bare: true, statement: reading.bare(dialect, { ...labels, values }) });
+      for (const { bare, statement } of passes) {
+        for await (const rows of connection.restartingStream(statement, ID_PAGE)) {
+          yield rows.map((row) => ({ id: idOf(row), had: row.get('had') === true, bare, held: heldIn(row, move) }));
+        }
       }
     },
   };
 }
 
+/** Numbers from rows `i, count`, in their order. */
+async function numbered(connection: GraphConnection, length: number, statement: Statement): Promise<readonly number[]> {
+  const counts = new Array<number>(length).fill(0);
+  if (length === 0) return counts;
+  const rows = await connection.read(statement, (row) => [Number(row.get('i')), countOf(row)] as const);
+  for (const [index, count] of rows) counts[index] = count;
+  return counts;
+}
+
+function heldIn(row: Row, { values }: GraphMove): readonly string[] {
+  if (values === undefined) return [];
+  const held = row.get('held') as readonly unknown[];
+  return values.names.filter((_, i) => held[i] === true);
+}
+
 /** The statement with its ids in the type that the server compares them with. */
 export function withIds(statement: Statement, dialect: Dialect, ids: readonly NodeId[]): Statement {
-  return { ...statement, parameters: idParameters(dialect, ids) };
+  return { ...statement, parameters: { ...statement.parameters, ...idParameters(dialect, ids) } };
 }
 
 /** The number in a row's `count`. */
@@ -100,18 +152,25 @@ export const countOf = (row: Row): number => Number(row.get('count'));
 async function contentSums(wanted: {
   connection: GraphConnection;
   dialect: Dialect;
-  move: Move;
+  move: GraphMove;
   signal: AbortSignal;
 }): Promise<readonly ContentSum[]> {
   const { connection, dialect, move, signal } = wanted;
   const sums = new Map<string, { labels: readonly string[]; sum: CommutativeSum }>();
-  for (const scope of [{ label: move.source }, { label: move.target, without: move.source }]) {
-    for await (const rows of connection.stream(reading.nodes(dialect, scope), CONTENT_PAGE)) {
+  const { values, ...labels } = move;
+  const statements = [
+    ...[{ label: move.source }, { label: move.target, without: move.source }].map((scope) =>
+      reading.nodes(dialect, scope),
+    ),
+    ...(values === undefined ? [] : [reading.bareNodes(dialect, { ...labels, values })]),
+  ];
+  for (const statement of statements) {
+    for await (const rows of connection.stream(statement, CONTENT_PAGE)) {
       signal.throwIfAborted();
-      for (const node of rows.map(nodeOf)) {
-        const labels = labelsAfter(node.labels, move);
-        const key = JSON.stringify(labels);
-        const entry = sums.get(key) ?? { labels, sum: new CommutativeSum() };
+      for (const node of rows.map((row) => nodeOf(row, move))) {
+        const after = labelsAfter(node.labels, move);
+        const key = JSON.stringify(after);
+        const entry = sums.get(key) ?? { labels: after, sum: new CommutativeSum() };
         sums.set(key, entry);
         entry.sum.add(node.id, key, node.content);
       }
@@ -120,11 +179,18 @@ async function contentSums(wanted: {
   return [...sums.values()].map(({ labels, sum }) => ({ labels, count: sum.count, sum: sum.hex() }));
 }
 
-function nodeOf(row: Row): GraphNode {
+/** The content is that of a node that was moved: what holds the source's id holds the target's. */
+function nodeOf(row: Row, { source, values }: GraphMove): SampledNode {
+  const properties = row.get('properties') as Readonly<Record<string, unknown>>;
+  const id = values?.from ?? source;
+  const holds = Object.keys(properties).filter((name) => properties[name] === id);
+  const moved = values === undefined ? [] : holds.filter((name) => values.names.includes(name));
+  const after = { ...properties, ...Object.fromEntries(moved.map((name) => [name, values?.to])) };
   return {
     id: idOf(row),
     labels: sortedLabels(row.get('labels')),
-    content: digest(propertyText(row.get('properties'))),
+    content: digest(propertyText(moved.length === 0 ? properties : after)),
+    holds,
   };
 }
 

@@ -1,6 +1,7 @@
 import { MigrateError } from '../../model/errors.ts';
 import type { GraphConnection, Row } from './connection.ts';
-import { type Dialect, server } from './statements.ts';
+import type { Surroundings } from './graph-store.ts';
+import { type Dialect, type Statement, server } from './statements.ts';
 
 /** Which server it is, found by looking. */
 export interface GraphServer {
@@ -14,17 +15,6 @@ export interface GraphState {
   /** Memgraph's, such as `IN_MEMORY_TRANSACTIONAL`; absent where unknown or on Neo4j. */
   readonly storageMode?: string | undefined;
   readonly replica: boolean;
-}
-
-/** An index or constraint on node labels. */
-export interface SchemaItem {
-  readonly kind: 'index' | 'constraint';
-  /** The server's name, or a description where it has none. */
-  readonly name: string;
-  /** The server's word, such as `RANGE`, `UNIQUENESS`, `label+property`, `unique`. */
-  readonly type: string;
-  readonly labels: readonly string[];
-  readonly properties: readonly string[];
 }
 
 /**
@@ -59,16 +49,6 @@ async function storageModeIn(connection: GraphConnection, text: string): Promise
   return rows?.find(([name]) => name === 'storage_mode')?.[1];
 }
 
-/** All indexes and constraints that are bound to node labels. */
-export async function schemaOf(connection: GraphConnection, { dialect }: GraphServer): Promise<readonly SchemaItem[]> {
-  const map = dialect.name === 'neo4j' ? neo4jItem : memgraphItem;
-  const indexes = await connection.read(server.indexes[dialect.name], (row) => map('index', row));
-  const constraints = await connection.read(server.constraints[dialect.name], (row) => map('constraint', row));
-  // Neo4j lists the index that serves a constraint too, under the constraint's name.
-  const owned = new Set(constraints.map((item) => item.name));
-  return [...indexes.filter((item) => !owned.has(item.name)), ...constraints].filter((item) => item.labels.length > 0);
-}
-
 /** The labels in use, or undefined where the server can tell only by reading every node. */
 export async function labelsOf(
   connection: GraphConnection,
@@ -77,28 +57,20 @@ export async function labelsOf(
   return unlessRefused(() => connection.read(server.labels[dialect.name], firstColumn));
 }
 
-function neo4jItem(kind: SchemaItem['kind'], row: Row): SchemaItem {
-  return {
-    kind,
-    name: String(row.get('name')),
-    type: String(row.get('type')),
-    labels: row.get('entityType') === 'NODE' ? texts(row.get('labelsOrTypes')) : [],
-    properties: texts(row.get('properties')),
-  };
-}
-
-function memgraphItem(kind: SchemaItem['kind'], row: Row): SchemaItem {
-  const type = String(row.get(kind === 'index' ? 'index type' : 'constraint type'));
-  // Indexes on relationships have the same columns, with the type where the label would be.
-  const labels = type.startsWith('edge') ? [] : texts(row.get('label'));
-  const properties = texts(row.get(kind === 'index' ? 'property' : 'properties'));
-  return { kind, name: `${type} :${labels.join(':')}(${properties.join(', ')})`, type, labels, properties };
-}
-
-/** A cell that holds one text, a list of them or nothing. */
-function texts(cell: unknown): readonly string[] {
-  if (cell === null || cell === undefined) return [];
-  return (Array.isArray(cell) ? cell : [cell]).map(String);
+/** Databases, triggers and privileges, as far as the server tells this user. */
+export async function surroundingsOf(connection: GraphConnection, { dialect }: GraphServer): Promise<Surroundings> {
+  const ask = (statement: Statement) => unlessRefused(() => connection.read(statement, firstColumn));
+  const databases = await ask(server.databases[dialect.name]);
+  if (dialect.name === 'neo4j') return { databases, privileges: await ask(server.neo4jPrivileges) };
+  const triggers = await unlessRefused(() =>
+    connection.read(server.triggers, (row) => ({ name: String(row.get(0)), statement: String(row.get('statement')) })),
+  );
+  const privileges: string[] = [];
+  for (const role of (await ask(server.memgraphRoles)) ?? []) {
+    for (const privilege of (await ask(server.memgraphPrivileges(role))) ?? [])
+      privileges.push(`${role}: ${privilege}`);
+  }
+  return { databases, triggers, privileges };
 }
 
 const firstColumn = (row: Row): string => String(row.get(0));

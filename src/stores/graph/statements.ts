@@ -19,6 +19,12 @@ export type WriteMark = {
   readonly write?: string;
 };
 
+/** A move as a graph knows it: its ends are labels, which are also relationship types. */
+export type GraphMove = Move & {
+  /** Properties that hold the tenant's id, and the ids. Nodes with such a value are the tenant's without its label too. */
+  readonly values?: { readonly names: readonly string[]; readonly from: string; readonly to: string };
+};
+
 /** The mark of the writes of a move, and of one run's where that is named. */
 export const writeMark = ({ source, target }: Move, run?: string): WriteMark => ({
   application: 'tenant-migrate',
@@ -75,6 +81,16 @@ function commonPrefix(texts: readonly string[]): string {
   }, texts[0] ?? '');
 }
 
+type ValuedMove = GraphMove & { readonly values: NonNullable<GraphMove['values']> };
+
+/** True, and never null, where one of the properties holds the id. */
+const anyValue = ({ names }: { names: readonly string[] }, id: '$from' | '$to', of = 'n'): string =>
+  `(${names.map((name) => `coalesce(${of}.${escapeLabel(name)} = ${id}, false)`).join(' OR ')})`;
+
+/** Which of the properties hold it, in their order. */
+const held = ({ names }: { names: readonly string[] }): string =>
+  `[${names.map((name) => `coalesce(n.${escapeLabel(name)} = $from, false)`).join(', ')}] AS held`;
+
 /** Statements that only read. */
 export const reading = {
   /** How many nodes carry all labels of each set; rows `i, count`. From Neo4j's count store where a set has one label. */
@@ -111,11 +127,82 @@ export const reading = {
    * Rows `id, had`. The labels are read once, and both ends are looked for in that one reading: two tests of their own
    * could see the source label before and the target label after another transaction's relabelling.
    */
-  movable: (dialect: Dialect, { source, target }: Move): Statement => ({
+  movable: (dialect: Dialect, { source, target, values }: GraphMove): Statement => ({
     text:
       `MATCH (n:${escapeLabel(source)}) WITH n, labels(n) AS labels WHERE $source IN labels ` +
-      `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had`,
-    parameters: { source, target },
+      `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had${values === undefined ? '' : `, ${held(values)}`}`,
+    parameters: { source, target, ...(values === undefined ? {} : { from: values.from }) },
+  }),
+
+  /** Rows `id, had, held` of the nodes that hold the source's id in a property and do not carry its label. */
+  bare: (dialect: Dialect, { source, target, values }: ValuedMove): Statement => ({
+    text:
+      `MATCH (n) WHERE ${anyValue(values, '$from')} WITH n, labels(n) AS labels WHERE NOT $source IN labels ` +
+      `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had, ${held(values)}`,
+    parameters: { source, target, from: values.from },
+  }),
+
+  /** One row `source, target`: how many nodes are either end's by a property alone. */
+  bareCounts: ({ source, target, values }: ValuedMove): Statement => {
+    const [from, to] = [anyValue(values, '$from'), anyValue(values, '$to')];
+    return {
+      text:
+        `MATCH (n) WHERE (${from} OR ${to}) AND NOT n:${escapeLabel(source)} WITH n, ${from} AS ours ` +
+        `WHERE ours OR NOT n:${escapeLabel(target)} ` +
+        `RETURN sum(CASE WHEN ours THEN 1 ELSE 0 END) AS source, sum(CASE WHEN ours THEN 0 ELSE 1 END) AS target`,
+      parameters: { from: values.from, to: values.to },
+    };
+  },
+
+  /** Rows `id, labels, properties` of nodes that are either end's by a property alone. */
+  bareNodes: (dialect: Dialect, { source, target, values }: ValuedMove): Statement => ({
+    text:
+      `MATCH (n) WHERE (${anyValue(values, '$from')} OR ${anyValue(values, '$to')}) ` +
+      `AND NOT n:${escapeLabel(source)} AND NOT n:${escapeLabel(target)} ` +
+      `RETURN ${nodeId(dialect)} AS id, labels(n) AS labels, properties(n) AS properties`,
+    parameters: { from: values.from, to: values.to },
+  }),
+
+  /** One row `count`: relationships at the source's nodes that hold the id in one of the properties. */
+  valuedRelationships: ({ source, values }: ValuedMove): Statement => ({
+    text: `MATCH (n:${escapeLabel(source)})-[r]-() WHERE ${anyValue(values, '$from', 'r')} RETURN count(DISTINCT r) AS count`,
+    parameters: { from: values.from },
+  }),
+
+  /** Rows `i, count` of relationships of each type. From Neo4j's count store. */
+  typeCounts: (types: readonly string[]): Statement => ({
+    text: types
+      .map((type, i) => `MATCH ()-[r:${escapeLabel(type)}]->() RETURN ${i} AS i, count(r) AS count`)
+      .join(' UNION ALL '),
+  }),
+
+  /** One row `count`: relationships of the source's type neither end of which is the tenant's. */
+  foreignTyped: ({ source, target, values }: GraphMove): Statement => {
+    const ours = (node: string): string =>
+      [
+        `${node}:${escapeLabel(source)}`,
+        `${node}:${escapeLabel(target)}`,
+        ...(values === undefined ? [] : [anyValue(values, '$from', node), anyValue(values, '$to', node)]),
+      ].join(' OR ');
+    return {
+      text: `MATCH (a)-[r:${escapeLabel(source)}]->(b) WHERE NOT (${ours('a')} OR ${ours('b')}) RETURN count(r) AS count`,
+      ...(values === undefined ? {} : { parameters: { from: values.from, to: values.to } }),
+    };
+  },
+
+  /** Rows `id, start, end, properties` of all relationships of a type. */
+  typed: (dialect: Dialect, type: string): Statement => ({
+    text:
+      `MATCH (a)-[r:${escapeLabel(type)}]->(b) RETURN ${dialect.idFunction}(r) AS id, ${dialect.idFunction}(a) AS start, ` +
+      `${dialect.idFunction}(b) AS end, properties(r) AS properties`,
+  }),
+
+  /** The same of those that leave the nodes `$ids`. */
+  typedFrom: (dialect: Dialect, type: string): Statement => ({
+    text:
+      `UNWIND $ids AS i MATCH (a)-[r:${escapeLabel(type)}]->(b) WHERE ${dialect.idFunction}(a) = ` +
+      `${dialect.idFunction === 'elementId' ? '$prefix + i' : 'i'} RETURN ${dialect.idFunction}(r) AS id, ` +
+      `${dialect.idFunction}(a) AS start, ${dialect.idFunction}(b) AS end, properties(r) AS properties`,
   }),
 
   /** Rows `id, labels, properties`. */
@@ -129,9 +216,17 @@ export const reading = {
   }),
 
   /** How many of `$ids` have been moved: they carry the target and no longer the source. One row `count`. */
-  moved: (dialect: Dialect, { source, target }: Move): Statement => ({
-    text: `${byIds(dialect, ` AND n:${escapeLabel(target)} AND NOT n:${escapeLabel(source)}`)} RETURN count(n) AS count`,
-  }),
+  moved: (dialect: Dialect, { source, target, values }: GraphMove): Statement => {
+    const [from, to] = [escapeLabel(source), escapeLabel(target)];
+    const guard =
+      values === undefined
+        ? ` AND n:${to} AND NOT n:${from}`
+        : ` AND (n:${to} OR ${anyValue(values, '$to')}) AND NOT n:${from} AND NOT ${anyValue(values, '$from')}`;
+    return {
+      text: `${byIds(dialect, guard)} RETURN count(n) AS count`,
+      ...(values === undefined ? {} : { parameters: { from: values.from, to: values.to } }),
+    };
+  },
 
   /** How many pairs of a source node and a target-only node agree in all these properties. One row `count`. */
   clashes: ({ source, target }: Move, properties: readonly string[]): Statement => {
@@ -140,13 +235,20 @@ export const reading = {
     return { text: `MATCH (a:${from}) MATCH (b:${to}) WHERE ${same} AND NOT b:${from} RETURN count(*) AS count` };
   },
 
-  /** How many values two or more source nodes share. One row `count`. */
-  duplicates: ({ source }: Move, properties: readonly string[]): Statement => {
+  /** How many nodes of a label lack one of these properties. One row `count`. */
+  lacking: (label: string, properties: readonly string[]): Statement => ({
+    text:
+      `MATCH (n:${escapeLabel(label)}) WHERE ${properties.map((name) => `n.${escapeLabel(name)} IS NULL`).join(' OR ')} ` +
+      `RETURN count(n) AS count`,
+  }),
+
+  /** How many values two or more nodes of a label share. One row `count`. */
+  duplicates: (label: string, properties: readonly string[]): Statement => {
     const names = properties.map((name, i) => `n.${escapeLabel(name)} AS v${i}`).join(', ');
     const present = properties.map((_, i) => `v${i} IS NOT NULL`).join(' AND ');
     return {
       text:
-        `MATCH (n:${escapeLabel(source)}) WITH ${names}, count(n) AS nodes ` +
+        `MATCH (n:${escapeLabel(label)}) WITH ${names}, count(n) AS nodes ` +
         `WHERE nodes > 1 AND ${present} RETURN count(*) AS count`,
     };
   },
@@ -155,8 +257,22 @@ export const reading = {
 /** Statements that write; each is right to run again, since its guard leaves out what is done already. */
 export const writing = {
   /** Takes `$ids` from source to target. One row `count`: the nodes that this run changed. */
-  relabel: (dialect: Dialect, { source, target }: Move): Statement => {
+  relabel: (dialect: Dialect, { source, target, values }: GraphMove): Statement => {
     const [from, to] = [escapeLabel(source), escapeLabel(target)];
+    if (values !== undefined) {
+      const each = (test: string, then: string): string =>
+        `FOREACH (_ IN CASE WHEN ${test} THEN [1] ELSE [] END | ${then})`;
+      const names = values.names.map(escapeLabel);
+      return {
+        text: [
+          byIds(dialect, ` AND (n:${from} OR ${anyValue(values, '$from')})`),
+          each(`n:${from}`, `SET n:${to} REMOVE n:${from}`),
+          ...names.map((name) => each(`n.${name} = $from`, `SET n.${name} = $to`)),
+          'RETURN count(n) AS count',
+        ].join(' '),
+        parameters: { from: values.from, to: values.to },
+      };
+    }
     return { text: `${byIds(dialect, ` AND n:${from}`)} SET n:${to} REMOVE n:${from} RETURN count(n) AS count` };
   },
 
@@ -171,6 +287,27 @@ export const writing = {
   restoreBoth: (dialect: Dialect, { source, target }: Move): Statement => {
     const [from, to] = [escapeLabel(source), escapeLabel(target)];
     return { text: `${byIds(dialect, ` AND n:${to} AND NOT n:${from}`)} SET n:${from} RETURN count(n) AS count` };
+  },
+
+  /** Gives one property its source value back where it has the target's. Rows `id` of those that it changed. */
+  restoreValue: (dialect: Dialect, name: string, { from, to }: { from: string; to: string }): Statement => ({
+    text: `${byIds(dialect, ` AND n.${escapeLabel(name)} = $to`)} SET n.${escapeLabel(name)} = $from RETURN ${nodeId(dialect)} AS id`,
+    parameters: { from, to },
+  }),
+
+  /**
+   * Makes each relationship of `$rows` again under another type, with its properties, and deletes the old one, all in one
+   * transaction. Rows `old, id`. The start is named, since Memgraph finds relationships through their nodes.
+   */
+  retype: (dialect: Dialect, { source, target }: Move): Statement => {
+    const id = dialect.idFunction;
+    return {
+      text:
+        `UNWIND $rows AS row MATCH (a)-[r:${escapeLabel(source)}]->(b) ` +
+        `WHERE ${id}(r) = row.id AND ${id}(a) = row.start AND ${id}(b) = row.end ` +
+        `CREATE (a)-[x:${escapeLabel(target)}]->(b) SET x = properties(r) DELETE r ` +
+        `RETURN row.id AS old, ${id}(x) AS id`,
+    };
   },
 
   /** Run and rolled back: sets a label that is there already, so that it changes nothing even if it were committed. */
@@ -213,17 +350,36 @@ export const server = {
     memgraph: { text: 'SHOW TRANSACTIONS' },
   },
   memgraphRole: { text: 'SHOW REPLICATION ROLE' },
+  /** Neo4j all editions, Memgraph Enterprise. The first column is the name. */
+  databases: { neo4j: { text: 'SHOW DATABASES YIELD name' }, memgraph: { text: 'SHOW DATABASES' } },
+  /** Memgraph; columns `trigger name` and `statement`. */
+  triggers: { text: 'SHOW TRIGGERS' },
+  /** Enterprise editions. */
+  neo4jPrivileges: { text: 'SHOW PRIVILEGES AS COMMANDS YIELD command RETURN command' },
+  memgraphRoles: { text: 'SHOW ROLES' },
+  memgraphPrivileges: (role: string): Statement => ({ text: `SHOW PRIVILEGES FOR ${escapeLabel(role)}` }),
   labels: {
     neo4j: { text: 'CALL db.labels() YIELD label RETURN label' },
     /** Answers only where `--storage-enable-schema-metadata` is set. */
     memgraph: { text: 'SHOW NODE_LABELS INFO' },
   },
-  indexes: {
-    neo4j: { text: 'SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties' },
-    memgraph: { text: 'SHOW INDEX INFO' },
-  },
-  constraints: {
-    neo4j: { text: 'SHOW CONSTRAINTS YIELD name, type, entityType, labelsOrTypes, properties' },
-    memgraph: { text: 'SHOW CONSTRAINT INFO' },
-  },
 } as const;
+
+/** What a move and its undo send for nodes and relationships, for people: `$…` stands for what travels beside the text. */
+export function movingStatements(dialect: Dialect, move: GraphMove): readonly string[] {
+  const { values, ...labels } = move;
+  const back = { source: move.target, target: move.source };
+  return [
+    reading.movable(dialect, move),
+    ...(values === undefined ? [] : [reading.bare(dialect, { ...labels, values })]),
+    writing.relabel(dialect, move),
+    reading.typed(dialect, move.source),
+    writing.retype(dialect, move),
+    writing.restore(dialect, move),
+    writing.restoreBoth(dialect, move),
+    ...(values?.names ?? []).map((name) =>
+      writing.restoreValue(dialect, name, { from: values?.from ?? '', to: values?.to ?? '' }),
+    ),
+    writing.retype(dialect, back),
+  ].map(({ text }) => text);
+}

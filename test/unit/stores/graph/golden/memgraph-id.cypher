@@ -1,0 +1,99 @@
+// the server
+SHOW VERSION;
+SHOW REPLICATION ROLE;
+SHOW STORAGE INFO;
+SHOW STORAGE INFO ON CURRENT DATABASE;
+SHOW TRIGGERS;
+SHOW ROLES;
+SHOW PRIVILEGES FOR `analysts`;
+SHOW DATABASES;
+SHOW NODE_LABELS INFO;
+SHOW TRANSACTIONS;
+
+// what a broken process left
+TERMINATE TRANSACTIONS "9223372036854775807", "second-8";
+
+// plan and verify
+MATCH (n:`siraya`) RETURN 0 AS i, count(n) AS count UNION ALL MATCH (n:`tenant ``x```) RETURN 1 AS i, count(n) AS count UNION ALL MATCH (n:`siraya`:`tenant ``x```) RETURN 2 AS i, count(n) AS count;
+MATCH (n:`siraya`) RETURN labels(n) AS labels, count(n) AS count;
+MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` RETURN labels(n) AS labels, count(n) AS count;
+MATCH (n:`siraya`)-[r]->() RETURN 'out' AS direction, type(r) AS type, count(r) AS count UNION ALL MATCH (n:`siraya`)<-[r]-() RETURN 'in' AS direction, type(r) AS type, count(r) AS count;
+MATCH (n:`tenant ``x```)-[r]->() WHERE NOT n:`siraya` RETURN 'out' AS direction, type(r) AS type, count(r) AS count UNION ALL MATCH (n:`tenant ``x```)<-[r]-() WHERE NOT n:`siraya` RETURN 'in' AS direction, type(r) AS type, count(r) AS count;
+MATCH (n:`siraya`) RETURN id(n) AS id;
+MATCH (n:`siraya`) RETURN id(n) AS id LIMIT $limit;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (n:`siraya`) RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (a:`siraya`) MATCH (b:`tenant ``x```) WHERE b.`entity_id` = a.`entity_id` AND b.`k` = a.`k` AND NOT b:`siraya` RETURN count(*) AS count;
+MATCH (n:`siraya`) WITH n.`entity_id` AS v0, n.`k` AS v1, count(n) AS nodes WHERE nodes > 1 AND v0 IS NOT NULL AND v1 IS NOT NULL RETURN count(*) AS count;
+MATCH (n:`siraya`) WHERE n.`entity_id` IS NULL OR n.`k` IS NULL RETURN count(n) AS count;
+MATCH ()-[r:`siraya`]->() RETURN 0 AS i, count(r) AS count UNION ALL MATCH ()-[r:`tenant ``x```]->() RETURN 1 AS i, count(r) AS count;
+MATCH (a)-[r:`siraya`]->(b) WHERE NOT (a:`siraya` OR a:`tenant ``x``` OR b:`siraya` OR b:`tenant ``x```) RETURN count(r) AS count;
+MATCH (n:`siraya`) WITH n LIMIT 1 SET n:`siraya`;
+
+// nodes
+MATCH (n:`siraya`) WITH n, labels(n) AS labels WHERE $source IN labels RETURN id(n) AS id, $target IN labels AS had;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`siraya` SET n:`tenant ``x``` REMOVE n:`siraya` RETURN count(n) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siraya` RETURN count(n) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siraya` SET n:`siraya` REMOVE n:`tenant ``x``` RETURN count(n) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siraya` SET n:`siraya` RETURN count(n) AS count;
+
+// a tenant in properties
+MATCH (n:`siraya`) WITH n, labels(n) AS labels WHERE $source IN labels RETURN id(n) AS id, $target IN labels AS had, [coalesce(n.`workspace` = $from, false), coalesce(n.`odd ``name``` = $from, false)] AS held;
+MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) WITH n, labels(n) AS labels WHERE NOT $source IN labels RETURN id(n) AS id, $target IN labels AS had, [coalesce(n.`workspace` = $from, false), coalesce(n.`odd ``name``` = $from, false)] AS held;
+MATCH (n) WHERE ((coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` WITH n, (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) AS ours WHERE ours OR NOT n:`tenant ``x``` RETURN sum(CASE WHEN ours THEN 1 ELSE 0 END) AS source, sum(CASE WHEN ours THEN 0 ELSE 1 END) AS target;
+MATCH (n) WHERE ((coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` AND NOT n:`tenant ``x``` RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (n:`siraya`)-[r]-() WHERE (coalesce(r.`workspace` = $from, false) OR coalesce(r.`odd ``name``` = $from, false)) RETURN count(DISTINCT r) AS count;
+MATCH (a)-[r:`siraya`]->(b) WHERE NOT (a:`siraya` OR a:`tenant ``x``` OR (coalesce(a.`workspace` = $from, false) OR coalesce(a.`odd ``name``` = $from, false)) OR (coalesce(a.`workspace` = $to, false) OR coalesce(a.`odd ``name``` = $to, false)) OR b:`siraya` OR b:`tenant ``x``` OR (coalesce(b.`workspace` = $from, false) OR coalesce(b.`odd ``name``` = $from, false)) OR (coalesce(b.`workspace` = $to, false) OR coalesce(b.`odd ``name``` = $to, false))) RETURN count(r) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND (n:`siraya` OR (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false))) FOREACH (_ IN CASE WHEN n:`siraya` THEN [1] ELSE [] END | SET n:`tenant ``x``` REMOVE n:`siraya`) FOREACH (_ IN CASE WHEN n.`workspace` = $from THEN [1] ELSE [] END | SET n.`workspace` = $to) FOREACH (_ IN CASE WHEN n.`odd ``name``` = $from THEN [1] ELSE [] END | SET n.`odd ``name``` = $to) RETURN count(n) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND (n:`tenant ``x``` OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` AND NOT (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) RETURN count(n) AS count;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n.`odd ``name``` = $to SET n.`odd ``name``` = $from RETURN id(n) AS id;
+
+// a tenant as a relationship type
+MATCH (a)-[r:`siraya`]->(b) RETURN id(r) AS id, id(a) AS start, id(b) AS end, properties(r) AS properties;
+UNWIND $ids AS i MATCH (a)-[r:`siraya`]->(b) WHERE id(a) = i RETURN id(r) AS id, id(a) AS start, id(b) AS end, properties(r) AS properties;
+UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE id(r) = row.id AND id(a) = row.start AND id(b) = row.end CREATE (a)-[x:`tenant ``x```]->(b) SET x = properties(r) DELETE r RETURN row.id AS old, id(x) AS id;
+
+// backups
+MATCH (n:`siraya`)-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(n) AS start, id(m) AS end, CASE WHEN leaves THEN 'end' ELSE null END AS outside, CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties;
+MATCH (n:`siraya`)<-[r]-(m) WHERE NOT $label IN labels(m) RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(m) AS start, id(n) AS end, 'start' AS outside, labels(m) AS otherLabels, properties(m) AS otherProperties;
+UNWIND $rows AS row CREATE (n:`siraya`:`Person`) SET n = row RETURN n.tenant_migrate_restore AS mark, id(n) AS id;
+MATCH (n:`siraya`) WHERE n.tenant_migrate_restore IN $marks RETURN n.tenant_migrate_restore AS mark, id(n) AS id;
+UNWIND $rows AS row MATCH (a) WHERE id(a) = row.start MATCH (b) WHERE id(b) = row.end MERGE (a)-[r:`odd ``type``` {tenant_migrate_restore: row.mark}]->(b) ON CREATE SET r += row.properties;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i REMOVE n.tenant_migrate_restore;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i MATCH (n)-[r]-() WHERE r.tenant_migrate_restore IS NOT NULL REMOVE r.tenant_migrate_restore;
+
+// indexes and constraints
+SHOW INDEX INFO;
+SHOW CONSTRAINT INFO;
+SHOW VECTOR INDEX INFO;
+CREATE INDEX ON :`tenant ``x```;
+DROP INDEX ON :`tenant ``x```;
+CREATE INDEX ON :`tenant ``x```(`a`);
+DROP INDEX ON :`tenant ``x```(`a`);
+CREATE INDEX ON :`tenant ``x```(`a`, `odd ``name```);
+DROP INDEX ON :`tenant ``x```(`a`, `odd ``name```);
+CREATE POINT INDEX ON :`tenant ``x```(`a`);
+DROP POINT INDEX ON :`tenant ``x```(`a`);
+CREATE TEXT INDEX `all_of_it` ON :`tenant ``x```;
+DROP TEXT INDEX `all_of_it`;
+CREATE TEXT INDEX `two` ON :`tenant ``x```(`a`, `b`);
+DROP TEXT INDEX `two`;
+CREATE VECTOR INDEX `near` ON :`tenant ``x```(`a`) WITH CONFIG {"dimension": 3, "capacity": 64, "metric": "cos", "scalar_kind": "f32"};
+DROP VECTOR INDEX `near`;
+CREATE VECTOR INDEX `older` ON :`tenant ``x```(`a`) WITH CONFIG {"dimension": 3, "capacity": 64, "metric": "l2sq"};
+DROP VECTOR INDEX `older`;
+CREATE EDGE INDEX ON :`tenant ``x```;
+DROP EDGE INDEX ON :`tenant ``x```;
+CREATE EDGE INDEX ON :`tenant ``x```(`a`);
+DROP EDGE INDEX ON :`tenant ``x```(`a`);
+CREATE TEXT EDGE INDEX `edges` ON :`tenant ``x```(`a`);
+DROP TEXT INDEX `edges`;
+CREATE VECTOR EDGE INDEX `near_edges` ON :`tenant ``x```(`a`) WITH CONFIG {"dimension": 3, "capacity": 64, "metric": "cos", "scalar_kind": "f32"};
+DROP VECTOR INDEX `near_edges`;
+CREATE CONSTRAINT ON (n:`tenant ``x```) ASSERT n.`a`, n.`b` IS UNIQUE;
+DROP CONSTRAINT ON (n:`tenant ``x```) ASSERT n.`a`, n.`b` IS UNIQUE;
+CREATE CONSTRAINT ON (n:`tenant ``x```) ASSERT EXISTS (n.`a`);
+DROP CONSTRAINT ON (n:`tenant ``x```) ASSERT EXISTS (n.`a`);
+CREATE CONSTRAINT ON (n:`tenant ``x```) ASSERT n.`a` IS TYPED STRING;
+DROP CONSTRAINT ON (n:`tenant ``x```) ASSERT n.`a` IS TYPED STRING;
