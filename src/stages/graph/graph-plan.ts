@@ -39,6 +39,8 @@ export interface GraphExpectation extends GraphMove {
   readonly bare?: number;
   /** Relationships of the type named after either end. */
   readonly typed?: number;
+  /** Those of them that were the target's before. */
+  readonly typedAtTarget?: number;
   /** Nodes that carry both labels now. */
   readonly both: number;
   readonly combinations: readonly LabelCount[];
@@ -142,6 +144,7 @@ async function planMove(ids: Move, schema: readonly SchemaItem[], ctx: PlanConte
     both,
     bare: bare.source + bare.target,
     typed: types.source + types.target,
+    typedAtTarget: types.target,
     combinations: summed([...ours, ...theirs].map((each) => ({ ...each, labels: labelsAfter(each.labels, move) }))),
     relationships: await relationshipsOf(move, { found: labelled, atTarget: targetOnly }, store),
     sample: sample.map(({ holds: _, ...node }) => ({ ...node, labels: labelsAfter(node.labels, move) })),

@@ -64,37 +64,53 @@ async function arrived(
   return relationships.filter((one) => standing.get(contentOf(one))?.pop() !== undefined).length;
 }
 
+/** How a batch of relationships is taken back. */
+export interface Retyped {
+  /** New ids by old ones, as far as they were logged. */
+  readonly known: ReadonlyMap<string, string>;
+  /** The target had relationships of its own type before: one that looks like ours may be such. */
+  readonly mixed: boolean;
+}
+
 /**
- * Takes the entries of one batch back, with the properties that the relationships have now. `known` tells new ids by
- * old ones; what is missing there is known by its ends and properties. Resolves to how many came back.
+ * Takes the relationships of one entry back, with the properties that they have now. One whose new id is not known, since
+ * the run died before it was logged, is known by its ends and properties: twins stand for each other. Resolves to how
+ * many came back.
  */
 export async function undoRetype(
   { move, relationships }: RelationshipsEntry,
-  known: ReadonlyMap<string, string>,
+  { known, mixed }: Retyped,
   ctx: ApplyContext<GraphWriter>,
 ): Promise<number> {
   const starts = startsOf(relationships);
-  const there = await ctx.store.typedFrom(move.target, starts);
-  const byId = new Map(there.map((one) => [one.id, one]));
-  const claimed = new Set(known.values());
-  const byContent = multiset(there.filter(({ id }) => !claimed.has(id)));
-  const atSource = multiset(await ctx.store.typedFrom(move.source, starts));
+  const there = new Map((await ctx.store.typedFrom(move.target, starts)).map((one) => [one.id, one]));
+  const atSource = await ctx.store.typedFrom(move.source, starts);
+  const stays = new Map(atSource.map((one) => [one.id, one]));
+  const alike = multiset(atSource);
   const back: TypedRelationship[] = [];
+  const rest: TypedRelationship[] = [];
   for (const one of relationships) {
-    const id = known.get(one.id);
-    const named = id === undefined ? undefined : byId.get(id);
-    if (named !== undefined && named.start === one.start && named.end === one.end) back.push(named);
-    else if (id === undefined && atSource.get(contentOf(one))?.pop() === undefined) {
-      // Its making was sent and its new id never logged; where it stands at the source, it was never sent, or taken back.
-      const twin = byContent.get(contentOf(one))?.pop();
-      if (twin !== undefined) back.push(twin);
-    }
+    const named = there.get(known.get(one.id) ?? '');
+    if (named !== undefined && sameEnds(named, one)) {
+      there.delete(named.id);
+      back.push(named);
+      // Where its old id stands at the source, it was never sent.
+    } else if (!sameEnds(stays.get(one.id), one)) rest.push(one);
+  }
+  const twins = multiset([...there.values()]);
+  for (const one of rest) {
+    if (mixed && alike.get(contentOf(one))?.pop() !== undefined) continue;
+    const twin = twins.get(contentOf(one))?.pop();
+    if (twin !== undefined) back.push(twin);
   }
   if (back.length === 0) return 0;
   await ctx.permit(back.length);
   const pairs = await ctx.store.retype({ source: move.target, target: move.source }, back);
   return pairs.size > 0 ? pairs.size : back.length;
 }
+
+const sameEnds = (a: TypedRelationship | undefined, b: TypedRelationship): boolean =>
+  a !== undefined && a.start === b.start && a.end === b.end;
 
 const startsOf = (relationships: readonly TypedRelationship[]): readonly string[] => [
   ...new Set(relationships.map(({ start }) => start)),

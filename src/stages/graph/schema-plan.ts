@@ -114,7 +114,7 @@ function sameTarget(item: SchemaItem, move: Move, schema: readonly SchemaItem[])
 }
 
 /** Names that Neo4j has made: a hash of what is indexed. */
-const AUTOMATIC = /^(?:index|constraint)_[0-9a-f]{6,}$/;
+const AUTOMATIC = /^(?:index|constraint)_[0-9a-f]{5,8}$/;
 
 /** Undefined where the server shall choose. A name that does not tell the tenant cannot stand twice: it gets the target's id. */
 function wantedName(item: SchemaItem, ids: Move, taken: ReadonlyMap<string, SchemaItem>): string | undefined {

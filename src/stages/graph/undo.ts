@@ -54,7 +54,10 @@ async function undoEntry(entry: Json, undoing: Undoing): Promise<number> {
       return 0;
     }
     if (Array.isArray(known.relationships)) {
-      const moved = await undoRetype(known as RelationshipsEntry, retyped, ctx);
+      const { source, target } = known.move;
+      const plan = undoing.plan.expected.find((each) => each.source === source && each.target === target);
+      const mixed = (plan?.typedAtTarget ?? 0) > 0;
+      const moved = await undoRetype(known as RelationshipsEntry, { known: retyped, mixed }, ctx);
       retyped.clear();
       return moved;
     }
