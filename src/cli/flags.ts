@@ -220,6 +220,20 @@ export const FLAGS: readonly Flag[] = [
     commands: CLAIMS,
   },
   {
+    name: 'graph-label',
+    kind: 'text',
+    group: 'What moves',
+    help: "label and relationship type of a tenant, such as 'Tenant_{tenant}'; its id where absent",
+    commands: CLAIMS,
+  },
+  {
+    name: 'graph-property',
+    kind: 'list',
+    group: 'What moves',
+    help: 'node property that holds the tenant’s id (may be given again)',
+    commands: CLAIMS,
+  },
+  {
     name: 'config-secrets',
     kind: 'text',
     group: 'What moves',
@@ -400,6 +414,13 @@ export const FLAGS: readonly Flag[] = [
   { name: 'state-dir', kind: 'text', group: 'Safety', help: 'where runs are recorded', fallback: '.tenant-migrate' },
 
   { name: 'out', kind: 'text', group: 'Plan', help: 'write the plan to this file', commands: ['plan'] },
+  {
+    name: 'show-statements',
+    kind: 'switch',
+    group: 'Plan',
+    help: 'list the graph statements that the run would send',
+    commands: ['plan'],
+  },
   {
     name: 'detailed-exitcode',
     kind: 'switch',

@@ -4,5 +4,5 @@ import { repeatCommand } from './repeat-command.ts';
 export function forRealCommand(argv: readonly string[]): string {
   const [verb = '', ...rest] = argv;
   const words = verb === 'plan' || verb === 'verify' ? ['move', ...rest] : argv;
-  return repeatCommand(words, ['dry-run', 'detailed-exitcode', 'out']);
+  return repeatCommand(words, ['dry-run', 'detailed-exitcode', 'show-statements', 'out']);
 }

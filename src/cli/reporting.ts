@@ -72,7 +72,7 @@ export function printResult(result: {
   }
   const paint = paintFor(stdout, settings.color, env);
   const showPlan = plan !== undefined && (command === 'plan' || settings['dry-run']);
-  if (showPlan) stdout.write(`${planText(plan, { freeBytes }, paint)}\n\n`);
+  if (showPlan) stdout.write(`${planText(plan, { freeBytes, statements: settings['show-statements'] }, paint)}\n\n`);
   // The plan has shown its notices already, on the same terminal or here.
   const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
   const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];

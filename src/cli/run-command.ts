@@ -149,7 +149,18 @@ export function profileOf(settings: Settings): Profile {
     ...base,
     keyTemplates: [...new Set([...base.keyTemplates, ...settings['key-template']])],
     qdrantField: settings['qdrant-field'] ?? base.qdrantField,
+    ...graphShape(settings),
     config: { ...base.config, path: settings['api-path'] },
+  };
+}
+
+/** Absent where nothing is set, so that a profile without it keeps its digest. */
+function graphShape(settings: Settings): Pick<Profile, 'graphLabel' | 'graphProperties'> {
+  const label = settings['graph-label'];
+  const names = [...new Set(settings['graph-property'])];
+  return {
+    ...(label === undefined ? {} : { graphLabel: label }),
+    ...(names.length === 0 ? {} : { graphProperties: names }),
   };
 }
 

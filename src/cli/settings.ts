@@ -94,6 +94,12 @@ const schema = z.object({
   profile: z.enum(['rag-api', 'generic']),
   'key-template': z.array(z.string()),
   'qdrant-field': filled.optional(),
+  'graph-label': z
+    .string()
+    .refine((text) => text.split('{tenant}').length === 2, 'must hold {tenant} once')
+    .refine((text) => !/[\\\0]/.test(text), 'holds a backslash')
+    .optional(),
+  'graph-property': z.array(filled.refine((name) => !/[\\\0]/.test(name), 'holds a backslash')),
   'config-secrets': z.string().optional(),
   'delete-source-config': z.boolean(),
   'dry-run': z.boolean(),
@@ -120,6 +126,7 @@ const schema = z.object({
   'keep-days': whole(0, 36_500),
   'state-dir': filled,
   out: filled.optional(),
+  'show-statements': z.boolean(),
   'detailed-exitcode': z.boolean(),
   'exact-plan': z.boolean(),
   json: z.boolean(),

@@ -1,7 +1,7 @@
 import type { Profile } from './profile.ts';
 import { ragApi } from './rag-api.ts';
 
-/** Claims no key of its own: everything comes from `--key-template` and `--qdrant-field`. */
+/** Claims no key of its own: everything comes from `--key-template`, `--qdrant-field`, `--graph-label` and `--graph-property`. */
 export const generic: Profile = {
   name: 'generic',
   keyTemplates: [],

@@ -9,7 +9,16 @@ const MOST_SHAPES = 25;
 /** The plan for people: what would move, what would not, and why it might be refused. */
 export function planText(
   plan: RunPlan,
-  { problems = [], freeBytes }: { readonly problems?: readonly Problem[]; readonly freeBytes: number },
+  {
+    problems = [],
+    freeBytes,
+    statements = false,
+  }: {
+    readonly problems?: readonly Problem[];
+    readonly freeBytes: number;
+    /** Lists what the run would send where a stage speaks in statements. */
+    readonly statements?: boolean;
+  },
   paint: ChalkInstance,
 ): string {
   const lines = [
@@ -20,10 +29,20 @@ export function planText(
     '  and it refuses to merge into a target that has data of its own.',
     '',
     ...plan.stages.flatMap((stage) => [...stageLines(stage, paint), '']),
+    ...(statements ? plan.stages.flatMap((stage) => statementLines(stage, paint)) : []),
     ...undoLines(plan, freeBytes),
     ...problems.flatMap((problem) => problemLines(problem, paint)),
   ];
   return lines.join('\n').trimEnd();
+}
+
+function statementLines({ stage, statements = [] }: StagePlan, paint: ChalkInstance): readonly string[] {
+  if (statements.length === 0) return [];
+  return [
+    paint.bold(`Statements for ${STAGE_TITLES[stage].short} ($… stands for ids and values)`),
+    ...statements.map((text) => `  ${clean(text)};`),
+    '',
+  ];
 }
 
 function undoLines({ stages }: RunPlan, freeBytes: number): readonly string[] {

@@ -67,14 +67,14 @@ describe('the guide’s whole tenant beside four neighbours', () => {
     expect(stores.api.stored('tenant_76920508')?.sections).toEqual(stores.api.stored('siraya')?.sections);
   });
 
-  it('what this version does not do yet stands in the report as findings of their own', async () => {
+  it('what the plan noted stands in verify’s report as findings of their own', async () => {
     const result = await runCli(['verify', 'siraya', 'tenant_76920508', '--json', ...stores.flags], { cwd, env });
     expect(result.code).toBe(0);
     expect(result.json().message).toMatch(/against the plan of run .*, depth sample/);
     const kinds = (result.json().findings as { kind: string; severity: string }[]).map(
       ({ kind, severity }) => `${severity} ${kind}`,
     );
-    expect(kinds).toContain('notice indexes-not-recreated');
+    expect(kinds).toContain('notice schema');
     expect(kinds).toContain('notice unclaimed');
   });
 

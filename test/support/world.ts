@@ -40,8 +40,8 @@ export function worldDifferences(before: World, after: World, most = 20): readon
 }
 
 /**
- * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, nothing else.
- * Indexes and the config record keep their names, since this version does not move them.
+ * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, with the indexes
+ * on them, nothing else. The config record keeps its name.
  */
 export function movedWorld(world: World, source: string, target: string): World {
   // Keys are compared as bytes, one character each.
@@ -63,9 +63,27 @@ export function movedWorld(world: World, source: string, target: string): World 
         text.replace(`"workspace_id":${JSON.stringify(source)}`, () => `"workspace_id":${JSON.stringify(target)}`),
       );
     else if (name.startsWith('node ')) moved.set(name, relabelled(text, source, target));
+    else if (name.startsWith('index ')) moved.set(...movedIndex(name, text, source, target));
     else moved.set(name, text);
   }
   return moved;
+}
+
+/** Named after the tenant, with `_` for what is no letter, digit or `_`; other names are the server's own. */
+function movedIndex(name: string, text: string, source: string, target: string): [string, string] {
+  const index = JSON.parse(text) as { name: string; labelsOrTypes: string[] | null };
+  if (!index.labelsOrTypes?.includes(source)) return [name, text];
+  const [from, to] = [source, target].map((id) => id.replace(/\W/g, '_')) as [string, string];
+  const renamed = index.name.endsWith(`_${from}`) ? index.name.slice(0, -from.length) + to : index.name;
+  const labelsOrTypes = index.labelsOrTypes.map((label) => (label === source ? target : label));
+  return indexEntry({ ...index, name: renamed, labelsOrTypes });
+}
+
+/** Names that the server has made are hashes of what is indexed: such an index is known by that. */
+function indexEntry(index: { readonly name: string; readonly labelsOrTypes?: unknown }): [string, string] {
+  if (!/^index_([0-9a-f]{1,8}|…)$/.test(index.name)) return [`index ${index.name}`, JSON.stringify(index)];
+  const text = JSON.stringify({ ...index, name: 'index_…' });
+  return [`index ${text}`, text];
 }
 
 function relabelled(text: string, source: string, target: string): string {
@@ -221,7 +239,7 @@ async function readGraph(url: string, tenants: readonly string[] | undefined): P
         `relationship ${id}`,
         JSON.stringify({ ...rest, properties: sorted(rest.properties) }),
       ]),
-      ...owned.map((index): [string, string] => [`index ${index.name}`, JSON.stringify(index)]),
+      ...owned.map((index) => indexEntry(index as { name: string })),
     ];
   } finally {
     await session.close();

@@ -8,7 +8,7 @@ const TRAFFIC: Readonly<Record<ProxyName, { up: number; down: number; write: str
   redis: { up: 110_000, down: 290_000, write: 'renamenx', writes: 100 },
   qdrant: { up: 20_000, down: 55_000, write: '/points/payload', writes: 6 },
   api: { up: 1_850, down: 10_000, write: 'PUT /', writes: 1 },
-  graph: { up: 3_900, down: 20_000, write: 'SET n:', writes: 2 },
+  graph: { up: 9_000, down: 60_000, write: 'SET n:', writes: 2 },
 };
 
 export function proxyOf({ slot }: Site, name: ProxyName): FaultProxy {
