@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFolder } from '../services/cache-folder.ts';
 import { benchGraph } from './bench-graph.ts';
+import { benchGraphMany } from './bench-graph-many.ts';
 import { benchJournal } from './bench-journal.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
@@ -16,7 +17,7 @@ import type { Row } from './row.ts';
 const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,…] [--repeat 3]
 
 --keys    sizes of the parts that know sizes: redis (default 38491,200000), journal and resume (100000), memory (1000000)
---full    the same, with a million keys as well; memory also with three million
+--full    the same, with a million keys as well, and a million nodes; memory also with three million
 --only    these parts alone: redis, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
 --repeat  measured rounds; the median counts (default 3)`;
 
@@ -54,7 +55,7 @@ async function main(): Promise<void> {
   for (const part of parts as readonly Part[]) {
     const { quick = [], full = [] } = SIZES[part] ?? {};
     const sizes = given ?? (values.full ? [...quick, ...full] : quick);
-    rows.push(...(await run(part, { sizes, repeat })));
+    rows.push(...(await run(part, { sizes, repeat, full: values.full })));
   }
   load.push(loadNow());
   console.log(printTable(rows));
@@ -69,7 +70,7 @@ function loadNow(): number {
 
 async function run(
   part: Part,
-  { sizes, repeat }: { readonly sizes: readonly number[]; readonly repeat: number },
+  { sizes, repeat, full }: { readonly sizes: readonly number[]; readonly repeat: number; readonly full: boolean },
 ): Promise<readonly Row[]> {
   switch (part) {
     case 'redis': {
@@ -80,7 +81,7 @@ async function run(
     case 'qdrant':
       return benchQdrant({ repeat, log });
     case 'graph':
-      return benchGraph({ repeat, log });
+      return [...(await benchGraph({ repeat, log })), ...(full ? await benchGraphMany({ nodes: 1_000_000, log }) : [])];
     case 'whole':
       return benchWhole({ repeat, log });
     case 'journal':
