@@ -6,16 +6,59 @@
 /** The members of an object's text, in order: name → the value's text. Of a repeated name the last stays. */
 export function rawMembers(text: string): ReadonlyMap<string, string> {
   const members = new Map<string, string>();
+  for (const { name, start, end } of memberSpans(text)) members.set(name, text.slice(start, end));
+  return members;
+}
+
+/** The same text with another value for a member, wherever its name is repeated; all other characters stay. */
+export function withRawMember(text: string, member: string, value: string): string {
+  let changed = '';
+  let kept = 0;
+  for (const { name, start, end } of memberSpans(text)) {
+    if (name !== member) continue;
+    changed += text.slice(kept, start) + value;
+    kept = end;
+  }
+  return changed + text.slice(kept);
+}
+
+/**
+ * The text in a form in which equal values are equal text: members in code-unit order, no blanks, no escapes that are
+ * not needed. Numbers stay as they are written: `1.0` and `1` are two different things.
+ */
+export function canonicalRaw(text: string): string {
+  const at = skipBlank(text, 0);
+  const first = text[at];
+  if (first === '{') {
+    const members = [...rawMembers(text)].sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${canonicalRaw(value)}`).join(',')}}`;
+  }
+  if (first === '[') {
+    // Numbers alone, as most vectors are: nothing to sort.
+    if (!/["{]/.test(text)) return text.replace(BLANKS, '');
+    return `[${rawItems(text).map(canonicalRaw).join(',')}]`;
+  }
+  if (first === '"' && text.includes('\\')) return JSON.stringify(JSON.parse(text));
+  return text.trim();
+}
+
+interface MemberSpan {
+  readonly name: string;
+  /** Where the value begins and where it has ended. */
+  readonly start: number;
+  readonly end: number;
+}
+
+function* memberSpans(text: string): Generator<MemberSpan> {
   let at = skipBlank(text, expect(text, skipBlank(text, 0), '{'));
   while (text[at] !== '}') {
     const nameEnd = valueEnd(text, at);
     const name = JSON.parse(text.slice(at, nameEnd)) as string;
     const start = skipBlank(text, expect(text, skipBlank(text, nameEnd), ':'));
     const end = valueEnd(text, start);
-    members.set(name, text.slice(start, end));
+    yield { name, start, end };
     at = nextItem(text, end, '}');
   }
-  return members;
 }
 
 /** The texts of an array's items, in order. */
@@ -50,6 +93,7 @@ function valueEnd(text: string, start: number): number {
   return TOKEN.lastIndex;
 }
 
+const BLANKS = /[ \n\r\t]+/g;
 const TOKEN = /[-+.\w]+/y;
 /** What matters inside an object or array: strings are passed over as a whole, brackets are counted. */
 const MARK = /["{}[\]]/g;

@@ -15,6 +15,7 @@ import type {
   RestoreLook,
   StageBackup,
 } from '../stage.ts';
+import { copyPoints, knowsInsertOnly } from './copy-points.ts';
 import { ifThere, survey } from './survey.ts';
 import { pointsEntry } from './undo-entry.ts';
 
@@ -171,19 +172,17 @@ function shapes(vectors: Json | undefined): unknown {
 }
 
 async function* restorePoints(part: BackupPart, ctx: RestoreContext<QdrantWriter>): AsyncGenerator<number> {
+  const insertOnly = knowsInsertOnly(await ctx.store.version());
   for await (const record of recordsOf(part)) {
     if (!('points' in record)) {
       await ctx.permit(0);
       await ensureCollection(record, ctx);
       continue;
     }
-    const { collection, points } = record;
-    const standings = await ctx.store.standings(collection, points);
-    const absent = points.filter((_, index) => standings[index] === 'absent');
-    if (absent.length === 0) continue;
-    await ctx.permit(absent.length);
-    await ctx.store.insertPoints(collection, absent);
-    yield absent.length;
+    const before = (absent: readonly unknown[]) => ctx.permit(absent.length);
+    const standings = await copyPoints(ctx.store, { ...record, insertOnly, before });
+    const inserted = standings.filter((standing) => standing === 'inserted').length;
+    if (inserted > 0) yield inserted;
   }
 }
 

@@ -1,16 +1,13 @@
 import type { Json } from '../../model/json.ts';
+import { contentOfPoint, idOfPoint, type PointText } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import type { Answer } from './answer.ts';
 import { answerFailure, notQdrant } from './failure.ts';
-import { exactText, pointId } from './point-json.ts';
+import type { QdrantPointReading } from './point-calls.ts';
 import type { QdrantReader, ScrollRequest } from './qdrant-reader.ts';
 import type { RawCall } from './raw-calls.ts';
 import type { Connection } from './reading.ts';
 import { collectionPath, filterText, objectText } from './request-body.ts';
-import type { RawPoint } from './scroll.ts';
-
-/** A whole point as the server's own JSON text on one line: `id`, `payload`, `vector`, and `shard_key` where it has one. */
-export type PointText = string;
 
 /** Reading whole points for a backup, and comparing them with what is there. */
 export interface QdrantBackupReading {
@@ -22,8 +19,6 @@ export interface QdrantBackupReading {
 
 /** Writing what a backup holds. Nothing that exists is changed. */
 export interface QdrantBackupWriting {
-  /** Inserts points whose ids are free; one that exists by now stays as it is (from Qdrant 1.17 on). */
-  insertPoints(collection: string, points: readonly PointText[]): Promise<void>;
   /** Makes a collection from the configuration that the server tells of one. */
   createCollection(name: string, config: Json): Promise<void>;
   /** Makes a payload index and waits until it is there. */
@@ -37,7 +32,10 @@ const PAGE_BYTES = 4 << 20;
 const FIRST_PAGE = 32;
 const COMPARED_AT_ONCE = 200;
 
-export function backupReading({ raw, json }: Connection): QdrantBackupReading {
+export function backupReading(
+  { raw }: Connection,
+  { retrieveTexts }: Pick<QdrantPointReading, 'retrieveTexts'>,
+): QdrantBackupReading {
   return {
     async *scrollTexts({ collection, match, pageSize }) {
       let limit = Math.min(FIRST_PAGE, pageSize);
@@ -72,23 +70,13 @@ export function backupReading({ raw, json }: Connection): QdrantBackupReading {
     async standings(collection, points) {
       const standings: PointStanding[] = [];
       for (let at = 0; at < points.length; at += COMPARED_AT_ONCE) {
-        const some = points.slice(at, at + COMPARED_AT_ONCE).map((text) => json.parseExact(text) as RawPoint);
-        const call: RawCall = {
-          method: 'POST',
-          path: `${collectionPath(collection)}/points`,
-          body: objectText({
-            ids: `[${some.map(({ id }) => pointId(id)).join(',')}]`,
-            with_payload: 'true',
-            with_vector: 'true',
-          }),
-          task: `read points of ${collection}`,
-          collection,
-        };
-        const { result } = json.parseExact(await raw.send(call)) as { readonly result: readonly RawPoint[] };
-        const found = new Map(result.map((point) => [pointId(point.id), contentText(point)]));
+        const some = points.slice(at, at + COMPARED_AT_ONCE);
+        const found = new Map(
+          (await retrieveTexts(collection, some.map(idOfPoint))).map((point) => [idOfPoint(point), point]),
+        );
         for (const point of some) {
-          const content = found.get(pointId(point.id));
-          standings.push(content === undefined ? 'absent' : content === contentText(point) ? 'equal' : 'different');
+          const there = found.get(idOfPoint(point));
+          standings.push(there === undefined ? 'absent' : isEqual(there, point) ? 'equal' : 'different');
         }
       }
       return standings;
@@ -96,28 +84,12 @@ export function backupReading({ raw, json }: Connection): QdrantBackupReading {
   };
 }
 
+function isEqual(a: PointText, b: PointText): boolean {
+  return contentOfPoint(a) === contentOfPoint(b);
+}
+
 export function backupWriting(reader: QdrantReader, { raw, control, url }: Connection): QdrantBackupWriting {
   return {
-    async insertPoints(collection, points) {
-      for (const [shardKey, group] of byShardKey(points)) {
-        const call: RawCall = {
-          method: 'PUT',
-          path: `${collectionPath(collection)}/points?wait=true&ordering=medium`,
-          body: objectText({
-            points: `[${group.map(upsertText).join(',')}]`,
-            // From 1.17 on; earlier servers pass over it.
-            update_mode: '"insert_only"',
-            shard_key: shardKey,
-          }),
-          task: `insert points into ${collection}`,
-          collection,
-          write: true,
-        };
-        // Whether it is completed or only queued shows when all is compared once more at the end.
-        await raw.send(call);
-      }
-    },
-
     async createCollection(name, config) {
       const call: RawCall = {
         method: 'PUT',
@@ -158,29 +130,6 @@ function resultText(text: string): string | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** Payload and vectors in a form in which equal content is equal text. An absent payload and an empty one are the same. */
-function contentText({ payload, vector }: RawPoint): string {
-  return `${exactText(payload ?? {})} ${exactText(vector ?? {})}`;
-}
-
-function byShardKey(points: readonly PointText[]): ReadonlyMap<string | undefined, readonly PointText[]> {
-  const groups = new Map<string | undefined, PointText[]>();
-  for (const point of points) {
-    const key = rawMembers(point).get('shard_key');
-    const wanted = key === 'null' ? undefined : key;
-    const group = groups.get(wanted);
-    if (group === undefined) groups.set(wanted, [point]);
-    else group.push(point);
-  }
-  return groups;
-}
-
-/** Only what an insert takes; the values are the backup's own text. */
-function upsertText(point: PointText): string {
-  const { id, payload, vector } = Object.fromEntries(rawMembers(point));
-  return objectText({ id, payload, vector: vector === undefined || vector === 'null' ? '{}' : vector });
 }
 
 /** What the server tells of a collection, in the words in which it is asked for one. */

@@ -1,5 +1,6 @@
 import type { QdrantBackupReading, QdrantBackupWriting } from './backup-calls.ts';
 import type { CollectionFacts } from './collection-facts.ts';
+import type { QdrantPointReading, QdrantPointWriting } from './point-calls.ts';
 import type { PointId } from './point-json.ts';
 
 /** Where Qdrant is and how to speak to it. */
@@ -27,7 +28,7 @@ export interface FieldMatch {
 }
 
 /** What the reading steps ask of Qdrant. Every call retries what is worth it and fails with a MigrateError. */
-export interface QdrantReader extends QdrantBackupReading {
+export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
   /** The address without credentials, for messages. */
   readonly url: string;
   /** The server's version, such as `1.17.1`. Needs no key. */
@@ -115,7 +116,7 @@ export interface PointContent {
 }
 
 /** What the writing steps ask beside. Every write waits until it is applied and visible, and may be repeated. */
-export interface QdrantWriter extends QdrantReader, QdrantBackupWriting {
+export interface QdrantWriter extends QdrantReader, QdrantBackupWriting, QdrantPointWriting {
   /** Sets the field from `match.value` to `to` on those of the ids that still match; no other field, no vector. */
   setField(request: SetFieldRequest): Promise<void>;
   /** Makes a keyword index with `is_tenant` on the field and waits until it answers. */

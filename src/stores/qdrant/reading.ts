@@ -4,6 +4,7 @@ import { backupReading } from './backup-calls.ts';
 import { collectionFacts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
+import { pointReading } from './point-calls.ts';
 import { exactText, type PointJson, pointId } from './point-json.ts';
 import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader } from './qdrant-reader.ts';
 import type { RawCall, RawCalls } from './raw-calls.ts';
@@ -27,8 +28,10 @@ const COLLECTIONS_AT_ONCE = 8;
 /** The reading calls over an open connection. */
 export function readingCalls(connection: Connection): QdrantReader {
   const { url, raw, control, json } = connection;
+  const points = pointReading(connection);
   const reader: QdrantReader = {
-    ...backupReading(connection),
+    ...points,
+    ...backupReading(connection, points),
     url,
     async version() {
       const call: RawCall = { method: 'GET', path: '/', task: 'tell its version' };

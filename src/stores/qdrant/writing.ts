@@ -1,17 +1,16 @@
 import type { Schemas } from '@qdrant/js-client-rest';
-import { type Answer, isOverBudget } from './answer.ts';
+import { isOverBudget } from './answer.ts';
 import { backupWriting } from './backup-calls.ts';
-import type { CollectionFacts } from './collection-facts.ts';
 import type { Received } from './control-calls.ts';
 import { unfinished } from './failure.ts';
 import { pause } from './pause.ts';
+import { pointWriting } from './point-calls.ts';
 import type { QdrantWriter, SetFieldRequest } from './qdrant-reader.ts';
 import { type RawCall, textOf } from './raw-calls.ts';
 import { type Connection, readingCalls } from './reading.ts';
 import { collectionPath, filterText, objectText } from './request-body.ts';
+import { settledWrites } from './settled-writes.ts';
 
-const FIRST_LOOK_MS = 100;
-const LONGEST_LOOK_MS = 2_000;
 /** A point that is asked for and ruled out at once. */
 const NO_POINT = '{"has_id":["ffffffff-ffff-4fff-bfff-ffffffffffff"]}';
 
@@ -25,28 +24,7 @@ type IndexResult = Schemas['UpdateResult'];
 export function writingCalls(connection: Connection, patienceMs: number): QdrantWriter {
   const { url, raw, control, signal } = connection;
   const reader = readingCalls(connection);
-
-  /** Waits until no update of the collection waits for its turn; the last one taken may still be at work. */
-  async function emptyQueue(collection: string): Promise<CollectionFacts> {
-    const deadline = performance.now() + patienceMs;
-    for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)) {
-      const facts = await reader.collection(collection);
-      if (facts.updateQueue === undefined || facts.updateQueue === 0) return facts;
-      if (performance.now() > deadline)
-        throw unfinished({ url, task: `apply ${facts.updateQueue} updates of ${collection}` });
-      await pause(waitMs, signal);
-    }
-  }
-
-  /** Sends a payload write until it is done or needless. */
-  async function write(collection: string, call: RawCall, isNeedless: Needless): Promise<Answer> {
-    const answer = await raw.ask(call, {
-      onlyTaken: ({ status, json, text }) => status === 200 && json && !isCompleted(text),
-      look: async () => ((await isNeedless(await emptyQueue(collection))) ? DONE : undefined),
-    });
-    if (answer.status === 200 && answer.json && !isCompleted(answer.text)) throw unfinished(raw.purpose(call));
-    return answer;
-  }
+  const { emptyQueue, write } = settledWrites(connection, reader, patienceMs);
 
   async function changeIndex(
     collection: string,
@@ -76,6 +54,7 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
   return {
     ...reader,
     ...backupWriting(reader, connection),
+    ...pointWriting(connection, { reader, write }),
     setField,
     createTenantIndex: (collection, field) =>
       changeIndex(collection, `index ${field} in ${collection}`, (client) =>
@@ -103,17 +82,6 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
   };
 }
 
-/** Tells from a collection with an empty queue whether nothing is left to write. */
-type Needless = (facts: CollectionFacts) => Promise<boolean>;
-
-/** Stands for the answer of a write that a look has found done. */
-const DONE: Answer = {
-  status: 200,
-  text: '{"result":{"status":"completed"}}',
-  json: true,
-  retryAfterMs: undefined,
-};
-
 function setFieldCall({ collection, ids, match, to }: SetFieldRequest): RawCall {
   return {
     ...payloadCall(collection, `set ${match.field} in ${collection}`),
@@ -133,9 +101,4 @@ function emptyWrite(collection: string): RawCall {
 function payloadCall(collection: string, task: string): Omit<RawCall, 'body'> {
   const path = `${collectionPath(collection)}/points/payload?wait=true&ordering=medium`;
   return { method: 'POST', path, task, collection, write: true };
-}
-
-/** Anything but a plain `completed` is not done yet, whatever else it says. */
-function isCompleted(text: string): boolean {
-  return /"status"\s*:\s*"completed"/.test(text);
 }

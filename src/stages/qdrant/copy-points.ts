@@ -1,0 +1,115 @@
+import { MigrateError } from '../../model/errors.ts';
+import { contentOfPoint, idOfPoint, type PointText } from '../../model/point-text.ts';
+import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+
+/** Aim for the text of one request. The server takes bodies of up to 32 MB. */
+const BODY_BYTES = 4 << 20;
+/** Inserts of the same points, where the server loses some. */
+const TRIES = 5;
+
+export interface CopyRequest {
+  readonly collection: string;
+  /** The points as they shall stand, each with an id of its own, as the server's own text. */
+  readonly points: readonly PointText[];
+  /** Most points in one request, where strict mode or the operator says so. */
+  readonly mostAtOnce?: number | undefined;
+  /** The server leaves alone what exists (Qdrant 1.17 and later). Without that it is looked once more before each insert. */
+  readonly insertOnly: boolean;
+  /** Awaited before the first insert with the points that will be inserted: the undo log's turn. */
+  readonly before: (absent: readonly PointText[]) => Promise<void>;
+}
+
+/**
+ * How a point stands now: `inserted` by us; `equal`, there before with the same content; `taken`, there before with other
+ * content; `overtaken`, somebody wrote that id while we inserted it.
+ */
+export type CopyStanding = 'inserted' | 'equal' | 'taken' | 'overtaken';
+
+/**
+ * Inserts points whose ids are free, in requests bounded by bytes, reads every one back and compares it number for
+ * number. Nothing that exists is changed. One standing for each point, in order. Throws `store` where the server does not
+ * keep what it was given.
+ */
+export async function copyPoints(store: QdrantWriter, request: CopyRequest): Promise<readonly CopyStanding[]> {
+  const { collection, points } = request;
+  const taken = await store.presentIds(collection, points.map(idOfPoint));
+  const absent = points.filter((point) => !taken.has(idOfPoint(point)));
+  const standings = new Map<string, CopyStanding>();
+  for (const some of bodies(
+    points.filter((point) => taken.has(idOfPoint(point))),
+    request.mostAtOnce,
+  )) {
+    for (const [index, standing] of (await store.standings(collection, some)).entries()) {
+      // Deleted meanwhile is as good as taken: whoever works on that id is not us.
+      standings.set(idOfPoint(some[index] ?? ''), standing === 'equal' ? 'equal' : 'taken');
+    }
+  }
+  if (absent.length > 0) {
+    await request.before(absent);
+    for (const body of bodies(absent, request.mostAtOnce)) await insertAndCompare(store, request, body, standings);
+  }
+  return points.map((point) => standings.get(idOfPoint(point)) ?? 'overtaken');
+}
+
+/** Whether a server of this version leaves alone what exists where it is asked to insert only. */
+export function knowsInsertOnly(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 1 || (major === 1 && minor >= 17);
+}
+
+async function insertAndCompare(
+  store: QdrantWriter,
+  { collection, insertOnly }: CopyRequest,
+  points: readonly PointText[],
+  standings: Map<string, CopyStanding>,
+): Promise<void> {
+  let left = points;
+  for (let tries = 0; left.length > 0; tries += 1) {
+    if (tries === TRIES) throw notKept(store.url, collection, left.length);
+    const late = insertOnly ? new Set<string>() : await store.presentIds(collection, left.map(idOfPoint));
+    const free = left.filter((point) => !late.has(idOfPoint(point)));
+    if (free.length > 0) await store.insertPoints(collection, free);
+    const now = new Map(
+      (await store.retrieveTexts(collection, left.map(idOfPoint))).map((one) => [idOfPoint(one), one]),
+    );
+    left = left.filter((point) => {
+      const there = now.get(idOfPoint(point));
+      if (there !== undefined) standings.set(idOfPoint(point), isSame(there, point) ? 'inserted' : 'overtaken');
+      return there === undefined;
+    });
+  }
+}
+
+/** Equal text is equal content; only where it is not are the members put in order. */
+function isSame(a: PointText, b: PointText): boolean {
+  return a === b || contentOfPoint(a) === contentOfPoint(b);
+}
+
+/** Cuts a list of points into requests. */
+export function* bodies(points: readonly PointText[], mostAtOnce = Number.POSITIVE_INFINITY): Generator<PointText[]> {
+  let body: PointText[] = [];
+  let bytes = 0;
+  for (const point of points) {
+    if (body.length > 0 && (bytes + point.length > BODY_BYTES || body.length >= mostAtOnce)) {
+      yield body;
+      body = [];
+      bytes = 0;
+    }
+    body.push(point);
+    bytes += Buffer.byteLength(point);
+  }
+  if (body.length > 0) yield body;
+}
+
+function notKept(url: string, collection: string, count: number): MigrateError {
+  return new MigrateError(
+    'store',
+    `Qdrant at ${url} did not keep ${count} points that were inserted into ${collection}`,
+    {
+      stage: 'qdrant',
+      store: url,
+      retryable: true,
+      next: "see the server's log, then type the same command again",
+    },
+  );
+}
