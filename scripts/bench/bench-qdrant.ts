@@ -19,6 +19,9 @@ const noLimits: StrictLimits = {
   conditionMaxSize: undefined,
   writeRateLimit: undefined,
   filterMaxConditions: undefined,
+  upsertMaxBatch: undefined,
+  maxPoints: undefined,
+  maxVectorBytes: undefined,
   readNeedsIndex: false,
   writeNeedsIndex: false,
 };

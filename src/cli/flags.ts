@@ -234,6 +234,22 @@ export const FLAGS: readonly Flag[] = [
     commands: CLAIMS,
   },
   {
+    name: 'qdrant-mode',
+    kind: 'text',
+    group: 'What moves',
+    help: 'whether points get new ids: where theirs are made from the tenant, never, or only such points',
+    choices: ['auto', 'payload', 're-id'],
+    fallback: 'auto',
+    commands: READS_TOO,
+  },
+  {
+    name: 'point-id',
+    kind: 'text',
+    group: 'What moves',
+    help: "how point ids are made, such as 'uuid5(<namespace>, {tenant}:{payload.id})', beside the profile’s ways",
+    commands: CLAIMS,
+  },
+  {
     name: 'config-secrets',
     kind: 'text',
     group: 'What moves',

@@ -4,6 +4,7 @@ import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
 import { type Move, tenantIdProblem } from '../model/move.ts';
+import { parsePointIdScheme } from '../model/point-id.ts';
 import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
 import { undoFailed } from '../orchestrator/undo-failed.ts';
@@ -111,6 +112,7 @@ function recordedSettings(
     ...(options.batchSize === undefined ? {} : { 'batch-size': String(options.batchSize) }),
     'fail-on-unclaimed': options.failOnUnclaimed,
     'delete-source-config': options.deleteSourceConfig,
+    'qdrant-mode': options.qdrantMode,
   };
 }
 
@@ -145,11 +147,13 @@ export function profileIdProblem(id: string, profile: Profile): string | undefin
 export function profileOf(settings: Settings): Profile {
   const base = settings.profile === 'generic' ? generic : ragApi;
   for (const template of settings['key-template']) parseKeyTemplate(template);
+  const pointId = settings['point-id'];
   return {
     ...base,
     keyTemplates: [...new Set([...base.keyTemplates, ...settings['key-template']])],
     qdrantField: settings['qdrant-field'] ?? base.qdrantField,
     ...graphShape(settings),
+    pointIdSchemes: [...base.pointIdSchemes, ...(pointId === undefined ? [] : [parsePointIdScheme(pointId)])],
     config: { ...base.config, path: settings['api-path'] },
   };
 }
@@ -183,6 +187,7 @@ export function optionsOf(settings: Settings): StageOptions {
     seed: settings['sample-seed'],
     failOnUnclaimed: settings['fail-on-unclaimed'],
     deleteSourceConfig: settings['delete-source-config'],
+    qdrantMode: settings['qdrant-mode'],
   };
 }
 

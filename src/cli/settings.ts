@@ -100,6 +100,8 @@ const schema = z.object({
     .refine((text) => !/[\\\0]/.test(text), 'holds a backslash')
     .optional(),
   'graph-property': z.array(filled.refine((name) => !/[\\\0]/.test(name), 'holds a backslash')),
+  'qdrant-mode': z.enum(['auto', 'payload', 're-id']),
+  'point-id': filled.optional(),
   'config-secrets': z.string().optional(),
   'delete-source-config': z.boolean(),
   'dry-run': z.boolean(),

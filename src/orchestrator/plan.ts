@@ -20,8 +20,8 @@ interface PlanParts {
 
 /** The plan document, with its digest and checksum. */
 export function makeRunPlan({ toolVersion, createdAt, moves, profile, options, stages }: PlanParts): RunPlan {
-  const { merge, onConflict, verify, seed, batchSize, failOnUnclaimed, deleteSourceConfig } = options;
-  const kept = { merge, onConflict, verify, seed, batchSize, failOnUnclaimed, deleteSourceConfig };
+  const { merge, onConflict, verify, seed, batchSize, failOnUnclaimed, deleteSourceConfig, qdrantMode } = options;
+  const kept = { merge, onConflict, verify, seed, batchSize, failOnUnclaimed, deleteSourceConfig, qdrantMode };
   const basis = stages.map(({ stage, basis: what }) => ({ stage, what }));
   const document = {
     schema: 'tenant-migrate/plan@1' as const,

@@ -1,3 +1,5 @@
+import type { PointIdScheme } from '../model/point-id.ts';
+
 /** What belongs to a tenant in an application's stores, as data. */
 export interface Profile {
   readonly name: string;
@@ -17,14 +19,6 @@ export interface Profile {
   readonly graphProperties?: readonly string[];
   /** Config API. */
   readonly config: ConfigShape;
-}
-
-/** `uuid-v4(sha256(tenant + payload[field])[0:16])`: LightRAG's scheme. */
-export interface PointIdScheme {
-  readonly name: string;
-  readonly kind: 'sha256-uuid4';
-  /** Payload field that follows the tenant in the hash. */
-  readonly payloadField: string;
 }
 
 export interface ConfigShape {

@@ -24,7 +24,8 @@ export const ragApi: Profile = {
   configKeyTemplates: ['tenant:config:{tenant}'],
   forbiddenInIds: ':',
   qdrantField: 'workspace_id',
-  pointIdSchemes: [{ name: 'LightRAG', kind: 'sha256-uuid4', payloadField: 'id' }],
+  // `uuid.UUID(bytes=sha256(workspace + id).digest()[:16], version=4)` (lightrag/kg/qdrant_impl.py).
+  pointIdSchemes: [{ name: 'LightRAG', make: 'sha256-uuid4', text: '{tenant}{payload.id}' }],
   config: {
     path: '/tenants/{tenant}/config',
     sections: ['llm_config', 'embedding_config', 'rerank_config', 'ds_ocr_config', 'mineru_config', 'custom_prompts'],

@@ -14,7 +14,7 @@ export interface RunPlan {
   readonly profile: Profile;
   readonly options: Pick<
     StageOptions,
-    'merge' | 'onConflict' | 'verify' | 'seed' | 'batchSize' | 'failOnUnclaimed' | 'deleteSourceConfig'
+    'merge' | 'onConflict' | 'verify' | 'seed' | 'batchSize' | 'failOnUnclaimed' | 'deleteSourceConfig' | 'qdrantMode'
   >;
   readonly stages: readonly StagePlan[];
   /** SHA-256 over what must not change between plan and apply: moves, profile, versions, schema, key shapes; no counts. */

@@ -5,6 +5,7 @@ import { plan } from './qdrant/plan.ts';
 import { preflight } from './qdrant/preflight.ts';
 import type { QdrantPlan } from './qdrant/qdrant-plan.ts';
 import { quiesce } from './qdrant/quiesce.ts';
+import { removeOld } from './qdrant/re-id/remove-old.ts';
 import { undo } from './qdrant/undo.ts';
 import { verify } from './qdrant/verify.ts';
 import type { ApplyContext, PlanContext, Stage } from './stage.ts';
@@ -13,18 +14,18 @@ import type { ApplyContext, PlanContext, Stage } from './stage.ts';
 const MOST_TENANTS = 1_000;
 
 /**
- * Moves a tenant's points by setting their payload field, in every collection that holds some.
- * Other fields, vectors and the points of other tenants are never touched; point ids stay as they are.
+ * Moves a tenant's points by setting their payload field, in every collection that holds some. Points whose ids derive
+ * from the tenant are copied with all vectors to the ids that the application will compute, and the old ones deleted at
+ * the end. Other fields, vectors and the points of other tenants are never touched.
  */
 export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
   name: 'qdrant',
   preflight: (moves, ctx, probe) => preflight(moves, heeding(ctx), probe?.stoppedBy(ctx.signal)),
   plan: (moves, ctx) => plan(moves, heeding(ctx)),
   apply: (planned, ctx) => apply(planned, heedingWriter(ctx)),
-  verify: (planned, _phase, ctx) => verify(planned, heeding(ctx)),
-  async *finalize() {
-    // A payload is set in place: nothing of the source is left to remove.
-  },
+  verify: (planned, phase, ctx) => verify(planned, phase, heeding(ctx)),
+  // A payload is set in place; only points that got new ids leave old ones behind.
+  finalize: (planned, ctx) => removeOld(planned, heedingWriter(ctx)),
   undo: (_plan, ctx) => undo(heedingWriter(ctx)),
   quiesce: (moves, ctx) => quiesce(moves, { ...ctx, store: ctx.store.stoppedBy(ctx.signal) }),
   tenants: async (ctx) => (await ctx.store.tenants(ctx.profile.qdrantField, MOST_TENANTS)).map(({ value }) => value),

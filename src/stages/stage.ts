@@ -98,6 +98,11 @@ export interface StageOptions {
   readonly seed: number;
   readonly failOnUnclaimed: boolean;
   readonly deleteSourceConfig: boolean;
+  /**
+   * Whether points get new ids: `auto` where theirs derive from the source, `payload` never, `re-id` as `auto`, refused
+   * where none does.
+   */
+  readonly qdrantMode: 'auto' | 'payload' | 're-id';
 }
 
 /** `counts` compares counts; `sample` also a seeded sample of the content; `full` all of it. */

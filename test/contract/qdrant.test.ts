@@ -213,16 +213,17 @@ describe.each(servers)('Qdrant ($server)', ({ start }) => {
     });
 
     it.each(['counts', 'sample'] as const)(
-      'notices ids that LightRAG made from the tenant, before and after (%s)',
+      'in payload mode notices ids that LightRAG made from the tenant, before and after (%s)',
       async (verify) => {
         const { collection, move } = await lightRag(world);
         const notice = { kind: 'ids-derived-from-tenant', severity: 'notice', where: collection, count: 12 };
-        const before = await planOf(reader, move, { verify });
+        const options = { verify, qdrantMode: 'payload' } as const;
+        const before = await planOf(reader, move, options);
         expect(before.notices).toContainEqual(expect.objectContaining(notice));
         expect(before.notices[0]?.message).toContain('the application will not find these points by id');
         const ctx = await loggedContext(writer);
         await drain(qdrantStage.apply(before, ctx));
-        const after = await planOf(reader, move, { verify });
+        const after = await planOf(reader, move, options);
         expect(after.notices).toContainEqual(expect.objectContaining(notice));
       },
     );

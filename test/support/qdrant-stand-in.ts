@@ -39,6 +39,8 @@ export interface QdrantStandInOptions {
   readonly readOnlyApiKey?: string;
   /** Faults by chance from the start. */
   readonly faults?: FaultScript;
+  /** Which version it says it is, and acts like as far as we use it: `1.16.3` in place of 1.17.1. */
+  readonly version?: '1.16.3';
 }
 
 /** Qdrant's own default: a longer body closes the connection. */
@@ -52,7 +54,7 @@ const OPEN = new Set(['/', '/readyz', '/healthz', '/livez']);
 const PLAIN = { 'content-type': 'text/plain; charset=utf-8' };
 
 export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Promise<QdrantStandIn> {
-  const node = new Node();
+  const node = new Node({ isBefore117: options.version !== undefined });
   const scripts = new Map<string, FaultOf>();
   const own = {
     setFaults: (script: FaultScript | undefined) => {
@@ -68,7 +70,7 @@ export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Pr
       simulated: 'qdrant',
       maxBodyBytes: MAX_BODY_BYTES,
       isWrite,
-      answer: (request) => refusedKey(request, options) ?? answer(node, request),
+      answer: (request) => refusedKey(request, options) ?? answer(node, request, options.version),
       fault: (request) => firstFault(scripts.values(), request),
       reset: () => {
         own.setFaults(undefined);
@@ -95,9 +97,9 @@ function firstFault(scripts: Iterable<FaultOf>, request: Parameters<FaultOf>[0])
   return undefined;
 }
 
-async function answer(node: Node, request: SimulatedRequest): Promise<SimulatedReply> {
+async function answer(node: Node, request: SimulatedRequest, version: string | undefined): Promise<SimulatedReply> {
   const started = performance.now();
-  const open = openReply(request);
+  const open = openReply(request, version);
   if (open !== undefined) return open;
   try {
     const result = await route(node, request);
@@ -109,9 +111,9 @@ async function answer(node: Node, request: SimulatedRequest): Promise<SimulatedR
   }
 }
 
-function openReply({ method, pathname }: SimulatedRequest): SimulatedReply | undefined {
+function openReply({ method, pathname }: SimulatedRequest, version = VERSION.version): SimulatedReply | undefined {
   if (method !== 'GET' || !OPEN.has(pathname)) return undefined;
-  if (pathname === '/') return { status: 200, body: JSON.stringify(VERSION) };
+  if (pathname === '/') return { status: 200, body: JSON.stringify({ ...VERSION, version }) };
   return {
     status: 200,
     body: pathname === '/readyz' ? 'all shards are ready' : 'healthz check passed',

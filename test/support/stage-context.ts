@@ -16,6 +16,7 @@ export const defaultOptions: StageOptions = {
   seed: 1,
   failOnUnclaimed: false,
   deleteSourceConfig: false,
+  qdrantMode: 'auto',
 };
 
 interface Overrides {

@@ -4,8 +4,14 @@ import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
+import { knowsInsertOnly } from './copy-points.ts';
 import { idPageSize, writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan } from './qdrant-plan.ts';
+import { BatchSizer } from './re-id/batch-sizer.ts';
+import { type CopyWork, copyBatchSize, copyPairs } from './re-id/copy-pairs.ts';
+import { type IdPair, type NewIds, newIdsOf } from './re-id/new-ids.ts';
+import { type End, type ToldApart, toldApart } from './re-id/pairs.ts';
+import { type Disputed, settleDisputed } from './re-id/settle-disputed.ts';
 import { COLLECTIONS_AT_ONCE } from './survey.ts';
 import { pointsEntry } from './undo-entry.ts';
 
@@ -18,18 +24,37 @@ interface Part extends CollectionPlan {
   /** Points of the source when this pass began. */
   readonly left: number;
   moved: number;
+  /** Those of them that stand under new ids. */
+  renamed: number;
   /** Batches that were begun and are not done; 1 more while the ids are still being read. */
   open: number;
 }
 
 /** A batch that may be sent now. */
-type Batch = () => Promise<Checkpoint>;
+type Batch = () => Promise<readonly Checkpoint[]>;
 
-/** Sets the field of all points of the sources, batch by batch, each logged before it is sent. */
+/** What one pass works with. */
+interface Pass {
+  readonly ctx: ApplyContext<QdrantWriter>;
+  readonly field: string;
+  /** Undefined where no point gets a new id. */
+  readonly newIds: NewIds | undefined;
+  readonly insertOnly: boolean;
+  /** Pairs of points that differ, to be looked at when the rest is done. */
+  readonly disputed: Disputed[];
+}
+
+/**
+ * Sets the field of the points of the sources that keep their ids, and copies the others to their new ids, batch by
+ * batch, each logged before it is sent.
+ */
 export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
   const parts = (
     await pMap(plan.collections, (one) => openPart(one, plan, ctx), { concurrency: COLLECTIONS_AT_ONCE })
   ).filter(({ left }) => left > 0);
+  const newIds = newIdsOf(ctx.profile, plan.mode);
+  const insertOnly = newIds !== undefined && knowsInsertOnly(await ctx.store.version());
+  const pass: Pass = { ctx, field: plan.field, newIds, insertOnly, disputed: [] };
   const total = parts.reduce((sum, { left }) => sum + left, 0);
   ctx.emit({ type: 'total', stage: 'qdrant', total, unit: plan.unit });
   let done = 0;
@@ -41,15 +66,16 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
     [limited, 1],
   ] as const) {
     try {
-      for await (const checkpoint of inFlight(batches(group, plan.field, ctx), atOnce, (batch) => batch())) {
-        done += checkpoint.moved;
+      for await (const checkpoints of inFlight(batches(group, pass), atOnce, (batch) => batch())) {
+        done += checkpoints.reduce((sum, { moved, skipped = 0 }) => sum + moved + skipped, 0);
         ctx.emit({ type: 'progress', stage: 'qdrant', done, total: Math.max(total, done) });
-        yield checkpoint;
+        yield* checkpoints;
       }
     } catch (error) {
       throw sameFailure(error);
     }
   }
+  yield* settleDisputed(pass.disputed, ctx);
 }
 
 /** Batches under way together fail together, of one cause: that is told once. */
@@ -72,37 +98,81 @@ async function openPart(one: CollectionPlan, plan: QdrantPlan, ctx: ApplyContext
   const countable = !facts.limits.readNeedsIndex || facts.indexes.has(plan.field);
   const match = { field: plan.field, value: one.move.source };
   const left = countable ? await ctx.store.count({ collection: one.collection, match }) : one.source;
-  return { ...one, facts, left, moved: 0, open: 1 };
+  return { ...one, facts, left: left + (one.reId?.repair ?? 0), moved: 0, renamed: 0, open: 1 };
 }
 
 /**
  * The batches of all parts in order. Ids come in ascending pages that begin where the last ended,
  * so that moving the points of one page takes none out of the next.
  */
-async function* batches(parts: readonly Part[], field: string, ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Batch> {
+async function* batches(parts: readonly Part[], pass: Pass): AsyncGenerator<Batch> {
+  const { field, ctx } = pass;
   const indexed = new Set(parts.filter(({ facts }) => facts.indexes.has(field)).map(({ collection }) => collection));
   for (const part of parts) {
     if (!indexed.has(part.collection)) {
       indexed.add(part.collection);
       const checkpoint = await makeIndex(part.collection, field, ctx);
-      yield () => Promise.resolve(checkpoint);
+      yield () => Promise.resolve([checkpoint]);
     }
-    const { limits } = part.facts;
-    const size = writeBatchSize(limits, ctx.options.batchSize);
-    const match = { field, value: part.move.source };
-    for await (const page of ctx.store.scrollIds({
-      collection: part.collection,
-      match,
-      pageSize: idPageSize(limits),
-    })) {
-      for (let at = 0; at < page.length; at += size) {
-        const ids = page.slice(at, at + size);
-        await ctx.permit(ids.length);
-        part.open += 1;
-        yield () => movePoints(part, ids, field, ctx);
-      }
+    const sizer = new BatchSizer(copyBatchSize(part.facts.limits, ctx.options.batchSize));
+    for await (const { kept, pairs } of idPages(part, 'source', pass)) {
+      yield* keptBatches(part, kept, pass);
+      yield* pairBatches(part, pairs, { end: 'source', sizer }, pass);
+    }
+    if ((part.reId?.repair ?? 0) > 0) {
+      for await (const { pairs } of idPages(part, 'target', pass))
+        yield* pairBatches(part, pairs, { end: 'target', sizer }, pass);
     }
     close(part, ctx);
+  }
+}
+
+/** The ids of one end; where no point gets a new id, without reading anything that could tell. */
+async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): AsyncGenerator<ToldApart> {
+  const { collection, move, facts } = part;
+  const { limits } = facts;
+  if (newIds !== undefined) yield* toldApart(ctx.store, newIds, { collection, field, move, end, limits });
+  else {
+    const match = { field, value: move[end] };
+    for await (const kept of ctx.store.scrollIds({ collection, match, pageSize: idPageSize(limits) }))
+      yield { kept, pairs: [] };
+  }
+}
+
+async function* keptBatches(part: Part, kept: readonly string[], { field, ctx }: Pass): AsyncGenerator<Batch> {
+  const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
+  for (let at = 0; at < kept.length; at += size) {
+    const ids = kept.slice(at, at + size);
+    await ctx.permit(ids.length);
+    part.open += 1;
+    yield async () => [await movePoints(part, ids, field, ctx)];
+  }
+}
+
+async function* pairBatches(
+  part: Part,
+  pairs: readonly IdPair[],
+  { end, sizer }: { readonly end: End; readonly sizer: BatchSizer },
+  pass: Pass,
+): AsyncGenerator<Batch> {
+  const { newIds, insertOnly, field, ctx } = pass;
+  if (newIds === undefined) return;
+  const { collection, move, facts } = part;
+  const work: CopyWork = { collection, field, move, end, limits: facts.limits, newIds, insertOnly, sizer };
+  for (let at = 0; at < pairs.length; ) {
+    const some = pairs.slice(at, at + sizer.size);
+    at += some.length;
+    await ctx.permit(some.length);
+    part.open += 1;
+    yield async () => {
+      const { checkpoints, disputed } = await copyPairs(work, some, ctx);
+      if (disputed.length > 0) pass.disputed.push({ of: work, pairs: disputed });
+      const moved = checkpoints.reduce((sum, checkpoint) => sum + checkpoint.moved, 0);
+      part.moved += moved;
+      part.renamed += moved;
+      close(part, ctx);
+      return checkpoints;
+    };
   }
 }
 
@@ -131,6 +201,7 @@ async function movePoints(
 function close(part: Part, ctx: ApplyContext<QdrantWriter>): void {
   part.open -= 1;
   if (part.open > 0) return;
+  const renamed = part.renamed === 0 ? '' : `, ${part.renamed} of them to new ids`;
   ctx.emit({ type: 'note', stage: 'qdrant', text: `Collection: ${part.collection}` });
-  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Migrated: ${part.moved} points` });
+  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Migrated: ${part.moved} points${renamed}` });
 }

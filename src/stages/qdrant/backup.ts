@@ -16,6 +16,8 @@ import type {
   StageBackup,
 } from '../stage.ts';
 import { copyPoints, knowsInsertOnly } from './copy-points.ts';
+import { newIdsOf } from './re-id/new-ids.ts';
+import { copyEntry } from './re-id/re-id-entry.ts';
 import { ifThere, survey } from './survey.ts';
 import { pointsEntry } from './undo-entry.ts';
 
@@ -202,8 +204,16 @@ function idOf(point: string): string {
 
 async function* pointsOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
   const field = profile.qdrantField;
+  const newIds = newIdsOf(profile, 'auto');
   for await (const record of recordsOf(part)) {
     if (!('points' in record)) continue;
+    const copies = record.points.flatMap((point) => {
+      const pair = newIds?.pairOfText(point, move);
+      return pair === undefined ? [] : [{ ...pair, text: point }];
+    });
+    // Whether the move gave a point its new id or left it the old one shows when it is taken back: both are named.
+    const place = { move, collection: record.collection, field, end: 'source' } as const;
+    if (copies.length > 0) yield [copyEntry(place, copies) as Json];
     const tokens = record.points.map((point) => rawMembers(point).get('id') ?? '');
     for (let at = 0; at < tokens.length; at += IDS_IN_AN_ENTRY) {
       const ids = tokens.slice(at, at + IDS_IN_AN_ENTRY);

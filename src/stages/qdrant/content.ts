@@ -75,16 +75,27 @@ export function splitSample(ids: readonly string[]): {
   return { withVectors: ids.slice(0, SAMPLE_WITH_VECTORS), without: ids.slice(SAMPLE_WITH_VECTORS) };
 }
 
+interface SumRequest {
+  readonly collection: string;
+  readonly match: FieldMatch;
+  readonly maxPage: number;
+  /** The id under which a point counts; undefined leaves it out. Its own where absent. */
+  readonly idOf?: (point: PointContent) => string | undefined;
+}
+
 /** The sum over the whole content of the points that match, all but the tenant field. */
 export async function contentSum(
   ctx: PlanContext<QdrantReader>,
-  { collection, match, maxPage }: { readonly collection: string; readonly match: FieldMatch; readonly maxPage: number },
+  { collection, match, maxPage, idOf = ({ id }) => id }: SumRequest,
 ): Promise<CommutativeSum> {
   const sum = new CommutativeSum();
   const pageSize = Math.min(CONTENT_PAGE, maxPage);
   for await (const page of ctx.store.scrollPoints({ collection, match, pageSize })) {
     ctx.signal.throwIfAborted();
-    for (const point of page) sum.add(point.id, payloadText(point, match.field), point.vectors ?? '');
+    for (const point of page) {
+      const id = idOf(point);
+      if (id !== undefined) sum.add(id, payloadText(point, match.field), point.vectors ?? '');
+    }
   }
   return sum;
 }

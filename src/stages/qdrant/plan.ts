@@ -4,16 +4,19 @@ import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { MoveCounts, PlanContext, Problem } from '../stage.ts';
-import { type CollectionEnds, inspect } from './inspect.ts';
+import { type CollectionEnds, type Inspected, inspect } from './inspect.ts';
 import { lookAlikes } from './look-alikes.ts';
 import { writeBatchSize } from './page-sizes.ts';
-import type { CollectionPlan, QdrantPlan } from './qdrant-plan.ts';
+import type { CollectionPlan, QdrantPlan, ReIdPlan } from './qdrant-plan.ts';
+import { shapesOf } from './re-id/tell-plan.ts';
 import { type Surveyed, survey } from './survey.ts';
 import { undoBytes } from './undo-bytes.ts';
 
 const INSPECTED_AT_ONCE = 4;
 /** Points a second that one server sets beside the round trips; measured at 116,000 to 154,000 with guarded batches. */
 const SET_RATE = 100_000;
+/** Bytes of points a second, as text, that one server reads or writes; a loopback does more, a tunnel less. */
+const COPY_RATE = 50_000_000;
 
 /** Counts both ends in every collection and reads what verify will compare. */
 export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader>): Promise<QdrantPlan> {
@@ -24,7 +27,7 @@ export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader
   const ends = surveyed.flatMap(({ facts, counts }) => (counts ?? []).map((count) => ({ ...count, facts })));
   const inspected = await pMap(
     ends.filter(({ source, target }) => source > 0 || target > 0),
-    (one) => inspect(one, ctx),
+    async (one) => ({ ...(await inspect(one, ctx)), ends: one }),
     { concurrency: INSPECTED_AT_ONCE },
   );
   const collections = inspected.flatMap(({ plan }) => plan ?? []);
@@ -33,33 +36,35 @@ export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader
     stage: 'qdrant',
     unit: 'points',
     field: ctx.profile.qdrantField,
-    moves: moves.map((move) => moveCounts(move, ends)),
+    mode: ctx.options.qdrantMode,
+    moves: moves.map((move) => moveCounts(move, inspected)),
     collections,
-    shapes: collections.map(({ move, collection, source }) => ({
-      from: `${collection}  ${ctx.profile.qdrantField}=${move.source}`,
-      to: `${ctx.profile.qdrantField}=${move.target}`,
-      count: source,
-    })),
-    conflicts: 0,
+    shapes: collections.flatMap((one) => shapesOf(one, ctx.profile.qdrantField)),
+    conflicts: inspected.reduce((sum, { conflicts }) => sum + conflicts, 0),
     notices: [...inspected.flatMap(({ notices }) => notices), ...(await lookAlikes(moves, facts, ctx))],
     problems: [
       ...surveyed.flatMap((one) => uncountable(one, ctx.profile.qdrantField)),
       ...inspected.flatMap(({ problems }) => problems),
-      ...moves.flatMap((move) => bothHaveData(move, ends, ctx)),
+      ...moves.flatMap((move) => bothHaveData(move, inspected, ctx)),
     ],
     estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize),
     undoBytes: undoBytes(collections, facts, { field: ctx.profile.qdrantField, batchSize: ctx.options.batchSize }),
-    basis: basis(version, collections, facts),
+    basis: basis(version, collections, facts, ctx),
   };
 }
 
-function moveCounts(move: Move, ends: readonly CollectionEnds[]): MoveCounts {
-  const own = ends.filter((end) => end.move === move);
+interface InspectedEnds extends Inspected {
+  readonly ends: CollectionEnds;
+}
+
+/** A point that was moved without its new id is the source's still; a copy beside its old point counts once. */
+function moveCounts(move: Move, inspected: readonly InspectedEnds[]): MoveCounts {
+  const own = inspected.filter(({ ends }) => ends.move === move);
   return {
     source: move.source,
     target: move.target,
-    found: own.reduce((sum, { source }) => sum + source, 0),
-    atTarget: own.reduce((sum, { target }) => sum + target, 0),
+    found: own.reduce((sum, { ends, plan }) => sum + ends.source + (plan?.reId?.repair ?? 0), 0),
+    atTarget: own.reduce((sum, { atTarget }) => sum + atTarget, 0),
   };
 }
 
@@ -80,12 +85,13 @@ function uncountable({ facts, counts }: Surveyed, field: string): readonly Probl
 /** Refused for the store as a whole: a target with points in another collection has data of its own all the same. */
 function bothHaveData(
   move: Move,
-  ends: readonly CollectionEnds[],
+  inspected: readonly InspectedEnds[],
   { options, store }: PlanContext<QdrantReader>,
 ): readonly Problem[] {
-  const { found, atTarget } = moveCounts(move, ends);
+  const own = inspected.map(({ ends }) => ends).filter((end) => end.move === move);
+  const found = own.reduce((sum, { source }) => sum + source, 0);
+  const { atTarget } = moveCounts(move, inspected);
   if (options.merge || options.continuing || found === 0 || atTarget === 0) return [];
-  const own = ends.filter((end) => end.move === move && end.source + end.target > 0);
   const each = own.map(({ facts, source, target }) => `${facts.name}: ${source} and ${target}`).join('; ');
   return [
     {
@@ -104,19 +110,33 @@ function estimate(
   batchSize: number | undefined,
 ): number {
   const limits = new Map(facts.map((one) => [one.name, one.limits]));
-  return collections.reduce((sum, { collection, source }) => {
+  return collections.reduce((sum, { collection, source, reId }) => {
     const own = limits.get(collection);
     if (own === undefined) return sum;
     const batches = Math.ceil(source / writeBatchSize(own, batchSize));
     const waiting = own.writeRateLimit === undefined ? 0 : (source / own.writeRateLimit) * 60_000;
-    return sum + Math.round(Math.max(waiting, (batches + 2) * roundTripMs + (source / SET_RATE) * 1_000));
+    const setting = (batches + 2) * roundTripMs + ((source - (reId?.points ?? 0)) / SET_RATE) * 1_000;
+    return sum + Math.round(Math.max(waiting, setting)) + copyingMs(reId);
   }, 0);
 }
 
-function basis(version: string, collections: readonly CollectionPlan[], facts: readonly CollectionFacts[]): Json {
+/** Each copied point is read, written and read back, and read twice more before its old one is deleted. */
+function copyingMs(reId: ReIdPlan | undefined): number {
+  if (reId === undefined) return 0;
+  return Math.round(((reId.points + reId.repair) * 5 * reId.textBytes * 1_000) / COPY_RATE);
+}
+
+function basis(
+  version: string,
+  collections: readonly CollectionPlan[],
+  facts: readonly CollectionFacts[],
+  { profile, options }: PlanContext<QdrantReader>,
+): Json {
   const moved = new Set(collections.map(({ collection }) => collection));
   return {
     version,
+    mode: options.qdrantMode,
+    pointIds: profile.pointIdSchemes as unknown as Json,
     collections: facts
       .filter(({ name }) => moved.has(name))
       .map(({ name, config, indexes }) => ({

@@ -1,12 +1,14 @@
 import type { Move } from '../../model/move.ts';
-import type { StagePlan } from '../stage.ts';
+import type { StageOptions, StagePlan } from '../stage.ts';
 
 /** The plan of the Qdrant stage: which collections hold points of which source. */
 export interface QdrantPlan extends StagePlan {
   readonly stage: 'qdrant';
   /** Top-level payload field that holds the tenant. */
   readonly field: string;
-  /** One entry for each move and collection with points of the source. */
+  /** How points are moved; absent in a plan of a version that knew no new ids. */
+  readonly mode?: StageOptions['qdrantMode'];
+  /** One entry for each move and collection with points of the source, or with points that were moved without new ids. */
   readonly collections: readonly CollectionPlan[];
 }
 
@@ -21,12 +23,30 @@ export interface CollectionPlan {
   readonly sample: readonly SampledPoint[];
   /** Sums over the content of all points at either end, in hex; only with the deepest verify. */
   readonly sums?: { readonly source: string; readonly target: string };
+  /** What gets new ids; absent where no id that was looked at derives from the source. */
+  readonly reId?: ReIdPlan;
+}
+
+/** Points of one collection whose ids derive from the source. */
+export interface ReIdPlan {
+  /** Of the source. */
+  readonly points: number;
+  /** Under the target already: they were moved without new ids. */
+  readonly repair: number;
+  /** Those of both whose new ids are taken already. */
+  readonly copied: number;
+  /** Bytes of one of them as text, with its vectors, measured. */
+  readonly textBytes: number;
+  /** Bytes of one of them on the server's disk, about. */
+  readonly diskBytes: number;
 }
 
 /** Digests of one point, without the tenant field. No content. */
 export interface SampledPoint {
   readonly id: string;
   readonly payload: string;
+  /** The id that it gets, where its own derives from the source. */
+  readonly newId?: string;
   /** Digest of all vectors, for the few points whose vectors were read. */
   readonly vectors?: string;
 }

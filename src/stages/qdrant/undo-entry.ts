@@ -1,8 +1,9 @@
 import type { Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
+import type { CopiedEntry, CopyEntry, RemoveEntry } from './re-id/re-id-entry.ts';
 
 /** What this stage writes into the undo log. */
-export type UndoEntry = PointsEntry | IndexEntry;
+export type UndoEntry = PointsEntry | IndexEntry | CopyEntry | CopiedEntry | RemoveEntry;
 
 /** These points were the source's and are about to become the target's. */
 export type PointsEntry = {

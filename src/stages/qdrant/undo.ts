@@ -1,6 +1,7 @@
 import { MigrateError } from '../../model/errors.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
+import { ReIdUndo } from './re-id/take-back.ts';
 import { type PointsEntry, undoEntry } from './undo-entry.ts';
 
 /** What an undo remembers of the collections it came by. */
@@ -19,14 +20,27 @@ interface Memory {
  */
 export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
   const memory: Memory = { gone: new Map(), indexes: new Map(), seen: new Set() };
+  const reId = new ReIdUndo(ctx);
   for await (const { id: batch, entries } of ctx.undo.read()) {
-    let moved = 0;
+    const sums = { moved: 0, vanished: 0, failed: 0 };
     for (const entry of entries.map(undoEntry)) {
+      if (entry.kind === 'copied') {
+        reId.confirm(entry);
+        continue;
+      }
       const { collection, field } = entry;
       if (entry.kind === 'index') memory.indexes.set(collection, { field, batch });
-      else moved += (await unlessGone(memory, collection, () => giveBack(entry, batch, memory, ctx))) ?? 0;
+      else if (entry.kind === 'points')
+        sums.moved += (await unlessGone(memory, collection, () => giveBack(entry, batch, memory, ctx))) ?? 0;
+      else {
+        const work = () => (entry.kind === 'remove' ? reId.rebuild(entry) : reId.takeBack(entry, batch));
+        const done = await unlessGone(memory, collection, work);
+        sums.moved += done?.moved ?? 0;
+        sums.vanished += done?.vanished ?? 0;
+        sums.failed += done?.failed ?? 0;
+      }
     }
-    yield { batch, moved };
+    yield { batch, ...sums };
   }
   for (const [collection, { field, batch }] of memory.indexes) {
     await ctx.permit(0);

@@ -1,10 +1,12 @@
 import pMap from 'p-map';
-import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
-import type { Finding, PlanContext } from '../stage.ts';
+import type { PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { addedSums, contentSum, readPoints, sampledPoint } from './content.ts';
 import { indexDrift } from './index-drift.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan, SampledPoint } from './qdrant-plan.ts';
+import { type NewIds, newIdsOf } from './re-id/new-ids.ts';
+import { type Standing, standingFindings, standingOf } from './re-id/standing.ts';
 import { type Surveyed, survey } from './survey.ts';
 
 const VERIFIED_AT_ONCE = 4;
@@ -14,7 +16,12 @@ const NAMED = 5;
  * Compares the collections with the plan by other calls than those that moved the points: exact counts in every
  * collection there is now, facets, points read by id, and where it is affordable a pass over all points.
  */
-export async function verify(plan: QdrantPlan, ctx: PlanContext<QdrantReader>): Promise<readonly Finding[]> {
+export async function verify(
+  plan: QdrantPlan,
+  phase: VerifyPhase,
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly Finding[]> {
+  const newIds = newIdsOf(ctx.profile, plan.mode);
   const moves = plan.moves.map(({ source, target }) => ({ source, target }));
   const surveyed = await survey(moves, ctx);
   const byName = new Map(surveyed.map((one) => [one.facts.name, one]));
@@ -22,7 +29,7 @@ export async function verify(plan: QdrantPlan, ctx: PlanContext<QdrantReader>): 
     plan.collections,
     async (part) => {
       const now = byName.get(part.collection);
-      return now === undefined ? [gone(part)] : verifyPart(arrival(part, plan), now, ctx);
+      return now === undefined ? [gone(part)] : verifyPart({ ...arrival(part, plan), phase, newIds }, now, ctx);
     },
     { concurrency: VERIFIED_AT_ONCE },
   );
@@ -31,12 +38,16 @@ export async function verify(plan: QdrantPlan, ctx: PlanContext<QdrantReader>): 
     (now) => indexDrift(now, plan, ctx),
     { concurrency: VERIFIED_AT_ONCE },
   );
-  return [...planned.flat(), ...drift.flat(), ...surveyed.flatMap((now) => unplanned(now, plan))];
+  const others = await pMap(surveyed, (now) => unplanned(now, plan, { phase, newIds }, ctx), {
+    concurrency: VERIFIED_AT_ONCE,
+  });
+  return [...planned.flat(), ...drift.flat(), ...others.flat()];
 }
 
 /** A part with what all moves into the same target and collection bring. */
 interface Arrival {
   readonly part: CollectionPlan;
+  /** What they bring: points whose new ids were taken before bring none. */
   readonly points: number;
   /** Sum of the content that should stand under the target now, in hex. */
   readonly sum: string | undefined;
@@ -49,48 +60,71 @@ function arrival(part: CollectionPlan, plan: QdrantPlan): Arrival {
   const sums = sharing.flatMap(({ sums }) => sums ?? []);
   return {
     part,
-    points: sharing.reduce((sum, { source }) => sum + source, 0),
+    points: sharing.reduce((sum, { source, reId }) => sum + source - (reId?.copied ?? 0), 0),
     sum: sums[0] && addedSums([sums[0].target, ...sums.map(({ source }) => source)]),
   };
 }
 
+/** How far a run is, and which ids get new ones. */
+interface Moment {
+  readonly phase: VerifyPhase;
+  readonly newIds: NewIds | undefined;
+}
+
 async function verifyPart(
-  { part, points, sum }: Arrival,
-  { facts, counts }: Surveyed,
+  { part, points, sum, phase, newIds }: Arrival & Moment,
+  now: Surveyed,
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly Finding[]> {
+  const { facts, counts } = now;
   const ends = counts?.find(({ move }) => move.source === part.move.source);
   if (ends === undefined)
     return [difference(part, 'count', 'its points can no longer be counted: an index is missing')];
+  const standing = await standingOf(now, part.move, { newIds, repairs: (part.reId?.repair ?? 0) > 0 }, ctx);
   const expected = part.target + points;
-  const findings = countFindings(part, { ...ends, expected });
+  const kept = ctx.options.onConflict === 'skip';
+  const { collection, move } = part;
+  const findings = countFindings(part, { ...ends, expected, standing, leaves: phase === 'applied' || kept });
+  findings.push(...standingFindings(standing, phase, { collection, target: move.target, kept }));
   findings.push(...(await sampleFindings(part, ctx)));
   if (sum !== undefined && ctx.options.verify === 'full') {
-    const match = { field: ctx.profile.qdrantField, value: part.move.target };
-    const now = await contentSum(ctx, { collection: part.collection, match, maxPage: idPageSize(facts.limits) });
-    if (now.hex() !== sum) findings.push(sumFinding(part, { count: now.count, expected }));
+    const match = { field: ctx.profile.qdrantField, value: move.target };
+    // A point that was moved without its new id is not what should stand there.
+    const idOf = (point: PointContent) => (newIds?.pairOfContent(point, move) === undefined ? point.id : undefined);
+    const sums = await contentSum(ctx, { collection, match, maxPage: idPageSize(facts.limits), idOf });
+    if (sums.hex() !== sum) findings.push(sumFinding(part, { count: sums.count, expected }));
   }
   return findings;
 }
 
-function countFindings(
-  part: CollectionPlan,
-  { source, target, expected }: { readonly source: number; readonly target: number; readonly expected: number },
-): Finding[] {
+interface Counts {
+  readonly source: number;
+  readonly target: number;
+  readonly expected: number;
+  readonly standing: Standing;
+  /** Old points beside their copies may stand at the source. */
+  readonly leaves: boolean;
+}
+
+function countFindings(part: CollectionPlan, { source, target, expected, standing, leaves }: Counts): Finding[] {
   const findings: Finding[] = [];
   const { move } = part;
-  if (source > 0) {
-    const text = `${source} points are still under "${move.source}"`;
-    findings.push({ ...difference(part, 'left-behind', text), count: source, drainable: true });
+  const left = source - (leaves ? standing.copied : 0);
+  // A point and its copy are one.
+  const there = target - standing.underTarget.copied;
+  const records = source + there - standing.copied;
+  if (left > 0) {
+    const text = `${left} points are still under "${move.source}"`;
+    findings.push({ ...difference(part, 'left-behind', text), count: left, drainable: true });
   }
-  if (target + source < expected) {
+  if (records < expected) {
     const parts = `${part.target} before and ${expected - part.target} moved`;
-    const text = `${target} points under "${move.target}", ${expected} expected (${parts})`;
-    findings.push({ ...difference(part, 'count', text), count: expected - target - source });
+    const text = `${there} points under "${move.target}", ${expected} expected (${parts})`;
+    findings.push({ ...difference(part, 'count', text), count: expected - records });
   }
-  if (target > expected) {
-    const text = `${target - expected} points more under "${move.target}" than were there and moved: written meanwhile`;
-    findings.push({ ...difference(part, 'grew', text), severity: 'notice', count: target - expected });
+  if (there > expected) {
+    const text = `${there - expected} points more under "${move.target}" than were there and moved: written meanwhile`;
+    findings.push({ ...difference(part, 'grew', text), severity: 'notice', count: there - expected });
   }
   return findings;
 }
@@ -100,17 +134,18 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   if (part.sample.length === 0) return [];
   ctx.signal.throwIfAborted();
   const field = ctx.profile.qdrantField;
-  const withVectors = part.sample.filter(({ vectors }) => vectors !== undefined).map(({ id }) => id);
-  const without = part.sample.filter(({ vectors }) => vectors === undefined).map(({ id }) => id);
+  const sample = await comparable(part, ctx);
+  const withVectors = sample.filter(({ vectors }) => vectors !== undefined).map(({ id }) => id);
+  const without = sample.filter(({ vectors }) => vectors === undefined).map(({ id }) => id);
   const points = await readPoints(ctx.store, part.collection, { withVectors, without });
   const now = new Map(
     points.map((point) => [point.id, { tenant: point.payload.get(field), ...sampledPoint(point, field) }]),
   );
   const wanted = JSON.stringify(part.move.target);
   const failing = (text: string, fails: (point: SampledPoint) => boolean): readonly Finding[] => {
-    const ids = part.sample.filter(fails).map(({ id }) => id);
+    const ids = sample.filter(fails).map(({ id }) => id);
     if (ids.length === 0) return [];
-    const message = `${ids.length} of ${part.sample.length} sampled points ${text}`;
+    const message = `${ids.length} of ${sample.length} sampled points ${text}`;
     return [{ ...difference(part, 'content', message), count: ids.length, samples: ids.slice(0, NAMED) }];
   };
   return [
@@ -127,6 +162,17 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   ];
 }
 
+/** The sample under the ids that its points have now, without those that stay because their new id is taken. */
+async function comparable(part: CollectionPlan, ctx: PlanContext<QdrantReader>): Promise<readonly SampledPoint[]> {
+  const renamed = part.sample.map((point) => ({ ...point, id: point.newId ?? point.id, was: point.id }));
+  if (ctx.options.onConflict !== 'skip' || part.reId === undefined) return renamed;
+  const stay = await ctx.store.presentIds(
+    part.collection,
+    part.sample.flatMap(({ id, newId }) => (newId === undefined ? [] : [id])),
+  );
+  return renamed.filter(({ was }) => !stay.has(was));
+}
+
 function sumFinding(
   part: CollectionPlan,
   { count, expected }: { readonly count: number; readonly expected: number },
@@ -140,23 +186,32 @@ function sumFinding(
 }
 
 /** Points of a source in a collection that the plan does not name: it came, or gained them, meanwhile. */
-function unplanned({ facts, counts }: Surveyed, plan: QdrantPlan): readonly Finding[] {
-  return (counts ?? []).flatMap(({ move, source }) => {
+async function unplanned(
+  now: Surveyed,
+  plan: QdrantPlan,
+  { phase, newIds }: Moment,
+  ctx: PlanContext<QdrantReader>,
+): Promise<readonly Finding[]> {
+  const { facts, counts } = now;
+  const findings: Finding[] = [];
+  for (const { move, source } of counts ?? []) {
     const isPlanned = plan.collections.some(
       (part) => part.collection === facts.name && part.move.source === move.source,
     );
-    if (isPlanned || source === 0) return [];
-    const text = `${source} points of "${move.source}" appeared here after the plan was made`;
-    return [
-      {
-        ...difference({ collection: facts.name }, 'left-behind', text),
-        count: source,
-        // Where the application places points by shard keys, apply could not set them.
-        ...(facts.customSharding ? {} : { drainable: true }),
-        fix: `tenant-migrate ${move.source} ${move.target} --merge`,
-      },
-    ];
-  });
+    if (isPlanned || source === 0) continue;
+    const { copied } = await standingOf(now, move, { newIds, repairs: false }, ctx);
+    const left = source - (phase === 'applied' ? copied : 0);
+    if (left === 0) continue;
+    const text = `${left} points of "${move.source}" appeared here after the plan was made`;
+    findings.push({
+      ...difference({ collection: facts.name }, 'left-behind', text),
+      count: left,
+      // Where the application places points by shard keys, apply could not set them.
+      ...(facts.customSharding ? {} : { drainable: true }),
+      fix: `tenant-migrate ${move.source} ${move.target} --merge`,
+    });
+  }
+  return findings;
 }
 
 function gone(part: CollectionPlan): Finding {

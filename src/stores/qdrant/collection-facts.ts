@@ -31,6 +31,12 @@ export interface StrictLimits {
   /** Points a minute that writes may touch. */
   readonly writeRateLimit: number | undefined;
   readonly filterMaxConditions: number | undefined;
+  /** Points in one upsert. */
+  readonly upsertMaxBatch: number | undefined;
+  /** Points in the collection. */
+  readonly maxPoints: number | undefined;
+  /** Bytes of all vectors in the collection. */
+  readonly maxVectorBytes: number | undefined;
   /** Reading by a field without an index is refused. */
   readonly readNeedsIndex: boolean;
   /** Writing by a field without an index is refused. */
@@ -70,6 +76,9 @@ function strictLimits(strict: Fields): StrictLimits {
     conditionMaxSize: on ? positive(strict.condition_max_size) : undefined,
     writeRateLimit: on ? positive(strict.write_rate_limit) : undefined,
     filterMaxConditions: on ? positive(strict.filter_max_conditions) : undefined,
+    upsertMaxBatch: on ? positive(strict.upsert_max_batchsize) : undefined,
+    maxPoints: on ? positive(strict.max_points_count) : undefined,
+    maxVectorBytes: on ? positive(strict.max_collection_vector_size_bytes) : undefined,
     readNeedsIndex: on && strict.unindexed_filtering_retrieve === false,
     writeNeedsIndex: on && strict.unindexed_filtering_update === false,
   };

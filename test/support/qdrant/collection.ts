@@ -34,13 +34,16 @@ export class Collection {
   /** Where the collection is sharded by keys that the user names. */
   readonly shardKeys: Set<ShardKey> | undefined;
   readonly queue = new UpdateQueue();
+  /** Upserts know `insert_only` and `update_only`. */
+  readonly knowsUpdateMode: boolean;
   config: JsonObject;
   strict: StrictMode;
   private readonly byId = new Map<PointId, Point>();
   private readonly all = new OrderedPoints();
   private operations = 0;
 
-  constructor(given: JsonObject) {
+  constructor(given: JsonObject, { isBefore117 = false }: { readonly isBefore117?: boolean } = {}) {
+    this.knowsUpdateMode = !isBefore117;
     this.schema = vectorSchema(given.vectors, given.sparse_vectors);
     this.config = collectionConfig(given);
     this.strict = new StrictMode(given.strict_mode_config);

@@ -7,6 +7,12 @@ export class Node {
   readonly collections = new Map<string, Collection>();
   /** Collection names by alias. */
   readonly aliases = new Map<string, string>();
+  /** Before 1.17 a server passes over `update_mode`, and does not tell of its update queue. */
+  readonly isBefore117: boolean;
+
+  constructor({ isBefore117 = false }: { readonly isBefore117?: boolean } = {}) {
+    this.isBefore117 = isBefore117;
+  }
 
   /** By its name or an alias. */
   collection(name: string): Collection {
@@ -23,7 +29,7 @@ export class Node {
     if (this.collections.has(name)) throw new QdrantError(409, `Wrong input: Collection \`${name}\` already exists!`);
     if (this.aliases.has(name))
       throw wrongInput(`Can't create collection with name ${name}. Alias with the same name already exists`);
-    this.collections.set(name, new Collection(given));
+    this.collections.set(name, new Collection(given, this));
   }
 
   delete(name: string): boolean {

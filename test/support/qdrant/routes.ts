@@ -186,7 +186,7 @@ function infoText(node: Node, name: string): string {
       segments_count: 2,
       config: collection.config,
       payload_schema: schema,
-      update_queue: { length: collection.queue.length },
+      ...(node.isBefore117 ? {} : { update_queue: { length: collection.queue.length } }),
     },
     true,
   );

@@ -81,7 +81,7 @@ function upsert(request: OperationRequest): UpdateOperation {
   const { collection, body, exact } = request;
   const scope = writeScope(request);
   const given = pointsOf(body);
-  const mode = body.update_mode ?? 'upsert';
+  const mode = (collection.knowsUpdateMode ? body.update_mode : undefined) ?? 'upsert';
   if (mode !== 'upsert' && mode !== 'insert_only' && mode !== 'update_only') {
     throw badFormat(
       `unknown variant \`${String(mode)}\`, expected one of \`upsert\`, \`insert_only\`, \`update_only\``,

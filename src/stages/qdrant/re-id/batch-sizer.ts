@@ -1,0 +1,25 @@
+/** Aim for the text of the points of one batch. */
+const BATCH_BYTES = 4 << 20;
+const FIRST_BATCH = 32;
+
+/** How many points a batch takes, learnt from the bytes of those that were read. */
+export class BatchSizer {
+  readonly #most: number;
+  #size: number;
+
+  constructor(most: number) {
+    this.#most = most;
+    this.#size = Math.min(FIRST_BATCH, most);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** So many points had so many bytes. Grows at most fourfold, since the next ones may be larger. */
+  learn(points: number, bytes: number): void {
+    if (points === 0) return;
+    const fitting = Math.floor((BATCH_BYTES * points) / Math.max(1, bytes));
+    this.#size = Math.max(1, Math.min(fitting, this.#size * 4, this.#most));
+  }
+}
