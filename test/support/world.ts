@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import neo4j from 'neo4j-driver';
 import { request } from 'undici';
@@ -40,8 +41,8 @@ export function worldDifferences(before: World, after: World, most = 20): readon
 }
 
 /**
- * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, with the indexes
- * on them, nothing else. The config record keeps its name.
+ * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, ids of points that
+ * are made from the tenant, and the indexes on the labels; nothing else. The config record keeps its name.
  */
 export function movedWorld(world: World, source: string, target: string): World {
   // Keys are compared as bytes, one character each.
@@ -59,7 +60,7 @@ export function movedWorld(world: World, source: string, target: string): World 
       );
     else if (name.startsWith('qdrant '))
       moved.set(
-        name,
+        renamedPoint(name, text, source, target),
         text.replace(`"workspace_id":${JSON.stringify(source)}`, () => `"workspace_id":${JSON.stringify(target)}`),
       );
     else if (name.startsWith('node ')) moved.set(name, relabelled(text, source, target));
@@ -84,6 +85,21 @@ function indexEntry(index: { readonly name: string; readonly labelsOrTypes?: unk
   if (!/^index_([0-9a-f]{1,8}|…)$/.test(index.name)) return [`index ${index.name}`, JSON.stringify(index)];
   const text = JSON.stringify({ ...index, name: 'index_…' });
   return [`index ${text}`, text];
+}
+
+/** A point of the source whose id is LightRAG's for it gets the one that LightRAG computes for the target. */
+function renamedPoint(name: string, text: string, source: string, target: string): string {
+  const { payload } = JSON.parse(text) as { payload: { workspace_id?: unknown; id?: unknown } };
+  if (payload.workspace_id !== source || typeof payload.id !== 'string') return name;
+  const [old, now] = [lightRagId(source, payload.id), lightRagId(target, payload.id)];
+  return name.endsWith(` ${old}`) ? `${name.slice(0, -old.length)}${now}` : name;
+}
+
+/** UUID 4 of the first 16 bytes of a SHA-256 (application's own formula). */
+function lightRagId(tenant: string, recordId: string): string {
+  const hash = createHash('sha256').update(`${tenant}${recordId}`).digest('hex').slice(0, 32);
+  const variant = ((Number.parseInt(hash.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-${variant}${hash.slice(17, 20)}-${hash.slice(20)}`;
 }
 
 function relabelled(text: string, source: string, target: string): string {

@@ -53,7 +53,7 @@ export const qdrantFaults: readonly Fault[] = qdrantKinds.map(
         ms,
         // Rounded up to whole seconds by what it simulates: more would only make the tests slow.
         retryAfter: 0,
-        ...(writes ? { on: '/points/payload' } : {}),
+        ...(writes ? { on: '/points(/payload|/delete)?\\?wait' } : {}),
       });
       site.met();
       return `rate ${rate}, at most ${inARow} in a row, ${ms} ms${writes ? ', writes only' : ''}`;

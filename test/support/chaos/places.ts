@@ -6,7 +6,7 @@ import type { ProxyName } from './slot.ts';
 /** About how much a run of a small world sends to each store, and what its writes look like on the wire. */
 const TRAFFIC: Readonly<Record<ProxyName, { up: number; down: number; write: string; writes: number }>> = {
   redis: { up: 110_000, down: 290_000, write: 'renamenx', writes: 100 },
-  qdrant: { up: 20_000, down: 55_000, write: '/points/payload', writes: 6 },
+  qdrant: { up: 40_000, down: 110_000, write: '?wait=true', writes: 12 },
   api: { up: 1_850, down: 10_000, write: 'PUT /', writes: 1 },
   graph: { up: 9_000, down: 60_000, write: 'SET n:', writes: 2 },
 };

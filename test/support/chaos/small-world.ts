@@ -93,7 +93,8 @@ function points(random: Random, tenant: string, count: number): readonly SmallPo
   return Array.from({ length: count }, (_, i) => {
     const id = `item-${hex(random, 6)}`;
     return {
-      id: i % 5 === 4 ? between(random, 1, 1e9) : pointId('random', random, tenant, id),
+      // Numbers, ids made from the tenant, and ids of nobody's making.
+      id: i % 5 === 4 ? between(random, 1, 1e9) : pointId(i % 2 === 0 ? 'lightrag' : 'random', random, tenant, id),
       vector: vector(random),
       payload: { workspace_id: tenant, id, content: sentence(random, 4), created_at: 1_767_225_600 + i },
     };

@@ -1,26 +1,42 @@
 import type { UndoPort } from '../../stage.ts';
 import { undoEntry } from '../undo-entry.ts';
 
-/** What a run logged as the content of new points, by collection and new id. */
-export type LoggedDigests = (collection: string, to: string) => ReadonlySet<string>;
+/** What a run logged as the content of a new point. A point may have been copied more than once. */
+export interface Logged {
+  /** Content that was to be inserted. */
+  readonly meant: ReadonlySet<string>;
+  /** Content that is known to have been inserted by us. */
+  readonly inserted: ReadonlySet<string>;
+}
 
-const NONE: ReadonlySet<string> = new Set();
+export type LoggedDigests = (collection: string, to: string) => Logged;
 
-/** Reads the log once for the points that are asked about. A point may have been copied more than once. */
+const NOTHING: Logged = { meant: new Set(), inserted: new Set() };
+
+/** Reads the log once for the points that are asked about. */
 export async function loggedDigests(
   undo: UndoPort,
   wanted: Iterable<{ readonly collection: string; readonly to: string }>,
 ): Promise<LoggedDigests> {
   const keyOf = (collection: string, to: string) => `${collection}\n${to}`;
-  const found = new Map<string, Set<string>>();
-  for (const { collection, to } of wanted) found.set(keyOf(collection, to), new Set());
+  const found = new Map<string, { meant: Set<string>; inserted: Set<string> }>();
+  for (const { collection, to } of wanted) found.set(keyOf(collection, to), { meant: new Set(), inserted: new Set() });
+  const foreign = new Map<number, ReadonlySet<string>>();
   if (found.size > 0) {
-    for await (const { entries } of undo.read()) {
+    // The newest first: that a batch is done is read before what it was.
+    for await (const { id, entries } of undo.read()) {
       for (const entry of entries.map(undoEntry)) {
+        if (entry.kind === 'copied') foreign.set(entry.of, new Set(entry.foreign));
         if (entry.kind !== 'copy') continue;
-        for (const [, to, digest] of entry.points) found.get(keyOf(entry.collection, to))?.add(digest);
+        const others = foreign.get(id);
+        for (const [, to, digest] of entry.points) {
+          const logged = found.get(keyOf(entry.collection, to));
+          logged?.meant.add(digest);
+          if (others?.has(to) === false) logged?.inserted.add(digest);
+        }
+        foreign.delete(id);
       }
     }
   }
-  return (collection, to) => found.get(keyOf(collection, to)) ?? NONE;
+  return (collection, to) => found.get(keyOf(collection, to)) ?? NOTHING;
 }

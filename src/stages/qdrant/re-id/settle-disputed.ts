@@ -44,9 +44,9 @@ export function disputeOf(pair: StandingPair, { collection, field }: EndOf, logg
   if (pair.new === undefined) return 'conflict';
   const [old, now] = [contentDigest(pair.old, field), contentDigest(pair.new, field)];
   if (old === now) return 'equal';
-  const copied = logged(collection, pair.to);
-  if (copied.has(now)) return 'old-is-newer';
-  return copied.has(old) ? 'new-is-newer' : 'conflict';
+  const { meant, inserted } = logged(collection, pair.to);
+  if (meant.has(now)) return 'old-is-newer';
+  return inserted.has(old) ? 'new-is-newer' : 'conflict';
 }
 
 async function* settle(
