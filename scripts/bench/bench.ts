@@ -8,6 +8,7 @@ import { benchGraphMany } from './bench-graph-many.ts';
 import { benchJournal } from './bench-journal.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
+import { benchReId } from './bench-re-id.ts';
 import { benchRedis } from './bench-redis.ts';
 import { benchResume } from './bench-resume.ts';
 import { benchWhole } from './bench-whole.ts';
@@ -79,7 +80,7 @@ async function run(
       return rows;
     }
     case 'qdrant':
-      return benchQdrant({ repeat, log });
+      return [...(await benchQdrant({ repeat, log })), ...(await benchReId({ repeat, log }))];
     case 'graph':
       return [...(await benchGraph({ repeat, log })), ...(full ? await benchGraphMany({ nodes: 1_000_000, log }) : [])];
     case 'whole':

@@ -1,5 +1,6 @@
 import { MigrateError } from '../../model/errors.ts';
-import { contentOfPoint, idOfPoint, type PointText } from '../../model/point-text.ts';
+import { contentOfPoint, idOfPoint, type PointText, payloadOf } from '../../model/point-text.ts';
+import { canonicalRaw, rawMembers } from '../../model/raw-json.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 
 /** Aim for the text of one request. The server takes bodies of up to 32 MB. */
@@ -17,6 +18,8 @@ export interface CopyRequest {
   readonly insertOnly: boolean;
   /** Awaited before the first insert with the points that will be inserted: the undo log's turn. */
   readonly before: (absent: readonly PointText[]) => Promise<void>;
+  /** Told of each inserted point that the server keeps with other last digits, as it stands. */
+  readonly onAltered?: ((point: PointText) => void) | undefined;
 }
 
 /**
@@ -59,7 +62,7 @@ export function knowsInsertOnly(version: string): boolean {
 
 async function insertAndCompare(
   store: QdrantWriter,
-  { collection, insertOnly }: CopyRequest,
+  { collection, insertOnly, onAltered }: CopyRequest,
   points: readonly PointText[],
   standings: Map<string, CopyStanding>,
 ): Promise<void> {
@@ -74,8 +77,12 @@ async function insertAndCompare(
     );
     left = left.filter((point) => {
       const there = now.get(idOfPoint(point));
-      if (there !== undefined) standings.set(idOfPoint(point), isSame(there, point) ? 'inserted' : 'overtaken');
-      return there === undefined;
+      if (there === undefined) return true;
+      const same = isSame(there, point);
+      const ours = same || isNear(there, point);
+      if (ours && !same) onAltered?.(there);
+      standings.set(idOfPoint(point), ours ? 'inserted' : 'overtaken');
+      return false;
     });
   }
 }
@@ -83,6 +90,22 @@ async function insertAndCompare(
 /** Equal text is equal content; only where it is not are the members put in order. */
 function isSame(a: PointText, b: PointText): boolean {
   return a === b || contentOfPoint(a) === contentOfPoint(b);
+}
+
+const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+/** Of a number: many times what normalising a vector once more changes, and nothing that a model would give anew. */
+const NEAR = 1e-5;
+
+/** Whether the server may have made the one of the other by normalising its vectors once more. */
+function isNear(a: PointText, b: PointText): boolean {
+  if (canonicalRaw(payloadOf(a)) !== canonicalRaw(payloadOf(b))) return false;
+  const [one, other] = [a, b].map((text) => canonicalRaw(rawMembers(text).get('vector') ?? '{}')) as [string, string];
+  if (one.replace(NUMBER, '0') !== other.replace(NUMBER, '0')) return false;
+  const numbers = other.match(NUMBER) ?? [];
+  return (one.match(NUMBER) ?? []).every((text, at) => {
+    const [x, y] = [Number(text), Number(numbers[at])];
+    return Math.abs(x - y) <= NEAR * Math.max(Math.abs(x), Math.abs(y));
+  });
 }
 
 /** Cuts a list of points into requests. */

@@ -82,11 +82,24 @@ function denseOf(given: readonly Json[], { size, distance }: DenseParams): Float
 
 /** Qdrant leaves a vector alone that is zero or has length 1 already, so that a copy of a copy stays the same. */
 function normalise(vector: Float32Array): void {
-  let squares = 0;
-  for (const value of vector) squares = Math.fround(squares + Math.fround(value * value));
+  const squares = sumOfSquares(vector);
   if (squares < 1.1920929e-7 || Math.abs(squares - 1) <= 1e-6) return;
   const length = Math.fround(Math.sqrt(squares));
   for (let at = 0; at < vector.length; at += 1) vector[at] = (vector[at] as number) / length;
+}
+
+/** The real server sums longer vectors in 32 lanes (AVX): one after the other the error would pass the 1e-6 above. */
+const LANES = 32;
+
+function sumOfSquares(vector: Float32Array): number {
+  const lanes = vector.length < LANES ? 1 : LANES;
+  const sums = new Float32Array(lanes);
+  for (let at = 0; at < vector.length; at += 1) {
+    const value = vector[at] as number;
+    const lane = at % lanes;
+    sums[lane] = (sums[lane] as number) + Math.fround(value * value);
+  }
+  return sums.reduce((sum, one) => Math.fround(sum + one), 0);
 }
 
 function sparseOf(given: Json): SparseVector {

@@ -1,4 +1,4 @@
-import { idOfPoint, type PointText, payloadOf } from '../../../model/point-text.ts';
+import { contentDigest, idOfPoint, type PointText, payloadOf } from '../../../model/point-text.ts';
 import type { StrictLimits } from '../../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../../stage.ts';
@@ -48,6 +48,7 @@ export async function copyPairs(
   const { collection, limits, insertOnly } = work;
   const points = await oldPoints(work, pairs, ctx.store);
   let batch: BatchId | undefined;
+  const altered: [to: string, digest: string][] = [];
   const standings = await copyPoints(ctx.store, {
     collection,
     points: points.map(({ text }) => text),
@@ -62,13 +63,14 @@ export async function copyPairs(
         ),
       ]);
     },
+    onAltered: (there) => altered.push([idOfPoint(there), contentDigest(there, work.field)]),
   });
   const of = (...wanted: readonly CopyStanding[]) =>
     points.filter((_, at) => wanted.includes(standings[at] ?? 'taken'));
   const checkpoints: Checkpoint[] = [];
   if (batch !== undefined) {
     const foreign = of('overtaken').map(({ to }) => to);
-    checkpoints.push({ batch: await ctx.undo.append([{ kind: 'copied', of: batch, foreign }]), moved: 0 });
+    checkpoints.push({ batch: await ctx.undo.append([{ kind: 'copied', of: batch, foreign, altered }]), moved: 0 });
   }
   const moved = of('inserted').length;
   const skipped = of('equal').length;

@@ -1,5 +1,6 @@
 import type { UndoPort } from '../../stage.ts';
 import { undoEntry } from '../undo-entry.ts';
+import type { CopiedEntry } from './re-id-entry.ts';
 
 /** What a run logged as the content of a new point. A point may have been copied more than once. */
 export interface Logged {
@@ -21,20 +22,22 @@ export async function loggedDigests(
   const keyOf = (collection: string, to: string) => `${collection}\n${to}`;
   const found = new Map<string, { meant: Set<string>; inserted: Set<string> }>();
   for (const { collection, to } of wanted) found.set(keyOf(collection, to), { meant: new Set(), inserted: new Set() });
-  const foreign = new Map<number, ReadonlySet<string>>();
+  const copied = new Map<number, CopiedEntry>();
   if (found.size > 0) {
     // The newest first: that a batch is done is read before what it was.
     for await (const { id, entries } of undo.read()) {
       for (const entry of entries.map(undoEntry)) {
-        if (entry.kind === 'copied') foreign.set(entry.of, new Set(entry.foreign));
+        if (entry.kind === 'copied') copied.set(entry.of, entry);
         if (entry.kind !== 'copy') continue;
-        const others = foreign.get(id);
+        const done = copied.get(id);
+        copied.delete(id);
+        const foreign = new Set(done?.foreign);
+        const altered = new Map(done?.altered);
         for (const [, to, digest] of entry.points) {
           const logged = found.get(keyOf(entry.collection, to));
-          logged?.meant.add(digest);
-          if (others?.has(to) === false) logged?.inserted.add(digest);
+          logged?.meant.add(digest).add(altered.get(to) ?? digest);
+          if (done !== undefined && !foreign.has(to)) logged?.inserted.add(digest);
         }
-        foreign.delete(id);
       }
     }
   }

@@ -21,6 +21,8 @@ export type CopiedEntry = {
   readonly of: number;
   /** New ids that are not ours. */
   readonly foreign: readonly string[];
+  /** New ids of ours whose vectors the server keeps with other last digits, with the digest of what stands there. */
+  readonly altered: readonly (readonly [to: string, digest: string])[];
 };
 
 /** These old points equal their new ones and are about to be deleted. */

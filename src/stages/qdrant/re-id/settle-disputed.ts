@@ -92,6 +92,6 @@ async function* copyAgain(
     const same = pair.new !== undefined && text !== undefined && contentOfPoint(pair.new) === contentOfPoint(text);
     return same ? [] : [pair.to];
   });
-  yield { batch: await ctx.undo.append([{ kind: 'copied', of: batch, foreign }]), moved: 0 };
+  yield { batch: await ctx.undo.append([{ kind: 'copied', of: batch, foreign, altered: [] }]), moved: 0 };
   yield { batch, moved: points.length - foreign.length, conflicts: foreign.length };
 }

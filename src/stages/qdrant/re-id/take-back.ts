@@ -22,8 +22,8 @@ const AT_ONCE = 64;
  */
 export class ReIdUndo {
   readonly #ctx: ApplyContext<QdrantWriter>;
-  /** New ids that are not ours, by the batch that was to insert them; only of batches that are known to be done. */
-  readonly #foreign = new Map<BatchId, ReadonlySet<string>>();
+  /** Batches that are known to be done, with what was found when they were. */
+  readonly #copied = new Map<BatchId, CopiedEntry>();
   #insertOnly: boolean | undefined;
 
   constructor(ctx: ApplyContext<QdrantWriter>) {
@@ -31,8 +31,8 @@ export class ReIdUndo {
   }
 
   /** Remembers that a batch, which is read later, was done. */
-  confirm({ of, foreign }: CopiedEntry): void {
-    this.#foreign.set(of, new Set(foreign));
+  confirm(entry: CopiedEntry): void {
+    this.#copied.set(entry.of, entry);
   }
 
   /** Rebuilds the old points that were deleted from the new ones, with the content that those have now. */
@@ -49,18 +49,22 @@ export class ReIdUndo {
 
   /** Deletes the new points that are ours, once the old ones are there. */
   async takeBack(entry: CopyEntry, batch: BatchId): Promise<TakenBack> {
-    const foreign = this.#foreign.get(batch);
-    this.#foreign.delete(batch);
+    const copied = this.#copied.get(batch);
+    this.#copied.delete(batch);
     let [moved, failed] = [0, 0];
-    const own = entry.points.filter(([, to]) => foreign?.has(to) !== true);
+    const foreign = new Set(copied?.foreign);
+    const altered = new Map(copied?.altered);
+    const own = entry.points.filter(([, to]) => !foreign.has(to));
     for (const points of chunks(own)) {
       await this.#ctx.permit(points.length);
       const pairs = points.map(([from, to]) => ({ from, to }));
       await this.#restore(entry, await standingPairs(this.#ctx.store, entry, pairs));
       const standing = await standingPairs(this.#ctx.store, entry, pairs);
-      const verdicts = standing.map((pair, at) =>
-        verdictOn(pair, points[at]?.[2] ?? '', entry.field, foreign !== undefined),
-      );
+      const verdicts = standing.map((pair, at) => {
+        const meant = points[at]?.[2] ?? '';
+        const logged = { old: meant, new: altered.get(pair.to) ?? meant };
+        return verdictOn(pair, logged, { field: entry.field, confirmed: copied !== undefined });
+      });
       const broughtBack = await this.#bringBack(
         entry,
         standing.filter((_, at) => verdicts[at] === 'new-is-newer'),
@@ -99,7 +103,7 @@ export class ReIdUndo {
     const points = pairs.map((pair) => asOld(pair.new ?? '{}', pair, field, move[end]));
     for (const body of bodies(points)) await this.#ctx.store.replacePoints(collection, body);
     const now = await standingPairs(this.#ctx.store, entry, pairs);
-    return now.filter((pair) => verdictOn(pair, '', field, false) === 'over');
+    return now.filter((pair) => verdictOn(pair, { old: '', new: '' }, { field, confirmed: false }) === 'over');
   }
 
   #tell({ collection }: CopyEntry, pairs: readonly StandingPair[]): number {
@@ -114,13 +118,17 @@ export class ReIdUndo {
 /** What is to be done with the new point of a pair. */
 type Verdict = 'over' | 'new-is-newer' | 'both-written' | 'not-ours';
 
-/** `confirmed`: the insert of this point is known to have been ours. */
-function verdictOn(pair: StandingPair, logged: string, field: string, confirmed: boolean): Verdict {
+/** `logged`: digests of the two as they were copied; `confirmed`: the insert is known to have been ours. */
+function verdictOn(
+  pair: StandingPair,
+  logged: { readonly old: string; readonly new: string },
+  { field, confirmed }: { readonly field: string; readonly confirmed: boolean },
+): Verdict {
   if (pair.old === undefined || pair.new === undefined) return 'not-ours';
   if (contentOf(pair.old, field) === contentOf(pair.new, field)) return 'over';
-  if (contentDigest(pair.new, field) === logged) return 'over';
+  if (contentDigest(pair.new, field) === logged.new) return 'over';
   if (!confirmed) return 'not-ours';
-  return contentDigest(pair.old, field) === logged ? 'new-is-newer' : 'both-written';
+  return contentDigest(pair.old, field) === logged.old ? 'new-is-newer' : 'both-written';
 }
 
 function contentOf(text: PointText, field: string): string {
