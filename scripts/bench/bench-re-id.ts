@@ -12,8 +12,8 @@ import { withUndoLog } from './undo-log.ts';
 const move = { source: 'siraya', target: 'tenant_76920508' };
 /** Points by dimensions: about the same bytes. */
 const SIZES = [
-  { dimensions: 64, count: 8_000, page: 500 },
-  { dimensions: 1_024, count: 1_000, page: 200 },
+  { dimensions: 64, count: 4_000, page: 500 },
+  { dimensions: 1_024, count: 400, page: 200 },
 ] as const;
 const IN_FLIGHT = 4;
 

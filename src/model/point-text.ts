@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalRaw, rawMembers, withRawMember } from './raw-json.ts';
+import { canonicalRaw, rawMembers, withRawMember, withRawMembers } from './raw-json.ts';
 
 /** A vector store's point as its own JSON text: `id`, `payload`, `vector`, and `shard_key` where it has one. */
 export type PointText = string;
@@ -21,7 +21,7 @@ export function payloadOf(point: PointText): string {
 
 /** The same point under another id, with another value in a top-level payload field. Not a digit of the rest is touched. */
 export function pointUnder(point: PointText, id: string, payload: string): PointText {
-  return withRawMember(withRawMember(point, 'id', id), 'payload', payload);
+  return withRawMembers(point, (name) => (name === 'id' ? id : name === 'payload' ? payload : undefined));
 }
 
 /**

@@ -12,10 +12,16 @@ export function rawMembers(text: string): ReadonlyMap<string, string> {
 
 /** The same text with another value for a member, wherever its name is repeated; all other characters stay. */
 export function withRawMember(text: string, member: string, value: string): string {
+  return withRawMembers(text, (name) => (name === member ? value : undefined));
+}
+
+/** The same for several members at once: `valueOf` gives a member's new value, or undefined where it stays. */
+export function withRawMembers(text: string, valueOf: (name: string) => string | undefined): string {
   let changed = '';
   let kept = 0;
   for (const { name, start, end } of memberSpans(text)) {
-    if (name !== member) continue;
+    const value = valueOf(name);
+    if (value === undefined) continue;
     changed += text.slice(kept, start) + value;
     kept = end;
   }

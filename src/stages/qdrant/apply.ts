@@ -114,7 +114,7 @@ async function* batches(parts: readonly Part[], pass: Pass): AsyncGenerator<Batc
       const checkpoint = await makeIndex(part.collection, field, ctx);
       yield () => Promise.resolve([checkpoint]);
     }
-    const sizer = new BatchSizer(copyBatchSize(part.facts.limits, ctx.options.batchSize));
+    const sizer = new BatchSizer(copyBatchSize(part.facts.limits, ctx.options.batchSize), part.reId?.textBytes);
     for await (const { kept, pairs } of idPages(part, 'source', pass)) {
       yield* keptBatches(part, kept, pass);
       yield* pairBatches(part, pairs, { end: 'source', sizer }, pass);

@@ -35,23 +35,22 @@ export type CopyStanding = 'inserted' | 'equal' | 'taken' | 'overtaken';
  */
 export async function copyPoints(store: QdrantWriter, request: CopyRequest): Promise<readonly CopyStanding[]> {
   const { collection, points } = request;
-  const taken = await store.presentIds(collection, points.map(idOfPoint));
-  const absent = points.filter((point) => !taken.has(idOfPoint(point)));
+  const ids = points.map(idOfPoint);
+  const taken = await store.presentIds(collection, ids);
+  const [there, absent]: [PointText[], PointText[]] = [[], []];
+  for (const [index, point] of points.entries()) (taken.has(ids[index] ?? '') ? there : absent).push(point);
   const standings = new Map<string, CopyStanding>();
-  for (const some of bodies(
-    points.filter((point) => taken.has(idOfPoint(point))),
-    request.mostAtOnce,
-  )) {
+  for (const some of bodies(there, request.mostAtOnce)) {
     for (const [index, standing] of (await store.standings(collection, some)).entries()) {
       // Deleted meanwhile is as good as taken: whoever works on that id is not us.
-      standings.set(idOfPoint(some[index] ?? ''), standing === 'equal' ? 'equal' : 'taken');
+      standings.set(idOfPoint(some[index] ?? '{}'), standing === 'equal' ? 'equal' : 'taken');
     }
   }
   if (absent.length > 0) {
     await request.before(absent);
     for (const body of bodies(absent, request.mostAtOnce)) await insertAndCompare(store, request, body, standings);
   }
-  return points.map((point) => standings.get(idOfPoint(point)) ?? 'overtaken');
+  return ids.map((id) => standings.get(id) ?? 'overtaken');
 }
 
 /** Whether a server of this version leaves alone what exists where it is asked to insert only. */
@@ -66,26 +65,30 @@ async function insertAndCompare(
   points: readonly PointText[],
   standings: Map<string, CopyStanding>,
 ): Promise<void> {
-  let left = points;
-  for (let tries = 0; left.length > 0; tries += 1) {
-    if (tries === TRIES) throw notKept(store.url, collection, left.length);
-    const late = insertOnly ? new Set<string>() : await store.presentIds(collection, left.map(idOfPoint));
-    const free = left.filter((point) => !late.has(idOfPoint(point)));
+  let left = new Map(points.map((point) => [idOfPoint(point), point]));
+  for (let tries = 0; left.size > 0; tries += 1) {
+    if (tries === TRIES) throw notKept(store.url, collection, left.size);
+    const ids = [...left.keys()];
+    const late = insertOnly ? NOBODY : await store.presentIds(collection, ids);
+    const free = ids.filter((id) => !late.has(id)).flatMap((id) => left.get(id) ?? []);
     if (free.length > 0) await store.insertPoints(collection, free);
-    const now = new Map(
-      (await store.retrieveTexts(collection, left.map(idOfPoint))).map((one) => [idOfPoint(one), one]),
-    );
-    left = left.filter((point) => {
-      const there = now.get(idOfPoint(point));
-      if (there === undefined) return true;
+    const unseen = new Map(left);
+    for (const there of await store.retrieveTexts(collection, ids)) {
+      const id = idOfPoint(there);
+      const point = left.get(id);
+      if (point === undefined) continue;
+      unseen.delete(id);
       const same = isSame(there, point);
-      const ours = same || isNear(there, point);
+      // What was there before the first insert is somebody else's, however equal.
+      const ours = (same || isNear(there, point)) && !(tries === 0 && late.has(id));
       if (ours && !same) onAltered?.(there);
-      standings.set(idOfPoint(point), ours ? 'inserted' : 'overtaken');
-      return false;
-    });
+      standings.set(id, ours ? 'inserted' : 'overtaken');
+    }
+    left = unseen;
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** Equal text is equal content; only where it is not are the members put in order. */
 function isSame(a: PointText, b: PointText): boolean {

@@ -1,4 +1,4 @@
-import { idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
+import { type PointText, shardKeyOf } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import { isOverBudget } from './answer.ts';
 import { notQdrant } from './failure.ts';
@@ -188,10 +188,9 @@ function byShardKey<T extends { readonly shardKey?: string | undefined }>(
 
 /** Only what an upsert takes; the values are the server's own text. */
 function upsertText(point: PointText): string {
-  const { payload, vector } = Object.fromEntries(rawMembers(point));
-  return objectText({
-    id: idOfPoint(point),
-    payload,
-    vector: vector === undefined || vector === 'null' ? '{}' : vector,
-  });
+  const { id, payload, vector, ...more } = Object.fromEntries(rawMembers(point));
+  const whole = vector !== undefined && vector !== 'null';
+  // As it came, where it holds nothing else.
+  if (whole && Object.keys(more).length === 0) return point;
+  return objectText({ id, payload, vector: whole ? vector : '{}' });
 }

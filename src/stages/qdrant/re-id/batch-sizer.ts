@@ -7,9 +7,12 @@ export class BatchSizer {
   readonly #most: number;
   #size: number;
 
-  constructor(most: number) {
+  /** `textBytes`: of one point, where a few were measured. */
+  constructor(most: number, textBytes?: number) {
     this.#most = most;
-    this.#size = Math.min(FIRST_BATCH, most);
+    // Half of what would fit: the next ones may be larger than those that were measured.
+    const first = textBytes === undefined ? FIRST_BATCH : Math.floor(BATCH_BYTES / 2 / Math.max(1, textBytes));
+    this.#size = Math.max(1, Math.min(first, most));
   }
 
   get size(): number {

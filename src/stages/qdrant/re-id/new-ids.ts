@@ -1,5 +1,5 @@
 import type { Move } from '../../../model/move.ts';
-import { derivedId, fieldsOf } from '../../../model/point-id.ts';
+import { fieldsOf, idMaker } from '../../../model/point-id.ts';
 import { idOfPoint, type PointText, payloadOf } from '../../../model/point-text.ts';
 import type { Profile } from '../../../profiles/profile.ts';
 import type { PointRecord } from '../../../stores/qdrant/point-calls.ts';
@@ -30,13 +30,15 @@ export function newIdsOf(
   // A plan that an earlier version stored has no mode, and schemes of another form: its run goes on without new ids.
   const schemes = pointIdSchemes.filter(({ make }) => make !== undefined);
   if (mode === undefined || mode === 'payload' || schemes.length === 0) return undefined;
+  const makers = schemes.map(idMaker);
   const pairOf: NewIds['pairOf'] = ({ id, payload }, { source, target }) => {
     // A number is nobody's hash.
     if (!id.startsWith('"')) return undefined;
-    for (const scheme of schemes) {
-      if (derivedId(scheme, source, payload) !== id) continue;
-      const to = derivedId(scheme, target, payload);
-      if (to !== undefined && to !== id) return { from: id, to };
+    for (const make of makers) {
+      const idOf = make(payload);
+      if (idOf === undefined || idOf(source) !== id) continue;
+      const to = idOf(target);
+      if (to !== id) return { from: id, to };
     }
     return undefined;
   };
