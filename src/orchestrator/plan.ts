@@ -97,5 +97,5 @@ export function targetIn(plan: StagePlan): number {
 
 /** Whether apply would change anything. */
 export function hasWork(plan: StagePlan): boolean {
-  return foundIn(plan) > 0 && plan.settled !== true;
+  return (foundIn(plan) > 0 || (plan.mends ?? 0) > 0) && plan.settled !== true;
 }

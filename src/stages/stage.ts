@@ -119,6 +119,8 @@ export interface StagePlan {
   readonly shapes: readonly ShapeCount[];
   /** Source records whose target is taken by different content. */
   readonly conflicts: number;
+  /** Records under the target's name that apply would put right, though they are no source's. */
+  readonly mends?: number;
   /** True where every source record already stands at the target as it should: apply would change nothing. */
   readonly settled?: boolean;
   /** Things the operator should know that do not stop the run. */

@@ -155,7 +155,7 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
     const first = await plan();
     let end: unknown;
     // Two are made, one batch is moved, two are dropped.
-    for (let death = 0; death <= 5; death += 1) {
+    for (let death = 0; death < 5; death += 1) {
       const undo = await log();
       let appended = 0;
       const dying = {
@@ -177,14 +177,14 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
         await drain(stage.apply(planned, ctx));
         await drain(stage.finalize(planned, ctx));
       };
-      if (death === 1 || death === 2 || death === 4) {
+      if (death === 2 || death === 4) {
         await expect(run(dying)).rejects.toThrow('dead');
         await drain(stage.undo(first, await context(undo)));
         expect(await world()).toEqual(start);
       }
 
       appended = 0;
-      if (death < 5) await expect(run(dying)).rejects.toThrow('dead');
+      await expect(run(dying)).rejects.toThrow('dead');
       await run({ ...dying, undo }, { continuing: true });
       end ??= await world();
       expect(await world()).toEqual(end);
@@ -240,6 +240,20 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
     const clashing = await plan({ options: { merge: true } });
     expect(clashing.problems.map(({ code }) => code)).toContain('constraint-conflict');
     expect(clashing.conflicts).toBe(2);
+  });
+
+  it('indexes that a relabelling by hand has left behind are work to do, and follow', async () => {
+    await raw.plant(move.target, 5);
+    await raw.run(`CREATE FULLTEXT INDEX ${named('ft')} FOR (n:${s()}) ON EACH [n.entity_id]`);
+    const planned = await plan();
+    expect(planned).toMatchObject({ mends: 1, moves: [{ found: 0, atTarget: 5 }], problems: [] });
+    expect(kinds(await verify(planned, 'finalized'))).toEqual(['schema', 'schema-left']);
+    const undo = await log();
+    await drain(stage.apply(planned, await context(undo)));
+    await drain(stage.finalize(planned, await context(undo)));
+    expect(await verify(planned, 'finalized')).toEqual([]);
+    expect((await schema()).join()).toContain(`"ft_${plainName(move.target)}"`);
+    expect(await plan()).not.toHaveProperty('mends');
   });
 
   it('the source’s indexes stay where nodes come to it after all was verified', async () => {

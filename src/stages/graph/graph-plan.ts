@@ -81,12 +81,16 @@ export async function planGraph(moves: readonly Move[], ctx: PlanContext<GraphRe
   const undoBytes = plans.reduce((sum, plan) => sum + plan.undoBytes, 0);
   const hasTypes = plans.some(({ expected }) => (expected.typed ?? 0) > 0);
   const labels = plans.map(({ expected }) => expected);
+  // Nodes that were relabelled by hand, or by the guide, have left their indexes behind.
+  const behind = plans.filter(({ found, atTarget }) => found === 0 && atTarget > 0);
+  const mends = behind.reduce((sum, { steps }) => sum + steps.filter(({ shared }) => !shared).length, 0);
   return {
     stage: 'graph',
     unit: hasTypes ? 'nodes and relationships' : 'nodes',
     moves: plans.map(({ found, atTarget }, i) => ({ ...idsOf(moves[i]), found, atTarget })),
     shapes: plans.flatMap((plan) => plan.shapes),
     conflicts: plans.reduce((sum, { clashes }) => sum + clashes, 0),
+    ...(mends > 0 ? { mends } : {}),
     notices: [
       ...plans.flatMap((plan) => plan.notices),
       ...(await lookAlikes(labels, store)),
@@ -166,8 +170,8 @@ async function planMove(ids: Move, schema: readonly SchemaItem[], ctx: PlanConte
       ...dataProblem(ids, { found, atTarget }, ctx),
       ...clashProblems(ids, broken),
       ...foreignProblem(move, foreign),
-      // Where nothing is at the source, what the target has is nobody's concern.
-      ...(found > 0 ? problems : []),
+      // Where there is nothing at all, indexes are nobody's concern.
+      ...(found + atTarget > 0 ? problems : []),
     ],
     estimateMs: nodes === 0 ? 0 : await estimate(move.source, nodes, ctx),
     undoBytes: undoBytesOf(move, { found: nodes, both, types: types.source, steps: steps.length }, ctx),

@@ -25,8 +25,9 @@ export async function* makeSchema(
 ): AsyncGenerator<Checkpoint> {
   // Rules first: one that the target's data break ends the run before anything else is made.
   const order = [...steps].sort((a, b) => Number(a.kind === 'index') - Number(b.kind === 'index'));
+  const standing = steps.every(({ exists }) => exists) ? [] : await ctx.store.schema();
   for (const { to, exists } of order) {
-    if (exists || find(await ctx.store.schema(), to.signature) !== undefined) continue;
+    if (exists || find(standing, to.signature) !== undefined) continue;
     yield* one(move, { schema: 'made', ...pick(to), statement: to.create }, ctx);
   }
   await online(
