@@ -317,6 +317,15 @@ export const FLAGS: readonly Flag[] = [
     commands: MOVES,
   },
   {
+    name: 'ambiguous-keys',
+    kind: 'text',
+    group: 'Safety',
+    help: 'keys that another known tenant could have as well',
+    choices: ['refuse', 'claim', 'leave'],
+    fallback: 'refuse',
+    commands: [...READS_TOO, 'resume'],
+  },
+  {
     name: 'verify',
     kind: 'text',
     group: 'Safety',

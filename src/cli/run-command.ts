@@ -111,6 +111,7 @@ function recordedSettings(
     'sample-seed': String(options.seed),
     ...(options.batchSize === undefined ? {} : { 'batch-size': String(options.batchSize) }),
     'fail-on-unclaimed': options.failOnUnclaimed,
+    'ambiguous-keys': options.ambiguousKeys,
     'delete-source-config': options.deleteSourceConfig,
     'qdrant-mode': options.qdrantMode,
   };
@@ -186,6 +187,7 @@ export function optionsOf(settings: Settings): StageOptions {
     verify: settings.verify,
     seed: settings['sample-seed'],
     failOnUnclaimed: settings['fail-on-unclaimed'],
+    ambiguousKeys: settings['ambiguous-keys'],
     deleteSourceConfig: settings['delete-source-config'],
     qdrantMode: settings['qdrant-mode'],
   };

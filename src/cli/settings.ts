@@ -122,6 +122,7 @@ const schema = z.object({
   'same-servers': z.boolean(),
   days: whole(0, 100_000),
   'fail-on-unclaimed': z.boolean(),
+  'ambiguous-keys': z.enum(['refuse', 'claim', 'leave']),
   verify: z.enum(['counts', 'sample', 'full']),
   'sample-seed': whole(0, 4_294_967_295),
   'batch-size': whole(1, 100_000).optional(),

@@ -14,7 +14,15 @@ export interface RunPlan {
   readonly profile: Profile;
   readonly options: Pick<
     StageOptions,
-    'merge' | 'onConflict' | 'verify' | 'seed' | 'batchSize' | 'failOnUnclaimed' | 'deleteSourceConfig' | 'qdrantMode'
+    | 'merge'
+    | 'onConflict'
+    | 'verify'
+    | 'seed'
+    | 'batchSize'
+    | 'failOnUnclaimed'
+    | 'ambiguousKeys'
+    | 'deleteSourceConfig'
+    | 'qdrantMode'
   >;
   readonly stages: readonly StagePlan[];
   /** SHA-256 over what must not change between plan and apply: moves, profile, versions, schema, key shapes; no counts. */

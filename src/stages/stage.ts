@@ -97,6 +97,8 @@ export interface StageOptions {
   /** Seed of the samples. */
   readonly seed: number;
   readonly failOnUnclaimed: boolean;
+  /** What becomes of keys that another known tenant could have as well, by the profile's templates. */
+  readonly ambiguousKeys: 'refuse' | 'claim' | 'leave';
   readonly deleteSourceConfig: boolean;
   /**
    * Whether points get new ids: `auto` where theirs derive from the source, `payload` never, `re-id` as `auto`, refused

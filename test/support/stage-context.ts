@@ -15,6 +15,7 @@ export const defaultOptions: StageOptions = {
   verify: 'sample',
   seed: 1,
   failOnUnclaimed: false,
+  ambiguousKeys: 'refuse',
   deleteSourceConfig: false,
   qdrantMode: 'auto',
 };

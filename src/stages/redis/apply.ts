@@ -1,4 +1,4 @@
-import { type ByteString, printable, toJson } from '../../model/byte-string.ts';
+import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { inFlight } from '../in-flight.ts';
@@ -37,7 +37,8 @@ export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter
 }
 
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Batch> {
-  const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves);
+  const left = (plan.left ?? []).map(fromJson);
+  const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves, left);
   const size = ctx.options.batchSize ?? DEFAULT_BATCH;
   const open: RenamePair[][] = plan.moves.map(() => []);
   // What the server that took over had not yet received stands under the source again.

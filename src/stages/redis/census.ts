@@ -5,12 +5,13 @@ import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, MoveCounts, PlanContext, Problem, ShapeCount } from '../stage.ts';
+import { AmbiguousKeys, type KnownTenants } from './ambiguous-keys.ts';
 import type { KeySample } from './redis-plan.ts';
 import { Repeats } from './repeats.ts';
 import { sameKey } from './same-key.ts';
 import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
-import { type KeyRole, TenantKeys } from './tenant-keys.ts';
+import type { KeyRole, OwnRole, TenantKeys } from './tenant-keys.ts';
 import { UndoSize } from './undo-size.ts';
 
 const SAMPLES_PER_SHAPE = 200;
@@ -58,12 +59,15 @@ export class Census {
   readonly #unclaimed = new Tally();
   readonly #lookAlikes = new Tally();
   readonly #configKeys: string[] = [];
-  #pending: { key: ByteString; role: KeyRole }[] = [];
+  readonly #ambiguous: AmbiguousKeys;
+  #pending: { key: ByteString; role: OwnRole }[] = [];
 
-  constructor(moves: readonly Move[], ctx: PlanContext<RedisReader>) {
+  /** `known`: where other tenants were looked for before. */
+  constructor(moves: readonly Move[], keys: TenantKeys, ctx: PlanContext<RedisReader>, known?: KnownTenants) {
     this.#moves = moves;
     this.#ctx = ctx;
-    this.#keys = TenantKeys.of(ctx.profile, moves);
+    this.#keys = keys;
+    this.#ambiguous = new AmbiguousKeys(moves, keys, known);
     this.undoSize = new UndoSize(ctx.options.seed);
     this.#sources = moves.map(({ source }) => fromText(source));
     this.found = moves.map(() => 0);
@@ -86,6 +90,7 @@ export class Census {
       if (role !== undefined && this.#repeats.has(key)) continue;
       if (role === undefined) this.#notClaimed(key);
       else if (role.role === 'config') this.#configKeys.push(printable(key));
+      else if (role.role === 'left') this.#ambiguous.leave(key, role);
       else {
         if (role.role === 'source') this.#source(key, role);
         else this.#atTarget(key, role);
@@ -102,6 +107,7 @@ export class Census {
   #source(key: ByteString, role: KeyRole & { role: 'source' }): void {
     this.found[role.move] = (this.found[role.move] ?? 0) + 1;
     this.undoSize.addRename(key);
+    this.#ambiguous.take(key, role);
     const name = `${role.move} ${role.claim.template.text}`;
     let shape = this.#shapes.get(name);
     if (shape === undefined) {
@@ -135,6 +141,7 @@ export class Census {
   }
 
   #notClaimed(key: ByteString): void {
+    this.#ambiguous.see(key);
     const inside = this.#sources.filter((source) => key.includes(source));
     for (const source of inside) {
       const at = wholeSegmentAt(key, source);
@@ -145,13 +152,13 @@ export class Census {
     if (inside[0] !== undefined) this.#lookAlikes.add(lookAlikeShape(key, inside[0]));
   }
 
-  #needsContent(role: KeyRole): boolean {
+  #needsContent(role: OwnRole): boolean {
     const { merge, continuing, verify } = this.#ctx.options;
     return verify === 'full' || (role.role === 'source' && (merge || continuing));
   }
 
   /** Compares source keys with what stands at their target, and adds all of them to the sums. */
-  async #compare(chunk: readonly { key: ByteString; role: KeyRole }[]): Promise<void> {
+  async #compare(chunk: readonly { key: ByteString; role: OwnRole }[]): Promise<void> {
     const { store, options } = this.#ctx;
     const sources = chunk.filter((item): item is SourceKey => item.role.role === 'source');
     const both = options.merge || options.continuing;
@@ -161,7 +168,6 @@ export class Census {
     const fingerprints = await store.fingerprints(needed.map(({ key }) => key));
     for (const [index, { key, role }] of needed.entries()) {
       const own = fingerprints[index];
-      if (role.role === 'config') continue;
       // What has gone since it was listed may have expired.
       if (own === undefined || own.expiresAt >= 0) this.#expiring[role.move] = (this.#expiring[role.move] ?? 0) + 1;
       if (own === undefined) continue;
@@ -270,7 +276,8 @@ export class Census {
         where: key,
       }),
     );
-    return [...unclaimed, ...lookAlikes, ...config, ...this.#overwriting()];
+    const ambiguous = this.#ambiguous.notices(this.#ctx.options.ambiguousKeys);
+    return [...unclaimed, ...lookAlikes, ...config, ...ambiguous, ...this.#overwriting()];
   }
 
   #overwriting(): readonly Finding[] {
@@ -309,6 +316,6 @@ export class Census {
         'claim them with --key-template',
       );
     }
-    return problems;
+    return [...problems, ...this.#ambiguous.problems(this.#ctx.options.ambiguousKeys)];
   }
 }

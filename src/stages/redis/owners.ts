@@ -1,4 +1,4 @@
-import { type ByteString, fromText } from '../../model/byte-string.ts';
+import { type ByteString, fromJson, fromText } from '../../model/byte-string.ts';
 import { bySpecificity, type KeyTemplate, parseKeyTemplate } from '../../model/key-template.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { RedisPlan } from './redis-plan.ts';
@@ -21,6 +21,8 @@ export class Owners {
     readonly own: RegExp;
     /** Matches the keys of any tenant whose id holds no `:`. */
     readonly anyone: RegExp;
+    /** Matches the keys of tenants to whom keys are left; one at a time, since several may match. */
+    readonly left: readonly RegExp[];
     readonly config: boolean;
   }[];
   readonly #ids: readonly ByteString[];
@@ -30,6 +32,7 @@ export class Owners {
     this.#moves = plan.moves.map(({ source, target }) => ({ source: fromText(source), target: fromText(target) }));
     this.#ids = this.#moves.flatMap(({ source, target }) => [source, target]);
     const known = [...this.#ids].sort((a, b) => b.length - a.length).map(escapeExpression);
+    const left = (plan.left ?? []).map((id) => escapeExpression(fromJson(id)));
     const config = new Set(profile.configKeyTemplates);
     this.#readers = bySpecificity([...plan.templates, ...config].map(parseKeyTemplate)).map((template) => {
       const [prefix, suffix] = [template.prefix, template.suffix].map(escapeExpression);
@@ -39,6 +42,7 @@ export class Owners {
         config: config.has(template.text),
         own: expression(known.join('|')),
         anyone: expression('[^:]+?'),
+        left: left.map(expression),
       };
     });
   }
@@ -51,7 +55,8 @@ export class Owners {
       const tenant = own.exec(key)?.[1];
       if (tenant === undefined) continue;
       if (config || this.#isOthers(key, tenant, index)) return undefined;
-      return this.#owned(key, tenant, template);
+      const owned = this.#owned(key, tenant, template);
+      return owned === undefined || this.#isLeft(owned, tenant, index) ? undefined : owned;
     }
     return undefined;
   }
@@ -63,6 +68,23 @@ export class Owners {
     return this.#readers
       .slice(0, reader)
       .some(({ template, anyone }) => key.includes(template.suffix) && anyone.test(neutral));
+  }
+
+  /** Whether a tenant to whom keys are left reads as this one's owner, under the one id of the move or the other. */
+  #isLeft({ key, move }: Owned, tenant: ByteString, reader: number): boolean {
+    const start = this.#readers[reader]?.template.prefix.length ?? 0;
+    return Object.values(this.#moves[move] ?? {}).some((id) => {
+      const name = key.slice(0, start) + id + key.slice(start + tenant.length);
+      return this.#readers.some(({ template, left }, index) =>
+        left.some((expression) => {
+          const other = expression.exec(name)?.[1];
+          if (other === undefined) return false;
+          const [from, to] = [template.prefix.length, template.prefix.length + other.length];
+          // A looser template has no say within the tenant's own id.
+          return !(index > reader && from >= start && to <= start + id.length);
+        }),
+      );
+    });
   }
 
   #owned(

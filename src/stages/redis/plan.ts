@@ -1,11 +1,13 @@
-import { type ByteString, fromText } from '../../model/byte-string.ts';
+import { type ByteString, fromText, toJson } from '../../model/byte-string.ts';
 import { claimedPrefix, parseKeyTemplate } from '../../model/key-template.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { PlanContext } from '../stage.ts';
+import { knownTenants } from './ambiguous-keys.ts';
 import { Census } from './census.ts';
 import { moduleTypeNotices } from './module-types.ts';
 import type { RedisPlan } from './redis-plan.ts';
+import { TenantKeys } from './tenant-keys.ts';
 
 const PROBE_COMMANDS = 500;
 /** A rename costs the server and the client about this much more than a look-up of a missing key. */
@@ -24,13 +26,14 @@ export function scanCount(roundTripMs: number): number {
   return isFar(roundTripMs) ? 10_000 : 2_000;
 }
 
-/** See the contract: one scan of the keyspace. */
+/** See the contract: one scan of the keyspace, two where {@link knownTenants} says so. */
 export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
   const [roundTrip, asked] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
+  const { left, censusOf } = await neighbours(moves, ctx, scanCount(roundTrip));
   // The probe goes out first and is answered before the scan: together they cost no round trip more.
   const [probe, { census, scanMs, anew }] = await Promise.all([
     ctx.store.probeMs(PROBE_COMMANDS, ownPrefix(moves, ctx)),
-    readAll(moves, scanCount(roundTrip), ctx),
+    readAll(censusOf, scanCount(roundTrip), ctx),
   ]);
   const server = anew ? await ctx.store.server() : asked;
   const found = census.found.reduce((sum, count) => sum + count, 0);
@@ -55,11 +58,23 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
       shapes: shapes.map(({ from }) => from).sort(),
     },
     templates: ctx.profile.keyTemplates,
+    left: left.map(toJson),
     samples,
     expiring: await census.mostExpiring(),
     sums: census.sums.toJson(),
     server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },
   };
+}
+
+/** To whom keys are left, and a census of all others: where it must be known before which other tenants there are, it is. */
+async function neighbours(moves: readonly Move[], ctx: PlanContext<RedisReader>, count: number) {
+  const keys = TenantKeys.of(ctx.profile, moves);
+  const leave = ctx.options.ambiguousKeys === 'leave';
+  if (!leave && !keys.rivals.endless) return { left: [], censusOf: () => new Census(moves, keys, ctx) };
+  const known = await knownTenants(keys, ctx, count);
+  const left = leave ? [...known.keys()] : [];
+  const rest = left.length === 0 ? keys : TenantKeys.of(ctx.profile, moves, left);
+  return { left, censusOf: () => new Census(moves, rest, ctx, known) };
 }
 
 /** What keys of the first source begin with: a user may be forbidden to name any others. */
@@ -69,12 +84,12 @@ function ownPrefix(moves: readonly Move[], ctx: PlanContext<RedisReader>): ByteS
 }
 
 /** Scans the keyspace into a census, into another where another server took over meanwhile. */
-async function readAll(moves: readonly Move[], count: number, ctx: PlanContext<RedisReader>) {
+async function readAll(censusOf: () => Census, count: number, ctx: PlanContext<RedisReader>) {
   const start = performance.now();
-  let census = new Census(moves, ctx);
+  let census = censusOf();
   let anew = false;
   const onAnew = () => {
-    census = new Census(moves, ctx);
+    census = censusOf();
     anew = true;
   };
   for await (const page of ctx.store.scan(count, onAnew)) {

@@ -6,6 +6,8 @@ export interface RedisPlan extends StagePlan {
   readonly stage: 'redis';
   /** The templates that decided, the config stage's own excluded. */
   readonly templates: readonly string[];
+  /** Other tenants whose keys are left to them where they could be ours; plans of older versions have none. */
+  readonly left?: readonly Json[];
   /** Sampled source keys, empty where only counts are compared. */
   readonly samples: readonly KeySample[];
   /** One for each shape, in full verification only. */
