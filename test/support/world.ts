@@ -47,8 +47,10 @@ export function worldDifferences(before: World, after: World, most = 20): readon
 export function movedWorld(world: World, source: string, target: string): World {
   // Keys are compared as bytes, one character each.
   const [from, to] = [source, target].map((id) => Buffer.from(id).toString('latin1')) as [string, string];
+  const id = from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  // A word in front of the id, and a namespace behind it, never stand in one key.
   const own = new RegExp(
-    `^(redis (?:task:|batch:)?)${from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
+    `^(redis (?:(?:task:|batch:)(?=${id}:))?)${id}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
     's',
   );
   const moved = new Map<string, string>();

@@ -30,7 +30,8 @@ async function put(url: string, body: object): Promise<void> {
 
 /** Of the source's label: two indexes, one of them named after it. */
 export async function fillGraph(driver: Driver, { graph, source }: SmallWorld): Promise<void> {
-  for (const { label, nodes, relationships } of graph) {
+  for (const { label: own, nodes, relationships } of graph) {
+    const label = escaped(own);
     const rows = nodes.map(({ properties }, at) => ({ properties, person: nodes[at]?.labels.length === 1 }));
     await driver.executeQuery(
       `UNWIND $rows AS row CREATE (n:\`${label}\`) SET n = row.properties
@@ -44,9 +45,11 @@ export async function fillGraph(driver: Driver, { graph, source }: SmallWorld): 
     );
   }
   const name = `entity_id_idx_${source.replace(/\W/g, '_')}`;
-  await driver.executeQuery(`CREATE INDEX \`${name}\` FOR (n:\`${source}\`) ON (n.entity_id)`);
-  await driver.executeQuery(`CREATE INDEX FOR (n:\`${source}\`) ON (n.rank)`);
+  await driver.executeQuery(`CREATE INDEX \`${name}\` FOR (n:\`${escaped(source)}\`) ON (n.entity_id)`);
+  await driver.executeQuery(`CREATE INDEX FOR (n:\`${escaped(source)}\`) ON (n.rank)`);
 }
+
+const escaped = (name: string): string => name.replaceAll('`', '``');
 
 export async function clearGraph(driver: Driver | undefined, { tenants }: SmallWorld): Promise<void> {
   if (driver === undefined) return;
@@ -57,6 +60,6 @@ export async function clearGraph(driver: Driver | undefined, { tenants }: SmallW
   for (const record of records) {
     const labels: readonly string[] = record.get('labelsOrTypes') ?? [];
     if (labels.some((label) => tenants.includes(label)))
-      await driver.executeQuery(`DROP INDEX \`${record.get('name')}\` IF EXISTS`);
+      await driver.executeQuery(`DROP INDEX \`${escaped(record.get('name'))}\` IF EXISTS`);
   }
 }

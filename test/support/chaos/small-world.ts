@@ -121,7 +121,8 @@ function graph(random: Random, label: string, count: number): SmallGraph {
   };
 }
 
-function secretsOf(config: ReturnType<typeof tenantConfig>): string {
+/** The secrets of a config, as `--config-secrets` takes them. */
+export function secretsOf(config: ReturnType<typeof tenantConfig>): string {
   const secrets: Record<string, Record<string, string>> = {};
   for (const [section, members] of Object.entries(config)) {
     for (const [name, value] of Object.entries(members)) {
