@@ -157,14 +157,16 @@ function perform(request: PointRequest, operation: UpdateOperation, wait: boolea
   return queued(request, failing, wait);
 }
 
-function readFilter({ body, collection }: PointRequest, name: string): Filter | undefined {
+/** Reads `filter`, as strict mode allows. */
+export function readFilter({ body, collection }: PointRequest, name: string): Filter | undefined {
   if (body.filter === undefined || body.filter === null) return undefined;
   const filter = filterOf(body.filter, collection.indexes, `${name}.filter`);
   collection.strict.checkFilter(filter, 'retrieve', collection.indexes);
   return filter;
 }
 
-function readScope({ body, collection, query }: PointRequest, limit?: number): Scope {
+/** Reads which shards are meant, as strict mode allows, and takes the request from the rate. */
+export function readScope({ body, collection, query }: PointRequest, limit?: number): Scope {
   collection.strict.checkLimit(limit);
   checkTimeout(query, collection);
   const scope = scopeOf(collection, body.shard_key);
@@ -186,7 +188,8 @@ function badQuery(text: string): QdrantError {
   return new QdrantError(400, `Deserialize error in query parameters: ${text}`);
 }
 
-function limitOf(given: Json | undefined, otherwise: number, name: string): number {
+/** Reads a number of points. */
+export function limitOf(given: Json | undefined, otherwise: number, name: string): number {
   if (given === undefined || given === null) return otherwise;
   const limit = asDouble(given);
   if (limit === undefined || !Number.isInteger(limit) || limit < 0) throw badFormat('invalid value, expected usize');

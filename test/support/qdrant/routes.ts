@@ -4,6 +4,7 @@ import type { Node } from './node.ts';
 import type { ShardKey } from './point.ts';
 import * as points from './point-routes.ts';
 import { badFormat, notSimulated, QdrantError } from './qdrant-error.ts';
+import { query } from './search.ts';
 
 /** The JSON text of `result`; nothing where the server has no such route. */
 export type Result = string | Promise<string> | undefined;
@@ -76,7 +77,7 @@ function partRoute(node: Node, request: SimulatedRequest, name: string, tail: re
   }
   if (
     request.method !== 'PATCH' &&
-    /^(snapshots|points\/(vectors|query|search|recommend|discover))/.test(tail.join('/'))
+    /^(snapshots|points\/(vectors|search|recommend|discover|query\/.))/.test(tail.join('/'))
   ) {
     throw notSimulated(call);
   }
@@ -95,6 +96,7 @@ const POINT_CALLS: Readonly<Record<string, (request: points.PointRequest) => str
   'POST points/payload/clear': (request) => points.update(request, 'clear_payload'),
   'POST points/batch': points.updateBatch,
   'POST facet': points.facet,
+  'POST points/query': query,
 };
 
 function pointRequest(node: Node, request: SimulatedRequest, name: string): points.PointRequest {
