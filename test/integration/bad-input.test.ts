@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CliResult, runCli } from '../support/cli.ts';
+import { type CliResult, runCli, runHere } from '../support/cli.ts';
 import { freshRedis } from '../support/redis-server.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { readWorld, type World, worldDifferences } from '../support/world.ts';
@@ -128,7 +128,7 @@ describe('the command line', () => {
   ];
   for (const { what, args, says, env } of cases) {
     it(`refuses ${what}`, async () => {
-      const result = await runCli(args, env === undefined ? {} : { env });
+      const result = await runHere(args, env === undefined ? {} : { env });
       expect(result.stderr).toMatch(says);
       expect(result.stderr).not.toContain('hunter2');
       expect(result.stdout).toBe('');
@@ -137,7 +137,7 @@ describe('the command line', () => {
   }
 
   it('takes the last of a flag that is given twice', async () => {
-    const result = await runCli(['a', 'b', '--redis-port', 'x', '--redis-port', '1', '--only', 'redis', '--dry-run']);
+    const result = await runHere(['a', 'b', '--redis-port', 'x', '--redis-port', '1', '--only', 'redis', '--dry-run']);
     expect(result.stdout).toContain('127.0.0.1:1 ');
     expect(result.code).toBe(5);
   });
@@ -160,7 +160,7 @@ describe('the stores', () => {
   const refused = async (args: string[], says: RegExp, env: Record<string, string> = {}): Promise<CliResult> => {
     stores.qdrant.clearRequests();
     stores.api.clearRequests();
-    const result = await runCli([source, target, ...stores.flags, ...args], {
+    const result = await runHere([source, target, ...stores.flags, ...args], {
       env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source), ...env },
     });
     stores.api.clearFailures();
@@ -211,7 +211,7 @@ describe('the stores', () => {
   });
 
   it('an unknown source is refused with the nearest ids that exist', async () => {
-    const result = await runCli([`${source}x`, 'nobody', ...stores.flags]);
+    const result = await runHere([`${source}x`, 'nobody', ...stores.flags]);
     expect(result.stdout).toMatch(new RegExp(`neither ${source}x nor nobody has any data.*near it: ${source}`, 's'));
     expect(result.code).toBe(5);
   });
@@ -287,17 +287,17 @@ describe('the stores', () => {
     const other = freshId('other');
     await stores.seedSmall(other);
     const args = [source, other, '--skip-config', ...stores.flags];
-    const result = await runCli(args);
+    const result = await runHere(args);
     expect(result.code).toBe(5);
     expect(result.stdout).toMatch(/Redis: [\s\S]*--merge[\s\S]*Qdrant at [\s\S]*--merge[\s\S]*Graph: [\s\S]*--merge/);
-    expect((await runCli([...args, '--dry-run'])).code).toBe(5);
-    const skipping = await runCli([...args, '--dry-run', '--merge', '--on-conflict', 'skip']);
+    expect((await runHere([...args, '--dry-run'])).code).toBe(5);
+    const skipping = await runHere([...args, '--dry-run', '--merge', '--on-conflict', 'skip']);
     expect(skipping.code).toBe(0);
     before = await world();
   });
 
   it('a template that claims its own result is refused', async () => {
-    const result = await runCli([source, `${source}_v2`, '--key-template', '{tenant}_*', ...stores.flags]);
+    const result = await runHere([source, `${source}_v2`, '--key-template', '{tenant}_*', ...stores.flags]);
     expect(result.stdout).toMatch(/would be claimed by '\{tenant\}_\*'/);
     expect(result.code).toBe(5);
   });
@@ -306,51 +306,51 @@ describe('the stores', () => {
     const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-plan-'));
     const other = freshId('other');
     const two = ['--only', 'redis, qdrant', ...stores.flags];
-    expect((await runCli(['plan', source, other, '--out', 'plan.json', ...two], { cwd })).code).toBe(0);
-    const none = await runCli(['apply', 'plan.json', '--only', 'graph', ...stores.flags], { cwd });
+    expect((await runHere(['plan', source, other, '--out', 'plan.json', ...two], { cwd })).code).toBe(0);
+    const none = await runHere(['apply', 'plan.json', '--only', 'graph', ...stores.flags], { cwd });
     expect(none.stderr).toContain('leave no stage of the plan, which holds redis, qdrant');
     expect(none.code).toBe(64);
-    const redis = await runCli(['apply', 'plan.json', '--skip-qdrant', ...stores.flags], { cwd });
+    const redis = await runHere(['apply', 'plan.json', '--skip-qdrant', ...stores.flags], { cwd });
     expect(redis.stdout).toMatch(
       /Tenant Config: skipped\nRedis: ✅ 120\/120 keys[\s\S]*Qdrant: skipped\nGraph: skipped/,
     );
     expect(redis.code).toBe(0);
-    expect((await runCli([other, source, '--only', 'redis', ...stores.flags], { cwd })).code).toBe(0);
-    const both = await runCli(['apply', 'plan.json', ...stores.flags], { cwd });
+    expect((await runHere([other, source, '--only', 'redis', ...stores.flags], { cwd })).code).toBe(0);
+    const both = await runHere(['apply', 'plan.json', ...stores.flags], { cwd });
     expect(both.stdout).toMatch(/Redis: ✅ 120\/120 keys[\s\S]*Qdrant: ✅ 52\/52 points[\s\S]*Graph: skipped/);
     expect(both.code).toBe(0);
-    expect((await runCli([other, source, ...two], { cwd })).code).toBe(0);
+    expect((await runHere([other, source, ...two], { cwd })).code).toBe(0);
     expect(worldDifferences(before, await world())).toEqual([]);
   });
 
   it('a stored plan that was edited, or that no longer fits, is refused', async () => {
     const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-plan-'));
     const env = { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) };
-    const made = await runCli(['plan', source, target, '--out', 'plan.json', '--detailed-exitcode', ...stores.flags], {
+    const made = await runHere(['plan', source, target, '--out', 'plan.json', '--detailed-exitcode', ...stores.flags], {
       cwd,
       env,
     });
     expect(made.code).toBe(2);
     const plan = readFileSync(join(cwd, 'plan.json'), 'utf8');
     writeFileSync(join(cwd, 'edited.json'), plan.replace('"merge": false', '"merge": true'));
-    const edited = await runCli(['apply', 'edited.json', ...stores.flags], { cwd, env });
+    const edited = await runHere(['apply', 'edited.json', ...stores.flags], { cwd, env });
     expect(edited.stderr).toMatch(/edited\.json was changed after it was made/);
     expect(edited.code).toBe(5);
 
     const redis = new Redis(stores.urls.redisUrl);
     const extra = Array.from({ length: 20 }, (_, index) => `${source}_text_chunks:extra-${index}`);
     await redis.mset(Object.fromEntries(extra.map((key) => [key, '{}'])));
-    const stale = await runCli(['apply', 'plan.json', ...stores.flags], { cwd, env });
+    const stale = await runHere(['apply', 'plan.json', ...stores.flags], { cwd, env });
     expect(stale.stdout).toMatch(/redis holds \d+ keys of .*, the plan says \d+/);
     expect(stale.code).toBe(5);
     await redis.del(...extra.slice(1));
-    const exact = await runCli(['apply', 'plan.json', '--exact-plan', ...stores.flags], { cwd, env });
+    const exact = await runHere(['apply', 'plan.json', '--exact-plan', ...stores.flags], { cwd, env });
     expect(exact.code).toBe(5);
     await redis.del(extra[0]!);
     redis.disconnect();
     expect(worldDifferences(before, await world())).toEqual([]);
-    expect((await runCli(['apply', 'plan.json', '--exact-plan', ...stores.flags], { cwd, env })).code).toBe(0);
-    expect((await runCli([target, source, '--skip-config', ...stores.flags], { cwd })).code).toBe(0);
+    expect((await runHere(['apply', 'plan.json', '--exact-plan', ...stores.flags], { cwd, env })).code).toBe(0);
+    expect((await runHere([target, source, '--skip-config', ...stores.flags], { cwd })).code).toBe(0);
   });
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CliResult, runCli } from '../support/cli.ts';
+import { type CliResult, runCli, runHere } from '../support/cli.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
 
@@ -18,13 +18,13 @@ describe('a move that does not come to its end', () => {
   let before: World;
   let cwd: string;
   const world = () => readWorld({ ...stores.urls, tenants: [source, target, neighbour] });
-  const move = (args: readonly string[] = [], options: Parameters<typeof runCli>[1] = {}): Promise<CliResult> =>
-    runCli([source, target, '--json', ...stores.flags, ...args], {
-      cwd,
-      env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
-      ...options,
-    });
-  const stopWhen = (text: string, signal: NodeJS.Signals): Parameters<typeof runCli>[1] => {
+  const words = (args: readonly string[]) => [source, target, '--json', ...stores.flags, ...args];
+  const env = () => ({ TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) });
+  const move = (args: readonly string[] = [], options: Parameters<typeof runHere>[1] = {}): Promise<CliResult> =>
+    runHere(words(args), { cwd, env: env(), ...options });
+  const moveAsProcess = (args: readonly string[], options: Parameters<typeof runCli>[1]): Promise<CliResult> =>
+    runCli(words(args), { cwd, env: env(), ...options });
+  const stopWhen = (text: string, signal: NodeJS.Signals): Parameters<typeof runHere>[1] => {
     let sent = false;
     return {
       onStderr: (stderr, kill) => {
@@ -60,7 +60,7 @@ describe('a move that does not come to its end', () => {
   ] as const) {
     it(`${signal} finishes the batch and exits ${code}; the same command finishes the move`, async () => {
       stores.qdrant.setLatency(60);
-      const stopped = await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', signal));
+      const stopped = await moveAsProcess(['--batch-size', '3'], stopWhen('Migrating Qdrant points', signal));
       expect(stopped.code).toBe(code);
       expect(stopped.json()).toMatchObject({ outcome: 'stopped', exitCode: code });
       expect(stopped.json().next).toBe(`tenant-migrate resume ${stopped.json().runId}`);
@@ -77,7 +77,7 @@ describe('a move that does not come to its end', () => {
 
   it('a run that is killed is finished by the same command', async () => {
     stores.qdrant.setLatency(60);
-    const killed = await move(['--batch-size', '3'], stopWhen('Migrating Qdrant points', 'SIGKILL'));
+    const killed = await moveAsProcess(['--batch-size', '3'], stopWhen('Migrating Qdrant points', 'SIGKILL'));
     expect(killed.code).not.toBe(0);
     stores.qdrant.setLatency(0);
     expect((await move()).code).toBe(0);
@@ -86,7 +86,7 @@ describe('a move that does not come to its end', () => {
 
   it('a store that fails midway leaves the rest where it was, says so, and is finished by the same command', async () => {
     stores.qdrant.fail({ path: /payload/, kind: 'status', status: 500, skip: 2, times: Number.POSITIVE_INFINITY });
-    const failed = await runCli([source, target, ...stores.flags, '--batch-size', '20'], {
+    const failed = await runHere([source, target, ...stores.flags, '--batch-size', '20'], {
       cwd,
       env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
     });
@@ -158,11 +158,11 @@ describe('a move that does not come to its end', () => {
   });
 
   it('an unfinished run on other servers is not the same run', async () => {
-    const stopped = await move(['--skip-graph', '--batch-size', '3'], { ...stopWhen('Migrating Redis', 'SIGINT') });
+    const stopped = await move(['--skip-graph', '--batch-size', '3'], stopWhen('Migrating Redis', 'SIGINT'));
     expect(stopped.code).toBe(130);
     const others = await startStores();
     try {
-      const elsewhere = await runCli([source, target, '--only', 'redis', ...others.flags], { cwd });
+      const elsewhere = await runHere([source, target, '--only', 'redis', ...others.flags], { cwd });
       expect(elsewhere.stdout).toMatch(/was made with other servers: .*--state-dir/s);
       expect(elsewhere.code).toBe(5);
     } finally {
@@ -225,7 +225,7 @@ describe('a move that does not come to its end', () => {
     const [key = ''] = await redis.keys(`${target}_full_docs:*`);
     await redis.del(key);
     redis.disconnect();
-    const failed = await runCli([source, target, ...stores.flags], {
+    const failed = await runHere([source, target, ...stores.flags], {
       cwd,
       env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
     });
@@ -240,10 +240,10 @@ describe('a move that does not come to its end', () => {
 
   it('a stored plan that was applied already has nothing to do', async () => {
     const env = { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) };
-    const plan = await runCli(['plan', source, target, '--json', '--skip-config', ...stores.flags], { cwd, env });
+    const plan = await runHere(['plan', source, target, '--json', '--skip-config', ...stores.flags], { cwd, env });
     writeFileSync(join(cwd, 'plan.json'), plan.stdout);
-    expect((await runCli(['apply', 'plan.json', '--skip-config', ...stores.flags], { cwd })).code).toBe(0);
-    const again = await runCli(['apply', 'plan.json', '--skip-config', '--json', ...stores.flags], { cwd });
+    expect((await runHere(['apply', 'plan.json', '--skip-config', ...stores.flags], { cwd })).code).toBe(0);
+    const again = await runHere(['apply', 'plan.json', '--skip-config', '--json', ...stores.flags], { cwd });
     expect(again.json().outcome).toBe('nothing-to-do');
     expect(again.code).toBe(0);
   });
@@ -254,7 +254,7 @@ describe('a move that does not come to its end', () => {
     expect(failed.code).toBe(4);
     stores.qdrant.clearFailures();
     const run = String(failed.json().runId);
-    const mistyped = await runCli([source, `${target}x`, ...stores.flags], { cwd });
+    const mistyped = await runHere([source, `${target}x`, ...stores.flags], { cwd });
     expect(mistyped.code).toBe(5);
     expect(mistyped.stdout).toContain(`run ${run} has begun to move ${source} → ${target}`);
     const other = await move(['--key-template', 'cache:{tenant}:*']);
@@ -276,7 +276,7 @@ describe('a move that does not come to its end', () => {
   it('a reader of the output that leaves does not end the move', async () => {
     const words = [process.execPath, MAIN, source, target, ...stores.flags].join(' ');
     await new Promise<void>((resolve, reject) => {
-      const child = spawn('/bin/sh', ['-c', `${words} 2>&1 | head -n 1; sleep 4`], {
+      const child = spawn('/bin/sh', ['-c', `${words} 2>&1 | head -n 1`], {
         cwd,
         env: { PATH: process.env.PATH ?? '', TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) },
         stdio: 'ignore',
@@ -284,20 +284,26 @@ describe('a move that does not come to its end', () => {
       child.on('error', reject);
       child.on('close', () => resolve());
     });
+    const runs = join(cwd, '.tenant-migrate/runs');
+    await expect
+      .poll(
+        () => readdirSync(runs).map((name) => JSON.parse(readFileSync(join(runs, name, 'run.json'), 'utf8')).state),
+        {
+          timeout: 30_000,
+        },
+      )
+      .toEqual(['done']);
     await expectComplete();
-    const [name = ''] = readdirSync(join(cwd, '.tenant-migrate/runs'));
-    const record = readFileSync(join(cwd, '.tenant-migrate/runs', name, 'run.json'), 'utf8');
-    expect(JSON.parse(record)).toMatchObject({ state: 'done' });
   });
 
   it('a dry run and verify leave no run folder', async () => {
     await move(['--dry-run']);
-    await runCli(['verify', source, target, ...stores.flags], { cwd });
+    await runHere(['verify', source, target, ...stores.flags], { cwd });
     expect(existsSync(join(cwd, '.tenant-migrate'))).toBe(false);
   });
 
   it('verify before the move exits 2 and lists what stands at the source', async () => {
-    const result = await runCli(['verify', source, target, '--json', ...stores.flags], { cwd });
+    const result = await runHere(['verify', source, target, '--json', ...stores.flags], { cwd });
     expect(result.code).toBe(2);
     const kinds = (result.json().findings as { stage: string; kind: string; severity: string }[])
       .filter(({ severity }) => severity === 'difference')

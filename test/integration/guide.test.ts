@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CliResult, runCli } from '../support/cli.ts';
+import { type CliResult, runCli, runHere } from '../support/cli.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
@@ -16,8 +16,8 @@ describe('the guide’s argument lists', () => {
   let target: string;
   let hosts: string[];
   let cwd: string;
-  const run = (args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> =>
-    runCli(args, { cwd, env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source), ...env } });
+  const run = (args: readonly string[], env: Record<string, string> = {}, how = runHere): Promise<CliResult> =>
+    how(args, { cwd, env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source), ...env } });
 
   beforeAll(async () => {
     stores = await startStores();
@@ -38,7 +38,7 @@ describe('the guide’s argument lists', () => {
   afterAll(() => stores.stop());
 
   it('<source> <target> with hosts and ports moves everything', async () => {
-    const result = await run([source, target, ...hosts]);
+    const result = await run([source, target, ...hosts], {}, runCli);
     expect(result.stdout).toMatch(
       /Migration Summary[\s\S]*Tenant Config: ✅ Created\nRedis: ✅ 120\/120 keys \(failed: 0\)[\s\S]*Qdrant: ✅ 52\/52 points[\s\S]*Graph: ✅ 30\/30 nodes[\s\S]*✅ Migration completed/,
     );

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CliResult, runCli } from '../support/cli.ts';
+import { type CliResult, runHere } from '../support/cli.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
 
@@ -15,7 +15,7 @@ describe('rollback', () => {
   let cwd: string;
   const world = () => readWorld({ ...stores.urls, tenants: [source, target] });
   const run = (args: readonly string[]): Promise<CliResult> =>
-    runCli(args, { cwd, env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) } });
+    runHere(args, { cwd, env: { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source) } });
   const move = (args: readonly string[] = []) => run([source, target, '--json', ...stores.flags, ...args]);
   const failHalfWay = async (): Promise<string> => {
     stores.qdrant.fail({ path: /payload/, kind: 'status', status: 500, skip: 2, times: Number.POSITIVE_INFINITY });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { interruption, runInProcess } from './chaos/run-tool.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
@@ -48,4 +49,38 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
       resolve({ code: code ?? -1, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> });
     });
   });
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * The same without a process of its own, which takes longer to start than most moves take: for tests that are not
+ * about processes. One at a time, since a process stands in one folder. A signal stops it as it stops a process; it cannot
+ * be killed.
+ */
+export function runHere(args: readonly string[], options: Omit<CliOptions, 'onStart'> = {}): Promise<CliResult> {
+  const next = last.then(async () => {
+    const before = process.cwd();
+    process.chdir(options.cwd ?? mkdtempSync(join(tmpdir(), 'tenant-migrate-cli-')));
+    try {
+      const controller = new AbortController();
+      const stop = (signal: NodeJS.Signals) => void interruption(signal).then((why) => controller.abort(why));
+      const {
+        code = -1,
+        stdout,
+        stderr,
+      } = await runInProcess({
+        args,
+        env: options.env ?? {},
+        signal: controller.signal,
+        onStderr: (text) => options.onStderr?.(text, stop),
+      });
+      if (code === 1) console.error(stderr.slice(-2_000));
+      return { code, stdout, stderr, json: () => JSON.parse(stdout) as Record<string, unknown> };
+    } finally {
+      process.chdir(before);
+    }
+  });
+  last = next.catch(() => undefined);
+  return next;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { LOOK_EVERY_MS } from '../../src/orchestrator/pause.ts';
-import { type CliResult, runCli } from './cli.ts';
+import { type CliResult, runCli, runHere } from './cli.ts';
 import { freshRedis } from './redis-server.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 import { movedWorld, readWorld, worldDifferences } from './world.ts';
@@ -45,7 +45,7 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
   const before = await world();
   const flags = ['--only', 'redis', '--redis-url', `redis://127.0.0.1:${proxy.port}`];
   const run = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}) =>
-    runCli(words, { cwd: at, env });
+    runHere(words, { cwd: at, env });
   const count = async (tenant: string) => (await redis.keys(`${tenant}_text_chunks:*`)).length;
 
   const started = (words: readonly string[], { cwd: at = cwd, env = {} }: RunOptions = {}): UnderWay => {

@@ -22,6 +22,8 @@ export interface ToolRun {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Called with all that stderr has got so far, as it grows. */
+  readonly onStderr?: (text: string) => void;
 }
 
 interface CliModule {
@@ -36,10 +38,10 @@ interface CliModule {
 let loading: Promise<CliModule> | undefined;
 
 /** Runs the built command's own entry in this process: the same code as the process, without its start. */
-export async function runInProcess({ args, env, signal }: ToolRun): Promise<ToolResult> {
+export async function runInProcess({ args, env, signal, onStderr }: ToolRun): Promise<ToolResult> {
   loading ??= import(pathToFileURL(join(DIST, 'cli/cli.js')).href) as Promise<CliModule>;
   const { runCli } = await loading;
-  const [stdout, stderr] = [collector(), collector()];
+  const [stdout, stderr] = [collector(), collector(onStderr)];
   const code = await runCli({
     terminal: { stdin: Readable.from([]), stdout: stdout.stream, stderr: stderr.stream, env: { ...env } },
     argv: args,
@@ -49,12 +51,12 @@ export async function runInProcess({ args, env, signal }: ToolRun): Promise<Tool
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-/** Why a run is stopped when somebody types Ctrl-C, as the program itself says it. */
-export async function interruption(): Promise<Error> {
+/** Why a run is stopped by a signal (Ctrl-C, where none is named), as the program itself says it. */
+export async function interruption(signal = 'SIGINT'): Promise<Error> {
   const { stopReason } = (await import(pathToFileURL(join(DIST, 'model/errors.js')).href)) as {
     stopReason(signal: string): Error;
   };
-  return stopReason('SIGINT');
+  return stopReason(signal);
 }
 
 /** Where the process is to end itself; see `kill-preload.mjs`. */
@@ -70,7 +72,7 @@ export interface KillPoint {
   readonly count?: string;
 }
 
-export interface ProcessRun extends Omit<ToolRun, 'signal'> {
+export interface ProcessRun extends Omit<ToolRun, 'signal' | 'onStderr'> {
   readonly kill?: KillPoint;
   /** Largest size of a file, in units of 512 bytes: the system refuses what goes beyond. */
   readonly fileBlocks?: number;
@@ -111,12 +113,13 @@ export function runProcess({ args, env, kill, fileBlocks, started }: ProcessRun)
 
 const scratch = mkdtempSync(join(tmpdir(), 'tenant-migrate-chaos-cwd-'));
 
-function collector(): { readonly stream: Writable; text(): string } {
+function collector(grown?: (text: string) => void): { readonly stream: Writable; text(): string } {
   const pieces: string[] = [];
   const stream = new Writable({
     write(piece: Buffer, _encoding, done) {
       pieces.push(piece.toString('utf8'));
       done();
+      grown?.(pieces.join(''));
     },
   });
   return { stream, text: () => pieces.join('') };
