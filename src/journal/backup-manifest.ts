@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
@@ -6,7 +6,7 @@ import { canonicalJson, type Json } from '../model/json.ts';
 import type { StageName } from '../stages/stage.ts';
 import type { WrittenPart } from './backup-part.ts';
 import { ifThere } from './if-there.ts';
-import { syncFolder } from './sync-folder.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** What a backup says about itself. It is written last: a folder without it is no backup yet. */
 export interface BackupManifest {
@@ -41,16 +41,7 @@ const NAME = 'manifest.json';
 
 /** Replaces the manifest as a whole or not at all. */
 export async function writeManifest(folder: string, manifest: BackupManifest): Promise<void> {
-  const path = join(folder, NAME);
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, undefined, 2)}\n`);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  await syncFolder(folder);
+  await replaceFile(join(folder, NAME), { ...manifest, checksum: checksumOf(manifest) });
 }
 
 /** Reads and checks the manifest of a folder. */

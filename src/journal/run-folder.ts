@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
@@ -8,6 +8,7 @@ import { ifThere } from './if-there.ts';
 import { Journal, readJournal } from './journal.ts';
 import { FORMAT, type JournalEntry } from './journal-entry.ts';
 import { hasUnknownBatch, isLost, isUndoOpen, membersOf } from './journal-facts.ts';
+import { replaceFile } from './replace-file.ts';
 import { isFinished, type RunRecord, readRecord } from './run-record.ts';
 import { syncFolder } from './sync-folder.ts';
 import { UndoLog } from './undo-log.ts';
@@ -330,20 +331,9 @@ export class RunFolder {
     await this.#save('run.json', this.#record as unknown as Json);
   }
 
-  /** Replaces a file as a whole or not at all: written aside, synced, renamed, the folder synced. */
   async #save(name: string, content: Json): Promise<void> {
     const path = join(this.path, name);
-    await writing(path, async () => {
-      const file = await open(`${path}.new`, 'w', 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(`${path}.new`, path);
-      await syncFolder(this.path);
-    });
+    await writing(path, () => replaceFile(path, content));
   }
 }
 

@@ -8,12 +8,21 @@ import { ifThere } from './if-there.ts';
 
 const SCHEMA = 'tenant-migrate/run@2';
 
+/** Which wave of which map a run is; waves are counted from 1. */
+export interface MapWave {
+  readonly id: string;
+  readonly wave: number;
+  readonly of: number;
+}
+
 /** What `run.json` says about its run. */
 export interface RunRecord {
   readonly schema: typeof SCHEMA;
   readonly id: string;
   readonly toolVersion: string;
   readonly moves: readonly Move[];
+  /** The list of several waves that the run is one of; absent where it stands alone. */
+  readonly map?: MapWave | undefined;
   readonly state: 'running' | 'done' | 'refused' | 'failed' | 'stopped' | 'rolled-back';
   /** Over the profile: a run goes on only under the templates with which it began. */
   readonly profileDigest: string;

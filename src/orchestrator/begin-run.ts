@@ -4,7 +4,7 @@ import { canonicalJson } from '../model/json.ts';
 import type { Problem, StageName } from '../stages/stage.ts';
 import type { RunInput, Stores } from './run-input.ts';
 import type { RunLocks } from './run-locks.ts';
-import { unfinishedRuns } from './run-problems.ts';
+import { unfinishedMaps, unfinishedRuns } from './run-problems.ts';
 
 /** How a run begins: what it is, and what it goes on with. */
 export interface Beginning {
@@ -28,7 +28,7 @@ export interface Beginning {
  * machine's locks. A dry run, `plan` and `verify` leave no folder and take no lock.
  */
 export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks): Promise<Beginning> {
-  const { moves, stages, profile, folders, toolVersion, settings, clock } = input;
+  const { moves, stages, profile, folders, toolVersion, settings, clock, map } = input;
   const startedAt = new Date(clock.now()).toISOString();
   const newId = folders.newId(startedAt);
   const notes = writes ? [...(await locks.takeLocal(await holderOf(input, newId)))] : [];
@@ -44,9 +44,12 @@ export async function beginRun(input: RunInput, writes: boolean, locks: RunLocks
   const problems =
     input.command === 'verify'
       ? []
-      : unfinishedRuns(unfinished, { same, moves, profileDigest, stores, sameServers: input.sameServers });
+      : [
+          ...unfinishedRuns(unfinished, { same, moves, profileDigest, stores, sameServers: input.sameServers }),
+          ...unfinishedMaps((await folders.unfinishedMaps?.()) ?? [], { moves, stores, own: map?.id }),
+        ];
   if (!writes) return { ...of, folder: undefined, problems };
-  const run = { id: newId, toolVersion, moves, profileDigest, stores, settings, startedAt };
+  const run = { id: newId, toolVersion, moves, map, profileDigest, stores, settings, startedAt };
   const folder = same ?? (await folders.create(run));
   if (problems.length > 0) return { ...of, folder, problems };
   try {
@@ -68,8 +71,14 @@ function openFolder(folder: RunFolder, { command, toolVersion, settings, process
   return folder.open({ command, toolVersion, settings: digested, ...process, now: () => clock.now() });
 }
 
-function sameMoves(unfinished: readonly RunFolder[], { moves }: RunInput): RunFolder | undefined {
-  return unfinished.find(({ record }) => canonicalJson(record.moves) === canonicalJson(moves));
+/** A wave is continued by its map alone. */
+function sameMoves(unfinished: readonly RunFolder[], { moves, map }: RunInput): RunFolder | undefined {
+  return unfinished.find(
+    ({ record }) =>
+      canonicalJson(record.moves) === canonicalJson(moves) &&
+      record.map?.id === map?.id &&
+      record.map?.wave === map?.wave,
+  );
 }
 
 /** Who takes the locks: the run that is gone on with, or the one that is made once they are held. */

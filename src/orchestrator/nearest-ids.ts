@@ -3,17 +3,18 @@ import type { BoundStage, CommonContext } from './bound-stage.ts';
 
 const MOST_NAMED = 3;
 
-/** Up to three tenant ids that the stores hold and that are close to `id`, closest first. */
-export async function nearestIds(
-  id: string,
-  stages: readonly BoundStage[],
-  common: CommonContext,
-): Promise<readonly string[]> {
+/** The tenant ids that the stores can cheaply name. */
+export async function knownIds(stages: readonly BoundStage[], common: CommonContext): Promise<ReadonlySet<string>> {
   const known = new Set<string>();
   for (const found of await Promise.allSettled(stages.map((stage) => stage.tenants(common)))) {
     // A store that cannot tell leaves the hint shorter; its own problems are reported elsewhere.
     if (found.status === 'fulfilled') for (const tenant of found.value) known.add(tenant);
   }
+  return known;
+}
+
+/** Up to three of the known ids that are close to `id`, closest first. */
+export function nearestIds(id: string, known: ReadonlySet<string>): readonly string[] {
   return (
     [...known]
       .map((tenant) => ({ tenant, steps: distance(tenant.toLowerCase(), id.toLowerCase()) }))

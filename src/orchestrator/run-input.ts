@@ -1,5 +1,5 @@
 import type { RunFolder } from '../journal/run-folder.ts';
-import type { RunRecord } from '../journal/run-record.ts';
+import type { MapWave, RunRecord } from '../journal/run-record.ts';
 import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
@@ -17,6 +17,10 @@ export interface RunInput {
   /** The run that is resumed; elsewhere an unfinished run of the same moves is found. */
   readonly resume?: RunFolder | undefined;
   readonly moves: readonly Move[];
+  /** The map that the run is a wave of. */
+  readonly map?: MapWave | undefined;
+  /** What is done about a move of which no store knows either end: `refuse`, where absent. `skip` tells it. */
+  readonly missing?: 'refuse' | 'skip' | 'allow' | undefined;
   readonly dryRun: boolean;
   /** In the order in which they run. */
   readonly stages: readonly BoundStage[];
@@ -70,6 +74,16 @@ export interface RunFolders {
   create(run: Parameters<typeof RunFolder.create>[1]): Promise<RunFolder>;
   unfinished(): Promise<readonly RunFolder[]>;
   all(): Promise<readonly RunFolder[]>;
+  /** Maps that have begun and are not finished. None where absent. */
+  unfinishedMaps?(): Promise<readonly OpenMap[]>;
+}
+
+/** What a map that is not finished forbids others to move. */
+export interface OpenMap {
+  readonly id: string;
+  /** With its temporary ids. */
+  readonly tenants: readonly string[];
+  readonly stores: Stores;
 }
 
 /** Where the stores are. */

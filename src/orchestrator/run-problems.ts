@@ -2,10 +2,10 @@ import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { type Move, moveText } from '../model/move.ts';
 import { stageOrder } from '../stages/index.ts';
-import type { Problem, StageName, StagePlan } from '../stages/stage.ts';
+import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
-import { nearestIds } from './nearest-ids.ts';
-import type { Stores } from './run-input.ts';
+import { knownIds, nearestIds } from './nearest-ids.ts';
+import type { OpenMap, Stores } from './run-input.ts';
 
 /** A stage that could not even look is a problem like any other. */
 export function problemOf(stage: StageName, error: unknown): Problem {
@@ -40,9 +40,32 @@ export function unfinishedRuns(
   // The same ids on other servers are other tenants.
   const others = unfinished.filter(
     ({ record }) =>
-      record.id !== same?.record.id && sharesTenant(record.moves, moves) && sharesStore(record.stores, stores),
+      // A wave is its map's to tell of.
+      record.map === undefined &&
+      record.id !== same?.record.id &&
+      sharesTenant(record.moves, moves) &&
+      sharesStore(record.stores, stores),
   );
   return [...own, ...others.map(unfinishedRun)];
+}
+
+/** A map holds its tenants also between its waves, when no run is unfinished. */
+export function unfinishedMaps(
+  maps: readonly OpenMap[],
+  run: { readonly moves: readonly Move[]; readonly stores: Stores; readonly own: string | undefined },
+): readonly Problem[] {
+  const ids = new Set(run.moves.flatMap(({ source, target }) => [source, target]));
+  return maps
+    .filter(
+      ({ id, tenants, stores }) =>
+        id !== run.own && tenants.some((one) => ids.has(one)) && sharesStore(stores, run.stores),
+    )
+    .map(({ id }) => ({
+      stage: 'run',
+      code: 'unfinished-run',
+      message: `the list ${id} holds these tenants and is not finished`,
+      fix: `finish it first: tenant-migrate resume ${id}, or take it back: tenant-migrate rollback ${id} (or check the ids you typed)`,
+    }));
 }
 
 function sameRun({ record }: RunFolder, profileDigest: string, stores: Stores): readonly Problem[] {
@@ -104,7 +127,31 @@ function sharesTenant(a: readonly Move[], b: readonly Move[]): boolean {
   return b.some(({ source, target }) => ids.has(source) || ids.has(target));
 }
 
-/** Moves of which no store knows either end, with the nearest ids that exist. */
+/** Moves of which no store knows either end. */
+export function missingMoves(moves: readonly Move[], plans: readonly StagePlan[]): readonly Move[] {
+  return moves.filter((_, index) => {
+    const counts = plans.map((plan) => plan.moves[index]);
+    return !counts.some((count) => (count?.found ?? 0) > 0 || (count?.atTarget ?? 0) > 0);
+  });
+}
+
+/** Those moves, where they are left out of a list. */
+export function missingFindings(missing: readonly Move[], stages: readonly BoundStage[]): readonly Finding[] {
+  const [first] = stages;
+  if (first === undefined || missing.length === 0) return [];
+  return [
+    {
+      stage: first.name,
+      kind: 'missing',
+      severity: 'notice',
+      message: `no store knows either end of ${missing.length} ${missing.length === 1 ? 'move' : 'moves'} of the list: left out (--skip-missing)`,
+      count: missing.length,
+      samples: missing.map(moveText),
+    },
+  ];
+}
+
+/** Those moves as problems, with the nearest ids that exist. */
 export async function unknownTenants(run: {
   readonly moves: readonly Move[];
   readonly stages: readonly BoundStage[];
@@ -114,17 +161,18 @@ export async function unknownTenants(run: {
   const { moves, stages, plans, common } = run;
   // A store that could not be read may be the one that knows them.
   if (plans.length < stages.length) return [];
+  const missing = missingMoves(moves, plans);
+  if (missing.length === 0) return [];
+  const known = await knownIds(stages, common);
   const problems: Problem[] = [];
-  for (const [index, { source, target }] of moves.entries()) {
-    const counts = plans.map((plan) => plan.moves[index]);
-    if (counts.some((count) => (count?.found ?? 0) > 0 || (count?.atTarget ?? 0) > 0)) continue;
-    const near = await nearestIds(source, stages, common);
+  for (const { source, target } of missing) {
+    const near = nearestIds(source, known);
     const hint = near.length > 0 ? `; near it: ${near.join(', ')}` : '';
     problems.push({
       stage: 'run',
       code: 'unknown-tenant',
       message: `neither ${source} nor ${target} has any data in ${stages.map(({ name }) => name).join(', ')}${hint}`,
-      fix: 'check the ids and the addresses of the stores',
+      fix: `check the ids and the addresses of the stores${moves.length > 1 ? ', or leave such moves out with --skip-missing' : ''}`,
     });
   }
   return problems;

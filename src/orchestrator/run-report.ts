@@ -1,7 +1,7 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import type { RunRecord } from '../journal/run-record.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import type { Outcome, RunReport, StageRow } from '../report/report.ts';
+import type { Outcome, RunReport, StageRow, TenantRow } from '../report/report.ts';
 import type { Finding, Problem } from '../stages/stage.ts';
 import type { Limit } from './limits.ts';
 import { exitCodeOf } from './outcome.ts';
@@ -18,6 +18,8 @@ interface Ended {
   /** Ms since the epoch. */
   readonly startedAt: number;
   readonly rows: readonly StageRow[];
+  /** For a list of moves. */
+  readonly tenants?: readonly TenantRow[] | undefined;
   readonly problems: readonly Problem[];
   readonly findings: readonly Finding[];
   /** True where the plan has something to move. */
@@ -44,6 +46,7 @@ export function makeReport(input: Told, ended: Ended): RunReport {
     startedAt: new Date(ended.startedAt).toISOString(),
     ms: clock.now() - ended.startedAt,
     stages: ended.rows,
+    ...(ended.tenants === undefined ? {} : { tenants: ended.tenants }),
     problems: ended.problems,
     findings: ended.findings,
     limit: ended.limit ?? null,

@@ -1,9 +1,9 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { RunPhase } from '../report/event.ts';
-import type { Outcome, RunCommand, RunPlan, RunReport } from '../report/report.ts';
+import type { Outcome, RunCommand, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
-import type { Checkpoint, Finding, Problem, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
+import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import { beginRun } from './begin-run.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Deadline } from './deadline.ts';
@@ -18,8 +18,10 @@ import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './pl
 import { findRecordedPlan, joinedPlan, recordedPlanOf } from './recorded-plan.ts';
 import type { RunInput, Stores } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
-import { problemOf, unknownTenants } from './run-problems.ts';
+import { missingFindings, missingMoves, problemOf, unknownTenants } from './run-problems.ts';
 import { makeReport, recorded } from './run-report.ts';
+import { failOnConflict, stopOnProblems } from './stop-on.ts';
+import { countAgain, tenantRows } from './tenant-rows.ts';
 import { writeStep } from './write-step.ts';
 
 /** Commands that write, where they are not run dry. */
@@ -52,6 +54,8 @@ class Run {
   readonly #signal: AbortSignal;
   #findings: readonly Finding[] = [];
   readonly #drained: Finding[] = [];
+  /** Moves that are left out, since no store knows their tenants. */
+  #leftOut: readonly Finding[] = [];
   #folder: RunFolder | undefined;
   /** The run of the same moves that is being continued. */
   #same: RunFolder | undefined;
@@ -188,21 +192,31 @@ class Run {
     if (stored !== undefined && fresh.stages.some(hasWork)) {
       this.#problems.push(...stalePlanProblems(stored, fresh, { exact: exactPlan, continuing: this.#begun.size > 0 }));
     }
-    // A run that has begun knows its tenants: where nothing is left of them, verify must say so.
-    if (this.#begun.size === 0) {
-      this.#problems.push(...(await unknownTenants({ moves, stages, plans, common: this.#common() })));
-    }
+    this.#problems.push(...(await this.#missing(plans)));
     this.#plan = await this.#withRecordedEvidence(fresh);
     for (const plan of fresh.stages) {
       this.#rows.plan(plan);
       this.#fresh.set(plan.stage, plan);
     }
-    this.#findings = fresh.stages.flatMap(({ notices }) => notices);
+    this.#findings = [...this.#leftOut, ...fresh.stages.flatMap(({ notices }) => notices)];
     const freeBytes = await this.#input.freeBytes();
     this.#input.emit({ type: 'planned', plan: fresh, freeBytes });
     const records = this.#input.command !== 'verify' && fresh.stages.some(hasWork);
     if (records) this.#problems.push(...diskProblems(fresh.stages, freeBytes));
     if (this.#writes && this.#problems.length === 0) await this.#folder?.savePlan(this.#plan);
+  }
+
+  /** A run that has begun knows its tenants: where nothing is left of them, verify must say so. */
+  async #missing(plans: readonly StagePlan[]): Promise<readonly Problem[]> {
+    const { moves, stages, missing = 'refuse' } = this.#input;
+    if (this.#begun.size > 0 || missing === 'allow') return [];
+    const none = missingMoves(moves, plans);
+    // A list of which nothing is there is rather a wrong address.
+    if (missing === 'refuse' || none.length === moves.length) {
+      return unknownTenants({ moves, stages, plans, common: this.#common() });
+    }
+    this.#leftOut = missingFindings(none, stages);
+    return [];
   }
 
   /**
@@ -346,7 +360,7 @@ class Run {
     if (errors.length > 1) throw new AggregateError(errors, 'verify failed in several stages');
     const findings = values.flat();
     const planned = (this.#plan?.stages ?? []).flatMap(({ notices }) => notices);
-    this.#findings = [...planned, ...this.#drained, ...findings];
+    this.#findings = [...this.#leftOut, ...planned, ...this.#drained, ...findings];
     return findings;
   }
 
@@ -453,6 +467,8 @@ class Run {
   async #finish(outcome: Outcome, message: string, failure: unknown): Promise<RunReport> {
     const { clock, emit } = this.#input;
     const written = await this.#hasWritten();
+    const rows = this.#rows.all();
+    const tenants = await this.#tenants(outcome);
     const report = makeReport(this.#input, {
       runId: this.#folder?.record.id ?? 'none',
       outcome,
@@ -460,7 +476,8 @@ class Run {
       failure,
       limit: this.#limits.check(),
       startedAt: this.#startedAt,
-      rows: this.#rows.all(),
+      rows,
+      tenants,
       problems: this.#problems,
       findings: this.#findings,
       hasWork: [...this.#fresh.values()].some(hasWork),
@@ -476,30 +493,20 @@ class Run {
     return told;
   }
 
+  /** Of a list, and of a wave of one. After a failure each tenant is counted once more, where the stores can be asked. */
+  async #tenants(outcome: Outcome): Promise<readonly TenantRow[] | undefined> {
+    const { moves, map, stages, signal } = this.#input;
+    if (moves.length < 2 && map === undefined) return undefined;
+    const again = outcome === 'failed' && !signal.aborted;
+    const counted = again ? await countAgain(moves, stages, { ...this.#common(), signal }) : new Map();
+    const plans = this.#plan?.stages ?? [];
+    return tenantRows({ moves, plans, counted, rows: this.#rows.all(), outcome, wave: map?.wave ?? 1 });
+  }
+
   async close(): Promise<void> {
     this.#deadline.cancel();
     // What the end could not make durable is found again by looking; a failure of the disk was told before.
     await Promise.allSettled([...this.#input.stages.map((stage) => stage.close()), this.#folder?.close()]);
     await this.#locks.release();
   }
-}
-
-/** What came meanwhile may be what no plan would move. */
-function stopOnProblems({ stage, problems }: StagePlan): void {
-  const [first] = problems;
-  if (first === undefined) return;
-  const text = `what appeared in ${stage} during the move cannot be moved: ${first.message}`;
-  throw new MigrateError('conflict', text, { stage, next: first.fix });
-}
-
-function failOnConflict(checkpoint: Checkpoint, stage: StageName, options: StageOptions): void {
-  if ((checkpoint.conflicts ?? 0) === 0 || options.onConflict !== 'fail') return;
-  throw new MigrateError(
-    'conflict',
-    `${checkpoint.conflicts} records in ${stage} exist at the target with other content`,
-    {
-      stage,
-      next: 'look at them, then remove one side, or add --on-conflict skip or overwrite',
-    },
-  );
 }

@@ -52,6 +52,51 @@ export interface StageRow {
   readonly shapes: readonly ShapeCount[];
 }
 
+/** What became of one tenant of a list. */
+export interface TenantRow {
+  readonly source: string;
+  readonly target: string;
+  /** Counted from 1. */
+  readonly wave: number;
+  /**
+   * `moved`: all of it is at the target, in a run that did not come to its end · `partial` and `unmoved`: some and none
+   * of it is · `unknown`: it could not be counted · `missing`: neither end has data.
+   */
+  readonly status:
+    | 'planned'
+    | 'done'
+    | 'nothing-to-do'
+    | 'missing'
+    | 'moved'
+    | 'partial'
+    | 'unmoved'
+    | 'unknown'
+    | 'not-run'
+    | 'undone';
+  /** The id at which it stood in between, where it was moved out of the others' way. */
+  readonly through?: string;
+  readonly stages: Readonly<Partial<Record<StageName, TenantCounts>>>;
+}
+
+/** Records of one tenant in one store. */
+export interface TenantCounts {
+  readonly unit: string;
+  readonly found: number;
+  readonly atTarget: number;
+  /** Null where it is not known. */
+  readonly moved: number | null;
+}
+
+/** What became of one wave of a map. */
+export interface WaveRow {
+  /** Counted from 1. */
+  readonly wave: number;
+  readonly moves: readonly Move[];
+  /** Undefined where it was not begun. */
+  readonly runId?: string | undefined;
+  readonly status: 'not-run' | 'done' | 'failed' | 'stopped' | 'refused' | 'undone';
+}
+
 /** How a run ended. */
 export type Outcome =
   | 'done'
@@ -79,6 +124,10 @@ export interface RunReport {
   readonly startedAt: string;
   readonly ms: number;
   readonly stages: readonly StageRow[];
+  /** For a list of moves: what became of each. */
+  readonly tenants?: readonly TenantRow[];
+  /** For a list that takes several waves. */
+  readonly waves?: readonly WaveRow[];
   readonly problems: readonly Problem[];
   readonly findings: readonly Finding[];
   /** The limit that stopped the run early, or null. */

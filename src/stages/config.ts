@@ -4,7 +4,7 @@ import type { Move } from '../model/move.ts';
 import type { ConfigReader, ConfigWriter } from '../stores/config-api/config-api.ts';
 import { applyConfigs, finalizeConfigs } from './config/apply.ts';
 import { configBackup } from './config/backup.ts';
-import { type ConfigPair, type ConfigPlan, planConfig } from './config/config-plan.ts';
+import { type ConfigPair, type ConfigPlan, deletesSource, planConfig } from './config/config-plan.ts';
 import { type ConfigSecrets, givenFields, type MoveSecrets, strayNames } from './config/config-secrets.ts';
 import { note, readSections } from './config/record.ts';
 import { undoConfigs } from './config/undo.ts';
@@ -94,7 +94,7 @@ async function planConfigs(moves: readonly Move[], ctx: PlanContext<ConfigReader
       to: ctx.store.pathOf(target),
       count: 1,
     })),
-    settled: found.every(({ action }) => action === 'leave' && !ctx.options.deleteSourceConfig),
+    settled: found.every((one) => one.action === 'leave' && !deletesSource(one, ctx.options)),
     conflicts: configs.filter(({ action }) => action === 'conflict' || action === 'overwrite').length,
     notices: decided.flatMap(({ notices }) => notices),
     problems: [...(stray.length > 0 ? [strayProblem(stray)] : []), ...decided.flatMap(({ problems }) => problems)],

@@ -105,6 +105,8 @@ export interface StageOptions {
    * where none does.
    */
   readonly qdrantMode: 'auto' | 'payload' | 're-id';
+  /** Sources whose config may not stay in any case: the id is another tenant's next, or was a temporary one. */
+  readonly leaving?: readonly string[] | undefined;
 }
 
 /** `counts` compares counts; `sample` also a seeded sample of the content; `full` all of it. */

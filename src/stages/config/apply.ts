@@ -4,7 +4,7 @@ import type { Sections } from '../../model/secret-mask.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { changedMeanwhile, stalePlan } from './changed.ts';
-import { type ConfigPlan, differingSections, isAsPlanned, type PlannedConfig, provable } from './config-plan.ts';
+import { type ConfigPlan, deletesSource, differingSections, isAsPlanned, type PlannedConfig, provable } from './config-plan.ts';
 import { fillSecrets, type GivenFields, type KnownSecrets, type MoveSecrets } from './config-secrets.ts';
 import { keepSections } from './kept-sections.ts';
 import { overwriteTarget } from './overwrite.ts';
@@ -38,8 +38,7 @@ export async function* applyConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: Secre
 
 /** Deletes the source's configs where that is asked for, after comparing both ends once more. */
 export async function* finalizeConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: SecretsOf): AsyncGenerator<Checkpoint> {
-  if (!ctx.options.deleteSourceConfig) return;
-  for (const planned of plan.configs) {
+  for (const planned of plan.configs.filter((one) => deletesSource(one, ctx.options))) {
     ctx.signal.throwIfAborted();
     if (planned.action === 'none' || planned.action === 'conflict') continue;
     const source = await readSections(ctx, planned.source);

@@ -160,12 +160,17 @@ function sourceProblems({ move, source }: FullPair, { maskedMembers, secrets }: 
 }
 
 function deletionProblems({ move, source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): Problem[] {
-  if (!options.deleteSourceConfig) return [];
+  if (!deletesSource(move, options)) return [];
   return restoreProblems(move, unrestorable(source, maskedMembers, secrets.source));
 }
 
-function deletionBytes({ source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): number {
-  return options.deleteSourceConfig ? keptBytes(source, maskedMembers, secrets.source) + ENTRY_BYTES : 0;
+function deletionBytes({ move, source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): number {
+  return deletesSource(move, options) ? keptBytes(source, maskedMembers, secrets.source) + ENTRY_BYTES : 0;
+}
+
+/** Whether the source's config goes at the end. */
+export function deletesSource({ source }: Pick<Move, 'source'>, options: StageOptions): boolean {
+  return options.deleteSourceConfig || (options.leaving?.includes(source) ?? false);
 }
 
 function ungiven(sections: readonly PlannedSection[], given: GivenFields): readonly string[] {

@@ -1,7 +1,7 @@
 import type { Move } from '../../model/move.ts';
 import type { ConfigReader } from '../../stores/config-api/config-api.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
-import { type ConfigPlan, describeSections, differingSections } from './config-plan.ts';
+import { type ConfigPlan, deletesSource, describeSections, differingSections } from './config-plan.ts';
 import { readSections } from './record.ts';
 
 /** Reads both ends of every planned move anew and names what is not as promised. Secrets are compared as masks. */
@@ -20,7 +20,7 @@ export async function verifyConfigs(
       if (Object.keys(source ?? {}).length > 0) findings.push(leftBehind(planned, ctx));
       continue;
     }
-    if (phase === 'finalized' && ctx.options.deleteSourceConfig && source !== undefined) {
+    if (phase === 'finalized' && deletesSource(planned, ctx.options) && source !== undefined) {
       findings.push(leftBehind(planned, ctx));
     }
     const target = await readSections(ctx, planned.target);
