@@ -1,7 +1,10 @@
 import type { Settings } from './cli/settings.ts';
+import { MapFolder } from './journal/map-folder.ts';
 import { RunFolder } from './journal/run-folder.ts';
 import { type BoundStage, bindStage } from './orchestrator/bound-stage.ts';
-import type { RunFolders } from './orchestrator/run-input.ts';
+import type { MapFolders } from './orchestrator/map-input.ts';
+import { mapState } from './orchestrator/map-state.ts';
+import type { OpenMap, RunFolders } from './orchestrator/run-input.ts';
 import type { Profile } from './profiles/profile.ts';
 import type { RunEvent } from './report/event.ts';
 import type { ConfigSecrets } from './stages/config/config-secrets.ts';
@@ -49,7 +52,29 @@ export function wireFolders(stateDir: string): RunFolders {
     create: (run) => RunFolder.create(stateDir, run),
     unfinished: () => RunFolder.unfinished(stateDir),
     all: () => RunFolder.all(stateDir),
+    unfinishedMaps: () => unfinishedMaps(stateDir),
   };
+}
+
+/** The state folder's maps. */
+export function wireMaps(stateDir: string): MapFolders {
+  return {
+    newId: (startedAt) => `map-${RunFolder.newId(startedAt)}`,
+    create: (map) => MapFolder.create(stateDir, map),
+    all: () => MapFolder.all(stateDir),
+  };
+}
+
+async function unfinishedMaps(stateDir: string): Promise<readonly OpenMap[]> {
+  const maps = await MapFolder.all(stateDir);
+  const runs = maps.length === 0 ? [] : await RunFolder.all(stateDir);
+  const open: OpenMap[] = [];
+  for (const folder of maps) {
+    if ((await mapState(folder, runs)).state !== 'unfinished') continue;
+    const { id, waves, stores } = folder.record;
+    open.push({ id, tenants: waves.flat().flatMap(({ source, target }) => [source, target]), stores });
+  }
+  return open;
 }
 
 /** The redis stage's databases, for the leases; undefined where the stage is left out. */

@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
+import type { MapFolder } from '../journal/map-folder.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
 import { readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
-import { moveText } from '../model/move.ts';
+import { movesText } from '../model/move.ts';
+import { mapState } from '../orchestrator/map-state.ts';
 import { clean } from '../report/format.ts';
-import { wireFolders } from '../wire.ts';
+import { wireFolders, wireMaps } from '../wire.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { readSettings } from './settings.ts';
 
@@ -26,11 +28,15 @@ export async function cleanupCommand({ command, flags }: Invocation, ctx: Comman
   const settings = await readSettings({ command, flags, env });
   const stateDir = settings['state-dir'];
   const { days, 'dry-run': dryRun } = settings;
-  const old = await oldRuns(stateDir, Date.now() - days * DAY_MS);
+  const before = Date.now() - days * DAY_MS;
+  const maps = await oldMaps(stateDir, before);
+  const old = await oldRuns(stateDir, before, maps);
   const removed = old.map(({ folder: { record, path }, undoable }) => {
     const { id, moves, state, updatedAt } = record;
     return { id, moves, state, updatedAt, path, undoable };
   });
+  // The lists first: one of which a wave is missing would look unfinished.
+  if (!dryRun) for (const { folder, old: isOld } of maps) if (isOld) await folder.remove();
   if (!dryRun) for (const { folder } of old) await folder.remove();
   if (settings.json) {
     stdout.write(`${JSON.stringify({ schema: 'tenant-migrate/cleanup@1', dryRun, days, removed }, undefined, 2)}\n`);
@@ -40,7 +46,7 @@ export async function cleanupCommand({ command, flags }: Invocation, ctx: Comman
   for (const { id, moves, state, updatedAt, undoable } of removed) {
     const gone = dryRun ? 'would go with it' : 'went with it';
     const warning = undoable ? `; it could still be rolled back: that ${gone}` : '';
-    stdout.write(`${verb} ${id}  ${clean(moves.map(moveText).join(', '))}  ${state} since ${updatedAt}${warning}\n`);
+    stdout.write(`${verb} ${id}  ${clean(movesText(moves))}  ${state} since ${updatedAt}${warning}\n`);
   }
   stdout.write(
     `${verb} ${removed.length} ${removed.length === 1 ? 'run' : 'runs'} finished more than ${days} days ago\n`,
@@ -48,11 +54,34 @@ export async function cleanupCommand({ command, flags }: Invocation, ctx: Comman
   return 0;
 }
 
-async function oldRuns(stateDir: string, before: number): Promise<readonly OldRun[]> {
+/** A list of several waves, whose runs go with it or stay with it. */
+interface KnownMap {
+  readonly folder: MapFolder;
+  readonly old: boolean;
+}
+
+async function oldMaps(stateDir: string, before: number): Promise<readonly KnownMap[]> {
+  const runs = await wireFolders(stateDir).all();
+  const held = (await readLocks(stateDir, hostname())).filter(({ alive }) => alive);
+  const maps: KnownMap[] = [];
+  for (const folder of await wireMaps(stateDir).all()) {
+    const { id, startedAt } = folder.record;
+    const own = runs.filter(({ record }) => record.map?.id === id);
+    const newest = Math.max(Date.parse(startedAt), ...own.map(({ record }) => Date.parse(record.updatedAt)));
+    const { state } = await mapState(folder, runs);
+    const isHeld = held.some(({ owner }) => owner?.runId === id);
+    maps.push({ folder, old: state !== 'unfinished' && newest <= before && !isHeld });
+  }
+  return maps;
+}
+
+async function oldRuns(stateDir: string, before: number, maps: readonly KnownMap[]): Promise<readonly OldRun[]> {
+  const kept = new Set(maps.flatMap(({ folder, old }) => (old ? [] : [folder.record.id])));
   const held = (await readLocks(stateDir, hostname())).filter(({ alive }) => alive);
   const old: OldRun[] = [];
   for (const folder of await wireFolders(stateDir).all()) {
-    const { state, updatedAt, id } = folder.record;
+    const { state, updatedAt, id, map } = folder.record;
+    if (map !== undefined && kept.has(map.id)) continue;
     // One that ended before it wrote anything is not in the way of anything either.
     if ((await folder.isUnfinished()) || Date.parse(updatedAt) > before) continue;
     if (held.some(({ owner }) => owner?.runId === id)) continue;

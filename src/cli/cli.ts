@@ -66,19 +66,19 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       'greedy-arrays': false,
     })
     .command(
-      '$0 <source> <target>',
+      '$0 [source] [target]',
       false,
       (builder) => withFlags(movePositionals(builder), 'move'),
       take('move', ends),
     )
     .command(
-      'move <source> <target>',
+      'move [source] [target]',
       'move a tenant (also without the word move)',
       (builder) => withFlags(movePositionals(builder), 'move'),
       take('move', ends),
     )
     .command(
-      'plan <source> <target>',
+      'plan [source] [target]',
       'show what would be done; writes nothing',
       (builder) => withFlags(movePositionals(builder), 'plan'),
       take('plan', ends),
@@ -91,7 +91,7 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('apply', ['plan']),
     )
     .command(
-      'verify <source> <target>',
+      'verify [source] [target]',
       'check that a move is complete',
       (builder) => withFlags(movePositionals(builder), 'verify'),
       take('verify', ends),
@@ -134,6 +134,7 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
       ['$0 siraya tenant_76920508', 'move, then verify'],
       ['$0 siraya tenant_76920508 --skip-config --skip-redis', 'only what is left'],
+      ['$0 move --map tenants.csv', 'many tenants: a file with the header source,target'],
       ['$0 plan siraya tenant_76920508 --out plan.json', 'look first, then: tenant-migrate apply plan.json'],
     ])
     .strict()

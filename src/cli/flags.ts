@@ -257,6 +257,20 @@ export const FLAGS: readonly Flag[] = [
     commands: CONNECTS,
   },
   {
+    name: 'map',
+    kind: 'text',
+    group: 'What moves',
+    help: 'CSV file with many moves (header source,target) in place of source and target',
+    commands: READS_TOO,
+  },
+  {
+    name: 'skip-missing',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'leave moves of the list out of which no store knows either end',
+    commands: MOVES,
+  },
+  {
     name: 'delete-source-config',
     kind: 'switch',
     group: 'What moves',
@@ -490,6 +504,7 @@ export const SECRETS = [
 
 /** Flags that say how one command is run, not what its run does: a run's record leaves them out. */
 const OF_ONE_COMMAND: ReadonlySet<string> = new Set([
+  'map',
   'dry-run',
   'yes',
   'accept-differences',

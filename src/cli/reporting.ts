@@ -1,4 +1,5 @@
 import type { ChalkInstance } from 'chalk';
+import { errorText } from '../model/errors.ts';
 import type { RunEvent } from '../report/event.ts';
 import { failedRecordLines } from '../report/failed-records.ts';
 import { liveReporter } from '../report/live.ts';
@@ -13,12 +14,18 @@ import { isInteractive, paintFor } from './terminal.ts';
 const NARROWEST_LIVE = 40;
 
 /** The reporter that fits the terminal, and what it has seen. */
-export function startReporting({ command }: Invocation, settings: Settings, ctx: CommandContext) {
+export function startReporting(
+  { command }: Invocation,
+  settings: Settings,
+  ctx: CommandContext,
+  { live: mayDraw = true }: { readonly live?: boolean } = {},
+) {
   const { stderr, env } = ctx.terminal;
   const paint = paintFor(stderr, settings.color, env);
   const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
   const clock = { now: () => Date.now() };
   const live =
+    mayDraw &&
     command !== 'rollback' &&
     isInteractive(ctx.terminal) &&
     (stderr.columns ?? 0) >= NARROWEST_LIVE &&
@@ -43,6 +50,11 @@ export function startReporting({ command }: Invocation, settings: Settings, ctx:
     plan: () => plan,
     freeBytes: () => freeBytes,
   };
+}
+
+/** Says that the run stops, once it is told to. */
+export function onStop(ctx: CommandContext, emit: (event: RunEvent) => void): void {
+  ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
 }
 
 /** No progress, but which records failed: the report only counts them. */
@@ -77,5 +89,5 @@ export function printResult(result: {
   const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
   const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];
   const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
-  stdout.write(`${summaryText(shown, paint)}\n`);
+  stdout.write(`${summaryText(shown, paint, { verbose: settings.verbose })}\n`);
 }

@@ -1,16 +1,17 @@
 import type { RunFolder } from '../journal/run-folder.ts';
-import { errorText, MigrateError } from '../model/errors.ts';
-import { moveText } from '../model/move.ts';
+import { MigrateError } from '../model/errors.ts';
+import { movesText } from '../model/move.ts';
 import type { BackupSource } from '../orchestrator/backup-source.ts';
 import { executeRollback } from '../orchestrator/rollback.ts';
 import type { RunEvent } from '../report/event.ts';
-import { wireFolders, wireStages } from '../wire.ts';
+import { wireStages } from '../wire.ts';
 import { chooseBackup } from './choose-backup.ts';
-import { chooseRun } from './choose-run.ts';
+import { chooseRun, isMap } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { mapRollbackCommand } from './map-rollback-command.ts';
 import { ownPlan } from './own-plan.ts';
-import { printResult, startReporting } from './reporting.ts';
+import { onStop, printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
@@ -21,7 +22,8 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const { positionals, flags } = invocation;
   const { env } = ctx.terminal;
   const first = await readSettings({ command: 'rollback', flags, env });
-  const folder = await chooseRun(wireFolders(first['state-dir']), positionals.run, 'unfinished');
+  const folder = await chooseRun(first['state-dir'], positionals.run, 'unfinished');
+  if (isMap(folder)) return mapRollbackCommand(folder, invocation, ctx);
   const settings = await readSettings({ command: 'rollback', flags, env, recorded: folder.record.settings });
   if (!(await folder.hasWritten())) {
     throw new MigrateError('refused', `run ${folder.record.id} has written nothing: there is nothing to take back`);
@@ -35,10 +37,10 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const skipped = skippedStages(settings, plan);
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
-  ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
+  onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
-  const question = `Take back ${folder.record.moves.map(moveText).join(', ')} (run ${folder.record.id})?`;
+  const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
   const ports = await runPorts(settings, skipped, { ctx, emit });
   const report = await executeRollback({
     ...ports,

@@ -1,11 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { MapFolder } from '../journal/map-folder.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
-import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
-import { type Move, tenantIdProblem } from '../model/move.ts';
+import type { Move } from '../model/move.ts';
 import { parsePointIdScheme } from '../model/point-id.ts';
-import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
+import type { Waves } from '../model/waves.ts';
+import { makeRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
 import { undoFailed } from '../orchestrator/undo-failed.ts';
 import { generic } from '../profiles/generic.ts';
@@ -14,14 +14,17 @@ import { ragApi } from '../profiles/rag-api.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { StageName, StageOptions } from '../stages/stage.ts';
-import { wireFolders, wireStages } from '../wire.ts';
+import { wireStages } from '../wire.ts';
+import { askedMoves, wavesUnder } from './asked-moves.ts';
 import { backupBeforeMove } from './backup-before-move.ts';
 import { chooseRun } from './choose-run.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { keptSelection } from './kept-selection.ts';
+import { mapCommand } from './map-command.ts';
 import { ownPlan } from './own-plan.ts';
-import { printResult, startReporting } from './reporting.ts';
+import { readPlanFile, writePlan } from './plan-file.ts';
+import { onStop, printResult, startReporting } from './reporting.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
@@ -30,10 +33,15 @@ import { askYes, isInteractive } from './terminal.ts';
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
   const { command, flags } = invocation;
   const asked = await askedFor(invocation, ctx);
+  if (asked.list !== undefined) {
+    const { settings, options, list } = asked;
+    const recorded = recordedSettings(settings, options, list.resume);
+    return mapCommand({ ...asked, list, recorded, confirm: confirmation(command, settings, ctx) }, invocation, ctx);
+  }
   const { settings, profile, moves, stored, skipped, options } = asked;
   const reporting = startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
-  ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
+  onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const wiring = { settings, profile, secrets, emit };
   const ports = await runPorts(settings, skipped, { ctx, emit });
@@ -43,6 +51,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     command: command as RunCommand,
     resume: asked.resume,
     moves,
+    missing: settings['skip-missing'] ? 'skip' : 'refuse',
     dryRun: settings['dry-run'],
     stages,
     skipped,
@@ -67,40 +76,65 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
 }
 
 /** What the command line asks for: a move that is named, one that a plan holds, or one that a run has begun. */
-interface Asked {
+export interface Asked {
   readonly settings: Settings;
   readonly profile: Profile;
   readonly moves: readonly Move[];
+  /** Where the moves take several waves. */
+  readonly list: AskedList | undefined;
   readonly stored: RunPlan | undefined;
   readonly resume: RunFolder | undefined;
   readonly skipped: readonly StageName[];
   readonly options: StageOptions;
 }
 
+/** A list that takes several waves: one that is named, or one that was begun. */
+export interface AskedList {
+  readonly waves: Waves;
+  readonly resume: MapFolder | undefined;
+}
+
 async function askedFor({ command, positionals, flags }: Invocation, ctx: CommandContext): Promise<Asked> {
   const { env } = ctx.terminal;
   const settings = await readSettings({ command, flags, env });
   if (command === 'resume') {
-    const folder = await chooseRun(wireFolders(settings['state-dir']), positionals.run, 'unfinished');
+    const folder = await chooseRun(settings['state-dir'], positionals.run, 'unfinished');
     const { moves, settings: recorded } = folder.record;
     const again = await readSettings({ command, flags, env, recorded });
+    if (folder instanceof MapFolder) {
+      const { profile, waves, temporary } = folder.record;
+      return {
+        settings: again,
+        profile: profile as unknown as Profile,
+        moves,
+        list: { waves: { waves, temporary }, resume: folder },
+        stored: undefined,
+        resume: undefined,
+        skipped: skippedStages(again),
+        options: optionsOf(again),
+      };
+    }
     // Under the profile with which the run began, whatever this version's is.
     const profile = (await ownPlan(folder))?.profile ?? profileOf(again);
     const skipped = skippedStages(again);
-    return { settings: again, profile, moves, stored: undefined, resume: folder, skipped, options: optionsOf(again) };
+    const options = optionsOf(again);
+    return { settings: again, profile, moves, list: undefined, stored: undefined, resume: folder, skipped, options };
   }
   const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
   const profile = stored?.profile ?? profileOf(settings);
-  const moves = stored?.moves ?? [moveOf(positionals, profile)];
+  const moves = stored?.moves ?? (await askedMoves(positionals, settings, profile));
+  const waves = wavesUnder(moves, profile);
+  const list = waves.waves.length > 1 ? { waves, resume: undefined } : undefined;
   const options = { ...optionsOf(settings), ...stored?.options };
-  return { settings, profile, moves, stored, resume: undefined, skipped: skippedStages(settings, stored), options };
+  const skipped = skippedStages(settings, stored);
+  return { settings, profile, moves, list, stored, resume: undefined, skipped, options };
 }
 
 /** What the run's record keeps; what a stored plan decides stands in it as well, so that the run is resumed so. */
 function recordedSettings(
   settings: Settings,
   options: StageOptions,
-  resumed: RunFolder | undefined,
+  resumed: { readonly record: { readonly settings: Readonly<Record<string, Json>> } } | undefined,
 ): Readonly<Record<string, Json>> {
   return {
     ...settings.recorded,
@@ -115,33 +149,6 @@ function recordedSettings(
     'delete-source-config': options.deleteSourceConfig,
     'qdrant-mode': options.qdrantMode,
   };
-}
-
-function moveOf(positionals: Readonly<Record<string, string>>, profile: Profile): Move {
-  const move = { source: positionals.source ?? '', target: positionals.target ?? '' };
-  for (const [end, id] of Object.entries(move)) {
-    const problem = tenantIdProblem(id) ?? profileIdProblem(id, profile);
-    if (problem !== undefined) throw usage(`the ${end} tenant id '${id}' ${problem}`, 'correct the id');
-  }
-  if (move.source === move.target)
-    throw usage(
-      `source and target are the same: '${move.source}'`,
-      'give the id that the tenant shall have afterwards',
-    );
-  return move;
-}
-
-/** What the application's key layout forbids: a separator, or the first word of a key of another kind. */
-export function profileIdProblem(id: string, profile: Profile): string | undefined {
-  for (const character of profile.forbiddenInIds) {
-    if (id.includes(character)) return `holds '${character}', which the profile ${profile.name} uses as a separator`;
-  }
-  const words = [...profile.keyTemplates, ...profile.configKeyTemplates].map(
-    (text) => text.split('{tenant}')[0]?.split(':')[0],
-  );
-  if (id !== '' && words.includes(id))
-    return `is a word that the profile ${profile.name} uses as the start of its own keys`;
-  return undefined;
 }
 
 /** What belongs to a tenant, as the flags say. */
@@ -204,42 +211,13 @@ function confirmation(
     !settings.yes &&
     isInteractive(ctx.terminal);
   if (!asks) return undefined;
-  return ({ moves }) => askYes(ctx, `Move ${moves.map(({ source, target }) => `${source} to ${target}`).join(', ')}?`);
+  return ({ moves }) => askYes(ctx, question(moves));
 }
 
-async function readPlanFile(path: string): Promise<RunPlan> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw usage(
-      `the plan ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-      'make one with tenant-migrate plan <source> <target> --out plan.json',
-    );
-  }
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (error) {
-    throw usage(
-      `the plan ${path} is not JSON (${errorText(error)})`,
-      'make one with tenant-migrate plan <source> <target> --out plan.json',
-    );
-  }
-  return readRunPlan(document, path);
-}
+const MOST_ASKED = 5;
 
-async function writePlan(path: string, plan: RunPlan | undefined): Promise<void> {
-  try {
-    await writeFile(path, `${JSON.stringify(plan, undefined, 2)}\n`, { mode: 0o600 });
-  } catch (error) {
-    throw usage(
-      `the plan cannot be written to ${path} (${(error as NodeJS.ErrnoException).code})`,
-      'give another --out',
-    );
-  }
-}
-
-function usage(message: string, next: string): MigrateError {
-  return new MigrateError('usage', message, { next });
+function question(moves: readonly Move[]): string {
+  const first = moves.slice(0, MOST_ASKED).map(({ source, target }) => `${source} to ${target}`);
+  const more = moves.length > MOST_ASKED ? ` and ${moves.length - MOST_ASKED} more` : '';
+  return `Move ${first.join(', ')}${more}?`;
 }

@@ -103,6 +103,8 @@ const schema = z.object({
   'qdrant-mode': z.enum(['auto', 'payload', 're-id']),
   'point-id': filled.optional(),
   'config-secrets': z.string().optional(),
+  map: filled.optional(),
+  'skip-missing': z.boolean(),
   'delete-source-config': z.boolean(),
   'dry-run': z.boolean(),
   yes: z.boolean(),

@@ -7,10 +7,12 @@ import { isFinished } from '../journal/run-record.ts';
 import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { runStatus } from '../orchestrator/run-status.ts';
+import { mapLine } from '../report/map-text.ts';
 import { type ListedRun, runLine, statusText } from '../report/status-text.ts';
 import { wireFolders } from '../wire.ts';
-import { chooseRun } from './choose-run.ts';
+import { chooseRun, isMap } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { listedMaps, mapStatusCommand } from './map-status.ts';
 import { runCommandLine } from './run-ports.ts';
 import { readSettings } from './settings.ts';
 import { paintFor } from './terminal.ts';
@@ -25,19 +27,27 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
   const settings = await readSettings({ command, flags, env });
   const stateDir = settings['state-dir'];
   const folders = wireFolders(stateDir);
-  const chosen = command === 'runs' ? await folders.all() : [await chooseRun(folders, positionals.run, 'all')];
+  const chosen = command === 'status' ? await chooseRun(stateDir, positionals.run, 'all') : undefined;
+  if (chosen !== undefined && isMap(chosen)) return mapStatusCommand(chosen, settings, ctx);
+  const maps = chosen === undefined ? await listedMaps(stateDir) : [];
   const locks = await readLocks(stateDir, hostname());
-  const runs = await Promise.all(chosen.map((folder) => listed(folder, { locks, stateDir })));
+  const shown = chosen === undefined ? await folders.all() : [chosen];
+  const runs = await Promise.all(shown.map((folder) => listed(folder, { locks, stateDir })));
   const [first] = runs;
   if (settings.json) {
     const document =
-      command === 'runs' ? { schema: 'tenant-migrate/runs@1', runs } : { schema: 'tenant-migrate/status@1', ...first };
+      command === 'runs'
+        ? { schema: 'tenant-migrate/runs@1', runs, maps }
+        : { schema: 'tenant-migrate/status@1', ...first };
     stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
   } else {
     const paint = paintFor(stdout, settings.color, env);
     if (first === undefined) stdout.write('there is no run in this state folder\n');
     else if (command === 'status') stdout.write(`${statusText(first, paint)}\n`);
-    else stdout.write(`${runs.map((run) => runLine(run, paint)).join('\n')}\n`);
+    else
+      stdout.write(
+        `${[...maps.map((map) => mapLine(map, paint)), ...runs.map((run) => runLine(run, paint))].join('\n')}\n`,
+      );
   }
   return command === 'status' && first?.unfinished === true ? 2 : 0;
 }
@@ -47,7 +57,7 @@ async function listed(
   { locks, stateDir }: { readonly locks: readonly ListedLock[]; readonly stateDir: string },
 ): Promise<ListedRun> {
   const { record, path } = folder;
-  const { id, moves, startedAt, settled, undone } = record;
+  const { id, moves, map, startedAt, settled, undone } = record;
   const { entries, journal, unfinished } = await read(folder);
   const updatedAt = new Date(Math.max(Date.parse(record.updatedAt), entries.at(-1)?.at ?? 0)).toISOString();
   const process = entries.findLast((entry) => entry.type === 'process');
@@ -57,12 +67,13 @@ async function listed(
   const seen = runStatus(record, entries, { now: Date.now(), alive });
   const waits = alive && (seen.state === 'running' || seen.state === 'stalled') && (await isPaused(record));
   const status = waits ? { ...seen, state: 'paused' } : seen;
-  const onward = runCommandLine('resume', id, stateDir);
-  const back = runCommandLine('rollback', id, stateDir);
+  // A wave is gone on with, and taken back, by its list.
+  const onward = runCommandLine('resume', map?.id ?? id, stateDir);
+  const back = runCommandLine('rollback', map?.id ?? id, stateDir);
   // Who has begun to take a run back wants to finish that first. One that is at work needs no command.
   const both = undone.length > 0 ? [back, onward] : [onward, back];
   const next = unfinished && !(alive && (status.state === 'running' || waits)) ? both : [];
-  return { id, moves, ...status, unfinished, settled, undone, journal, startedAt, updatedAt, path, next };
+  return { id, moves, map, ...status, unfinished, settled, undone, journal, startedAt, updatedAt, path, next };
 }
 
 /** Whether the file is there while which the run waits. */

@@ -28,6 +28,14 @@ function hasControlCharacter(id: string): boolean {
   return false;
 }
 
+const MOST_NAMED = 5;
+
+/** The first moves of a list, and how many more there are. */
+export function movesText(moves: readonly Move[]): string {
+  const named = moves.slice(0, MOST_NAMED).map(moveText).join(', ');
+  return moves.length > MOST_NAMED ? `${named} and ${(moves.length - MOST_NAMED).toLocaleString('en')} more` : named;
+}
+
 /** `source → target`, as it is written wherever a move is named. */
 export function moveText(move: Move): string {
   return `${move.source} → ${move.target}`;

@@ -76,19 +76,21 @@ function withoutCircles(
 
 /**
  * Names temporary ids for circles, always the same for the same list: one that holds data already is what an earlier run
- * of this list has left there, and must not be passed by under another name. `isFree`: may this be an id? Undefined where
- * no name may.
+ * of this list has left there, and must not be passed by under another name. `isFree`: may this be an id that `source`
+ * moves to? Undefined where no name may.
  */
 export function temporaryNames(
   moves: readonly Move[],
-  isFree: (id: string) => boolean,
+  isFree: (id: string, source: string) => boolean,
 ): (source: string) => string | undefined {
   const list = digest(moves.map(({ source, target }) => `${source}\0${target}`).join('\0\0')).slice(0, 8);
   const taken = new Set(moves.flatMap(({ source, target }) => [source, target]));
   return (source) => {
     const own = digest(`${list}\0${source}`).slice(0, 8);
     const names = [`${source}-swap-${list}`, `${source}_swap_${list}`, `swap-${list}-${own}`, `swap${list}${own}`];
-    return names.find((name) => Buffer.byteLength(name) <= MAX_TENANT_ID_BYTES && !taken.has(name) && isFree(name));
+    return names.find(
+      (name) => Buffer.byteLength(name) <= MAX_TENANT_ID_BYTES && !taken.has(name) && isFree(name, source),
+    );
   };
 }
 

@@ -2,7 +2,7 @@ import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
 import { canonicalJson } from '../model/json.ts';
-import { moveText } from '../model/move.ts';
+import { movesText } from '../model/move.ts';
 import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
@@ -137,7 +137,7 @@ async function takeBackAll(input: Undoing): Promise<Ended> {
   input.signal.throwIfAborted();
   if (!(await secure(input, toTakeBack))) {
     for (const { name } of await toTakeBack()) input.rows.status(name, 'undone');
-    const message = `${folder.record.moves.map(moveText).join(', ')} was taken back before: nothing to do`;
+    const message = `${movesText(folder.record.moves)} was taken back before: nothing to do`;
     return { outcome: 'rolled-back', message, findings: [], failure: undefined };
   }
   // Only now: who held the locks may have gone on with the run meanwhile.
@@ -147,7 +147,7 @@ async function takeBackAll(input: Undoing): Promise<Ended> {
   const differences = findings.filter(({ severity }) => severity === 'difference').length;
   const open = await stillMoved(folder);
   const message = [
-    `${folder.record.moves.map(moveText).join(', ')} taken back in ${namesOf(backwards)}`,
+    `${movesText(folder.record.moves)} taken back in ${namesOf(backwards)}`,
     differences > 0 ? `, but ${differences} differences are left` : '',
     open.length > 0 ? `; ${open.join(', ')}, left out now, is still moved` : '',
   ].join('');

@@ -85,6 +85,11 @@ export class RunLocks {
     return undefined;
   }
 
+  /** How long the lease holds without being renewed, ms; undefined where there is none. */
+  get leaseMs(): number | undefined {
+    return this.#lease?.ttlMs;
+  }
+
   /** Awaited before each batch: throws MigrateError `lock` once the locks are not surely ours. */
   async check(): Promise<void> {
     if (this.#sureForMs() >= LOOK_EVERY_MS) await this.#look();

@@ -1,6 +1,6 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import { type Move, moveText } from '../model/move.ts';
+import { type Move, movesText, moveText } from '../model/move.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
@@ -86,7 +86,7 @@ function unfinishedRun({ record }: RunFolder): Problem {
   return {
     stage: 'run',
     code: 'unfinished-run',
-    message: `run ${record.id} has begun to move ${record.moves.map(moveText).join(', ')} and is not finished`,
+    message: `run ${record.id} has begun to move ${movesText(record.moves)} and is not finished`,
     fix: `finish it first: tenant-migrate resume ${record.id}, or take it back: tenant-migrate rollback ${record.id} (or check the ids you typed)`,
   };
 }

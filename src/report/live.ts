@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { ChalkInstance } from 'chalk';
 import type { ListrTaskWrapper } from 'listr2';
 import { errorText } from '../model/errors.ts';
-import { moveText } from '../model/move.ts';
+import { movesText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
@@ -99,7 +99,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
   const take = (event: RunEvent): void => {
     switch (event.type) {
       case 'run-started':
-        moves = event.moves.map((move) => clean(moveText(move))).join(', ');
+        moves = clean(movesText(event.moves));
         write(paint.bold(`Tenant Data Migration: ${moves}`));
         if (event.continuing) write(`Continuing run ${event.runId}`);
         return;

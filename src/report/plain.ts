@@ -1,5 +1,5 @@
 import type { ChalkInstance } from 'chalk';
-import { moveText } from '../model/move.ts';
+import { movesText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent, RunPhase } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
@@ -30,7 +30,7 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
   return (event) => {
     switch (event.type) {
       case 'run-started':
-        moves = event.moves.map((move) => clean(moveText(move))).join(', ');
+        moves = clean(movesText(event.moves));
         write([RULE, paint.bold(`Tenant Data Migration: ${moves}`), RULE].join('\n'));
         if (event.continuing) write(`Continuing run ${event.runId}`);
         break;

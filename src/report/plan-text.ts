@@ -1,5 +1,5 @@
 import type { ChalkInstance } from 'chalk';
-import { moveText } from '../model/move.ts';
+import { movesText } from '../model/move.ts';
 import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
 import { bytes, clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import type { RunPlan } from './report.ts';
@@ -22,7 +22,7 @@ export function planText(
   paint: ChalkInstance,
 ): string {
   const lines = [
-    paint.bold(`Plan: ${plan.moves.map((move) => clean(moveText(move))).join(', ')}`),
+    paint.bold(`Plan: ${clean(movesText(plan.moves))}`),
     '  This moves what is listed here: afterwards it is the target’s alone (the guide’s script copied keys).',
     '  The config is copied, and stays at the source unless --delete-source-config is given.',
     '  It claims only what belongs to the tenant, not every name that contains the id,',

@@ -1,5 +1,5 @@
 import type { ChalkInstance } from 'chalk';
-import { type Move, moveText } from '../model/move.ts';
+import { type Move, movesText } from '../model/move.ts';
 import type { StageName } from '../stages/stage.ts';
 import { clean, count, duration, STAGE_TITLES } from './format.ts';
 
@@ -7,6 +7,8 @@ import { clean, count, duration, STAGE_TITLES } from './format.ts';
 export interface ListedRun {
   readonly id: string;
   readonly moves: readonly Move[];
+  /** The list of several waves that it is one of. */
+  readonly map?: { readonly id: string; readonly wave: number; readonly of: number } | undefined;
   readonly state: string;
   readonly unfinished: boolean;
   readonly phase: string | undefined;
@@ -40,7 +42,7 @@ export interface ListedRun {
 
 /** One line, and for a run that wants a command one more. */
 export function runLine(run: ListedRun, paint: ChalkInstance): string {
-  const line = `${run.id}  ${run.startedAt}  ${clean(run.moves.map(moveText).join(', '))}  ${stateText(run, paint)}`;
+  const line = `${run.id}  ${run.startedAt}  ${clean(movesText(run.moves))}${waveText(run)}  ${stateText(run, paint)}`;
   return [line, ...nextLines(run, paint)].join('\n');
 }
 
@@ -51,7 +53,7 @@ export function statusText(run: ListedRun, paint: ChalkInstance): string {
   const eta = etaMs === undefined ? '' : `, ETA ${duration(etaMs)}`;
   const at = [phase, stage].filter((part) => part !== undefined).join(' ');
   return [
-    `Run ${run.id}: ${clean(run.moves.map(moveText).join(', '))}  ${stateText(run, paint)}`,
+    `Run ${run.id}: ${clean(movesText(run.moves))}${waveText(run)}  ${stateText(run, paint)}`,
     `  started ${run.startedAt}, last changed ${run.updatedAt}`,
     ...(process ? [`  process ${process.pid} on ${clean(process.host)} (${process.command})`] : []),
     ...(at === '' ? [] : [`  at: ${at}${pace}${eta}`]),
@@ -61,6 +63,10 @@ export function statusText(run: ListedRun, paint: ChalkInstance): string {
     ...(lastError === undefined ? [] : [paint.red(`  last error: ${clean(lastError)}`)]),
     ...nextLines(run, paint),
   ].join('\n');
+}
+
+function waveText({ map }: ListedRun): string {
+  return map === undefined ? '' : `  (wave ${map.wave} of ${map.of} of ${map.id})`;
 }
 
 /** Stages of which the run came to know something. */

@@ -2,12 +2,17 @@ import type { ChalkInstance } from 'chalk';
 import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import { findingLines, problemLines } from './plan-text.ts';
 import type { RunReport, StageRow } from './report.ts';
+import { tenantLines } from './tenants-text.ts';
 
 const RULE = '='.repeat(60);
 const MOST_FINDINGS = 50;
 
 /** The guide's summary block, with what was found and what to type next. */
-export function summaryText(report: RunReport, paint: ChalkInstance): string {
+export function summaryText(
+  report: RunReport,
+  paint: ChalkInstance,
+  { verbose = false }: { readonly verbose?: boolean } = {},
+): string {
   const differences = report.findings.filter(({ severity }) => severity === 'difference');
   const notices = report.findings.filter(({ severity }) => severity === 'notice');
   const refused = report.outcome === 'refused';
@@ -15,6 +20,7 @@ export function summaryText(report: RunReport, paint: ChalkInstance): string {
     ...(refused
       ? []
       : [RULE, title(report), RULE, ...report.stages.flatMap((row) => rowLines(row, report, paint)), RULE, '']),
+    ...(refused || report.tenants === undefined ? [] : [...tenantLines(report.tenants, { all: verbose, paint }), '']),
     ...problemsOf(report, paint),
     ...[...differences, ...(refused ? [] : notices)]
       .slice(0, MOST_FINDINGS)

@@ -4,7 +4,14 @@ import type { Sections } from '../../model/secret-mask.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { changedMeanwhile, stalePlan } from './changed.ts';
-import { type ConfigPlan, deletesSource, differingSections, isAsPlanned, type PlannedConfig, provable } from './config-plan.ts';
+import {
+  type ConfigPlan,
+  deletesSource,
+  differingSections,
+  isAsPlanned,
+  type PlannedConfig,
+  provable,
+} from './config-plan.ts';
 import { fillSecrets, type GivenFields, type KnownSecrets, type MoveSecrets } from './config-secrets.ts';
 import { keepSections } from './kept-sections.ts';
 import { overwriteTarget } from './overwrite.ts';
