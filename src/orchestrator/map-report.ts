@@ -67,14 +67,16 @@ export function mapTenants(moves: readonly Move[], waves: Waves, told: Told): re
     const last = told.row(place.wave - 1, place.through ?? source);
     const firstIndex = waves.waves.findIndex((wave) => wave.some((move) => move.source === source));
     const first = place.through === undefined ? last : told.row(firstIndex, source);
-    const status = last?.status ?? (first?.status === 'done' ? 'partial' : (first?.status ?? 'not-run'));
+    const arrived = last !== undefined && last.status !== 'undone';
+    // At the temporary id: it has left, and has not arrived.
+    const status = !arrived && first !== last && first?.status === 'done' ? 'partial' : (last ?? first)?.status;
     const stages: Partial<Record<StageName, TenantCounts>> = {};
     for (const name of stageOrder) {
       const [from, to] = [first?.stages[name], last?.stages[name]];
       if (from === undefined) continue;
       stages[name] = { ...from, atTarget: to?.atTarget ?? 0, moved: to === undefined ? 0 : to.moved };
     }
-    return { source, target, ...place, status, stages };
+    return { source, target, ...place, status: status ?? 'not-run', stages };
   });
 }
 
@@ -86,8 +88,8 @@ interface Told {
 /** The tenants as the reports of the waves tell of them: of this command's runs, and as stored by earlier ones. */
 export async function toldBy(state: MapState | undefined, reports: ReadonlyMap<number, RunReport>): Promise<Told> {
   const all = new Map(reports);
-  for (const [index, { run, stands }] of (state?.waves ?? []).entries()) {
-    if (all.has(index) || run === undefined || !stands) continue;
+  for (const [index, { run }] of (state?.waves ?? []).entries()) {
+    if (all.has(index) || run === undefined) continue;
     const stored = await run.readReport();
     if (isReport(stored)) all.set(index, stored);
   }

@@ -122,7 +122,7 @@ async function reported(
       failure: ended.failure,
       limit: undefined,
       rows: joinedRows(reports),
-      tenants: mapTenants(moves, { waves, temporary }, await toldBy(state, new Map())),
+      tenants: mapTenants(moves, { waves, temporary }, await toldBy(state, ended.reports)),
       problems: last?.outcome === 'refused' ? last.problems : [],
       findings: reports.flatMap(({ findings }) => findings),
       hasWork: false,

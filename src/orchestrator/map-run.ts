@@ -81,15 +81,18 @@ async function lookAt(input: MapInput, disguise: Disguise): Promise<Looked> {
 async function preview(input: MapInput): Promise<Looked> {
   const { waves, profile, moves } = input;
   const startedAt = input.clock.now();
-  const problems = waveProblems(waves, profile);
-  if (problems.length > 0) return { report: refused(input, { problems, startedAt }), plan: undefined };
-  const looked = await lookAt(input, disguiseForPlan(moves, waves));
-  const taken =
-    looked.plan === undefined ? [] : [...takenTemporaries(waves, looked.plan), ...(await unknown(input, looked.plan))];
-  if (taken.length === 0)
-    return { ...looked, report: { ...looked.report, waves: waveRows(waves.waves, undefined, new Map()) } };
-  const all = [...taken, ...looked.report.problems];
-  return { ...looked, report: refused(input, { problems: all, startedAt }) };
+  const impossible = waveProblems(waves, profile);
+  if (impossible.length > 0) {
+    const nothing = { rows: [], findings: [], startedAt };
+    return { report: refused(input, { ...nothing, problems: impossible }), plan: undefined };
+  }
+  const { report: seen, plan } = await lookAt(input, disguiseForPlan(moves, waves));
+  const report = { ...seen, waves: waveRows(waves.waves, undefined, new Map()) };
+  const further = plan === undefined ? [] : [...takenTemporaries(waves, plan), ...(await unknown(input, plan))];
+  if (further.length === 0) return { report, plan };
+  const { stages: rows, findings, tenants } = report;
+  const problems = [...report.problems, ...further];
+  return { report: { ...refused(input, { problems, rows, findings, tenants, startedAt }), waves: report.waves }, plan };
 }
 
 /** Moves of the list of which no store knows either end. A list of which nothing is there is rather a wrong address. */
@@ -106,7 +109,9 @@ async function unknown(input: MapInput, plan: RunPlan): Promise<readonly Problem
   }
 }
 
-function refused(input: MapInput, of: { problems: readonly Problem[]; startedAt: number }): RunReport {
+type Seen = Pick<Parameters<typeof makeReport>[1], 'problems' | 'rows' | 'findings' | 'tenants' | 'startedAt'>;
+
+function refused(input: MapInput, of: Seen): RunReport {
   const count = of.problems.length === 1 ? '1 problem' : `${of.problems.length} problems`;
   return makeReport(input, {
     ...of,
@@ -115,8 +120,6 @@ function refused(input: MapInput, of: { problems: readonly Problem[]; startedAt:
     message: `refused before anything was written: ${count}`,
     failure: undefined,
     limit: undefined,
-    rows: [],
-    findings: [],
     hasWork: false,
   });
 }
@@ -126,6 +129,8 @@ class MapRun {
   readonly #held: RunLocks;
   readonly #startedAt: number;
   readonly #views: readonly WaveView[];
+  /** Of the map that is resumed, or of the one that is made once the locks are held. */
+  readonly #id: string;
   #folder: MapFolder | undefined;
   readonly #reports = new Map<number, RunReport>();
   /** Shown already: the plans of the waves need not be. */
@@ -136,6 +141,7 @@ class MapRun {
     this.#held = held;
     this.#startedAt = input.clock.now();
     this.#views = waveViews(input.waves);
+    this.#id = input.resume?.record.id ?? input.maps.newId(new Date(this.#startedAt).toISOString());
   }
 
   async execute(): Promise<RunReport> {
@@ -152,9 +158,8 @@ class MapRun {
 
   /** Takes this machine's locks, and looks at everything that can be known. A report where that is all. */
   async #begin(): Promise<RunReport | undefined> {
-    const { maps, clock, command, emit, confirm, resume } = this.#input;
-    const id = resume?.record.id ?? maps.newId(new Date(clock.now()).toISOString());
-    for (const text of await this.#held.takeLocal({ runId: id, command })) this.#note(text);
+    const { command, emit, confirm, resume } = this.#input;
+    for (const text of await this.#held.takeLocal({ runId: this.#id, command })) this.#note(text);
     // Only now: who held the locks may have gone on with the list meanwhile.
     const same = resume ?? (await this.#sameList('unfinished'));
     if (same !== undefined) return this.#goOn(same);
@@ -209,7 +214,7 @@ class MapRun {
   /** The lease is held over all waves; returns why there is none. */
   async #secure(): Promise<string | undefined> {
     const { command } = this.#input;
-    const without = await this.#held.takeLease({ runId: this.#folder?.record.id ?? 'new', command });
+    const without = await this.#held.takeLease({ runId: this.#id, command });
     if (without !== undefined) this.#note(`no lock that other machines see: ${without}`);
     return without;
   }
@@ -218,7 +223,7 @@ class MapRun {
     const { maps, moves, waves, profile, settings, toolVersion, clock } = this.#input;
     const startedAt = new Date(clock.now()).toISOString();
     return maps.create({
-      id: maps.newId(startedAt),
+      id: this.#id,
       toolVersion,
       moves,
       ...waves,

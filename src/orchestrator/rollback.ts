@@ -3,7 +3,7 @@ import { errorText, MigrateError } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
 import { canonicalJson } from '../model/json.ts';
 import { movesText } from '../model/move.ts';
-import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
+import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
 import { type BackupSource, missingInBackup, undoFromBackup } from './backup-source.ts';
@@ -17,6 +17,7 @@ import type { RunInput } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
 import { otherStores, otherStoresProblem } from './run-problems.ts';
 import { makeReport, recorded } from './run-report.ts';
+import { tenantRows } from './tenant-rows.ts';
 import { writeStep } from './write-step.ts';
 
 /** What a rollback is told: the run, its plan, and the stages with their stores. */
@@ -99,7 +100,16 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   }
   const report = makeReport(
     { ...input, command: 'rollback', moves, detailedExitCode: false },
-    { runId, limit: limits.check(), startedAt, rows: rows.all(), problems, hasWork: false, ...ended },
+    {
+      runId,
+      limit: limits.check(),
+      startedAt,
+      rows: rows.all(),
+      problems,
+      hasWork: false,
+      tenants: rowsOf(input, ended),
+      ...ended,
+    },
   );
   let told = report;
   // A run that nothing was taken back of is what it was before; one whose lock was taken away is another process's.
@@ -109,6 +119,13 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   }
   emit({ type: 'run-finished', report: told });
   return told;
+}
+
+/** Of a list, and of a wave of one: batches do not say whose records they took back. */
+function rowsOf({ folder, plan }: RollbackInput, { outcome }: Ended): readonly TenantRow[] | undefined {
+  const { moves, map } = folder.record;
+  if (moves.length < 2 && map === undefined) return undefined;
+  return tenantRows({ moves, plans: plan.stages, counted: new Map(), rows: [], outcome, wave: map?.wave ?? 1 });
 }
 
 interface Ended {

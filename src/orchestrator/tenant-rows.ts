@@ -54,9 +54,9 @@ function movedOf(
     readonly outcome: Outcome;
   },
 ): number | null {
-  if (found === 0 || row === undefined || row.status === 'skipped') return 0;
+  if (found === 0) return 0;
   if (now !== undefined) return Math.min(found, Math.max(0, now.atTarget - atTarget));
-  if (outcome === 'done') return row.conflicts + row.failed + row.vanished === 0 ? found : null;
+  if (outcome === 'done') return row !== undefined && row.conflicts + row.failed + row.vanished === 0 ? found : null;
   return outcome === 'failed' || outcome === 'stopped' ? null : 0;
 }
 
