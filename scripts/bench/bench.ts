@@ -6,6 +6,7 @@ import { projectFolder } from '../services/cache-folder.ts';
 import { benchGraph } from './bench-graph.ts';
 import { benchGraphMany } from './bench-graph-many.ts';
 import { benchJournal } from './bench-journal.ts';
+import { benchMap } from './bench-map.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
 import { benchReId } from './bench-re-id.ts';
@@ -17,18 +18,19 @@ import type { Row } from './row.ts';
 
 const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,…] [--repeat 3]
 
---keys    sizes of the parts that know sizes: redis (default 38491,200000), journal and resume (100000), memory (1000000)
+--keys    sizes of the parts that know sizes: redis (default 38491,200000), map, journal and resume (100000), memory (1000000)
 --full    the same, with a million keys as well, and a million nodes; memory also with three million
---only    these parts alone: redis, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
+--only    these parts alone: redis, map, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
 --repeat  measured rounds; the median counts (default 3)`;
 
-const PARTS = ['redis', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
+const PARTS = ['redis', 'map', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Sizes of the parts that know sizes: as they are, and what a full run adds. */
 const SIZES: Readonly<Partial<Record<Part, { readonly quick: readonly number[]; readonly full: readonly number[] }>>> =
   {
     redis: { quick: [38_491, 200_000], full: [1_000_000] },
+    map: { quick: [100_000], full: [1_000_000] },
     journal: { quick: [100_000], full: [1_000_000] },
     resume: { quick: [100_000], full: [1_000_000] },
     memory: { quick: [1_000_000], full: [3_000_000] },
@@ -77,6 +79,11 @@ async function run(
     case 'redis': {
       const rows: Row[] = [];
       for (const keys of sizes) rows.push(...(await benchRedis({ keys, repeat, log })));
+      return rows;
+    }
+    case 'map': {
+      const rows: Row[] = [];
+      for (const keys of sizes) rows.push(...(await benchMap({ keys, repeat, log })));
       return rows;
     }
     case 'qdrant':

@@ -9,7 +9,7 @@ import { freshId, type Stores, secretsOf, startStores } from '../support/stores.
 import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
 
 /** One world for all: each test leaves it as it found it, which is what a rollback promises. */
-describe('a list of moves', () => {
+describe('a list of moves', { timeout: 120_000 }, () => {
   let stores: Stores;
   let redis: Redis;
   let folder: string;
@@ -97,7 +97,7 @@ describe('a list of moves', () => {
     const secrets = Object.fromEntries(sources.map((id) => [id, JSON.parse(secretsOf(id))]));
     env = { TENANT_MIGRATE_CONFIG_SECRETS: JSON.stringify(secrets) };
     before = await world();
-  }, 60_000);
+  }, 120_000);
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-map-'));
   });

@@ -9,12 +9,12 @@ import { AmbiguousKeys, type KnownTenants } from './ambiguous-keys.ts';
 import type { KeySample } from './redis-plan.ts';
 import { Repeats } from './repeats.ts';
 import { sameKey } from './same-key.ts';
+import { contentSampleSize, SAMPLES_PER_SHAPE } from './sample-size.ts';
 import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
 import type { KeyRole, OwnRole, TenantKeys } from './tenant-keys.ts';
 import { UndoSize } from './undo-size.ts';
 
-const SAMPLES_PER_SHAPE = 200;
 const MOST_LISTED = 20;
 const CHUNK = 500;
 
@@ -204,7 +204,8 @@ export class Census {
   /** The sampled keys that will stand alone under their name (all, where others are overwritten), as they are now. */
   async samples(): Promise<readonly KeySample[]> {
     const { store, options } = this.#ctx;
-    const picked = [...this.#shapes.values()].flatMap(({ sample }) => sample.items);
+    const size = contentSampleSize(this.#moves.length);
+    const picked = [...this.#shapes.values()].flatMap(({ sample }) => sample.items.slice(0, size));
     const mayStay = (options.merge || options.continuing) && options.onConflict !== 'overwrite';
     const taken = mayStay ? await store.exist(picked.map(({ role }) => role.target)) : [];
     const alone = picked.filter((_, index) => taken[index] !== true);
