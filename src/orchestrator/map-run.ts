@@ -20,6 +20,7 @@ import {
 import { joinedRows, mapTenants, storedInMap, toldBy, waveRows } from './map-report.ts';
 import { takeBackWaves } from './map-rollback.ts';
 import { type MapState, mapState } from './map-state.ts';
+import { makeRunPlan } from './plan.ts';
 import { executeRun } from './run.ts';
 import type { RunInput, Stores } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
@@ -55,8 +56,9 @@ async function lookAt(input: MapInput, disguise: Disguise): Promise<Looked> {
   let plan: RunPlan | undefined;
   const emit = (event: RunEvent) => {
     if (event.type === 'run-started') return input.emit({ ...event, moves });
-    if (event.type === 'planned') plan = { ...disguise.reveal(event.plan), moves };
-    input.emit(disguise.reveal(plan !== undefined && event.type === 'planned' ? { ...event, plan } : event));
+    if (event.type !== 'planned') return input.emit(disguise.reveal(event));
+    plan = { ...disguise.reveal(event.plan), moves };
+    input.emit({ ...event, plan: listPlan(plan) });
   };
   const leaving = waveViews(waves).flatMap((view) => [...view.leaving]);
   const report = await executeRun({
@@ -75,6 +77,12 @@ async function lookAt(input: MapInput, disguise: Disguise): Promise<Looked> {
     emit,
   });
   return { report: revealedReport(report, moves, disguise, waves), plan };
+}
+
+/** Without the rows that only look whether the temporary ids are free. */
+function listPlan(plan: RunPlan): RunPlan {
+  const stages = plan.stages.map((stage) => ({ ...stage, moves: stage.moves.slice(0, plan.moves.length) }));
+  return makeRunPlan({ ...plan, stages });
 }
 
 /** What the waves would do, and why they might be refused. */

@@ -1,7 +1,7 @@
 /** Keys of a shape that are picked to be looked at. */
 export const SAMPLES_PER_SHAPE = 200;
 /** Keys of one tenant's shape whose content is read in any case. */
-const LEAST_READ = 10;
+const LEAST_READ = 3;
 
 /**
  * Keys of each tenant's shape whose content is read: of a list of tenants altogether about as many as of one. Reading 200
