@@ -234,6 +234,22 @@ export const FLAGS: readonly Flag[] = [
     commands: CLAIMS,
   },
   {
+    name: 'collection-template',
+    kind: 'list',
+    group: 'What moves',
+    help: "Qdrant collections and aliases named after a tenant, such as '{tenant}_docs' (may be given again)",
+    commands: CLAIMS,
+  },
+  {
+    name: 'collection-mode',
+    kind: 'text',
+    group: 'What moves',
+    help: 'whether such a collection is copied to its new name or gets it as an alias',
+    choices: ['copy', 'alias'],
+    fallback: 'copy',
+    commands: CLAIMS,
+  },
+  {
     name: 'qdrant-mode',
     kind: 'text',
     group: 'What moves',

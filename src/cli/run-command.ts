@@ -3,6 +3,8 @@ import type { RunFolder } from '../journal/run-folder.ts';
 import type { Json } from '../model/json.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
 import type { Move } from '../model/move.ts';
+import { parseNameTemplate } from '../model/name-template.ts';
+import { canonicalPath } from '../model/payload-path.ts';
 import { parsePointIdScheme } from '../model/point-id.ts';
 import type { Waves } from '../model/waves.ts';
 import { makeRunPlan } from '../orchestrator/plan.ts';
@@ -155,12 +157,15 @@ function recordedSettings(
 export function profileOf(settings: Settings): Profile {
   const base = settings.profile === 'generic' ? generic : ragApi;
   for (const template of settings['key-template']) parseKeyTemplate(template);
+  for (const template of settings['collection-template']) parseNameTemplate(template);
   const pointId = settings['point-id'];
   return {
     ...base,
     keyTemplates: [...new Set([...base.keyTemplates, ...settings['key-template']])],
-    qdrantField: settings['qdrant-field'] ?? base.qdrantField,
     ...graphShape(settings),
+    qdrantField: canonicalPath(settings['qdrant-field'] ?? base.qdrantField),
+    collectionTemplates: [...new Set([...base.collectionTemplates, ...settings['collection-template']])],
+    collectionMode: settings['collection-mode'],
     pointIdSchemes: [...base.pointIdSchemes, ...(pointId === undefined ? [] : [parsePointIdScheme(pointId)])],
     config: { ...base.config, path: settings['api-path'] },
   };

@@ -100,6 +100,8 @@ const schema = z.object({
     .refine((text) => !/[\\\0]/.test(text), 'holds a backslash')
     .optional(),
   'graph-property': z.array(filled.refine((name) => !/[\\\0]/.test(name), 'holds a backslash')),
+  'collection-template': z.array(z.string()),
+  'collection-mode': z.enum(['copy', 'alias']),
   'qdrant-mode': z.enum(['auto', 'payload', 're-id']),
   'point-id': filled.optional(),
   'config-secrets': z.string().optional(),

@@ -8,6 +8,8 @@ export const generic: Profile = {
   configKeyTemplates: [],
   forbiddenInIds: '',
   qdrantField: 'tenant',
+  collectionTemplates: [],
+  collectionMode: 'copy',
   pointIdSchemes: [],
   config: ragApi.config,
 };

@@ -11,6 +11,10 @@ export interface Profile {
   readonly forbiddenInIds: string;
   /** Qdrant payload field that holds the tenant. */
   readonly qdrantField: string;
+  /** Names of Qdrant collections and aliases that belong to one tenant as a whole, such as `{tenant}_docs`. */
+  readonly collectionTemplates: readonly string[];
+  /** Whether such a collection is copied to its new name, or gets it as an alias. */
+  readonly collectionMode: 'copy' | 'alias';
   /** How Qdrant point ids may derive from the tenant. */
   readonly pointIdSchemes: readonly PointIdScheme[];
   /** Graph label, and relationship type, of a tenant, with `{tenant}` for the id; the id itself where absent. */

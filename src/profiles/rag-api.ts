@@ -24,6 +24,8 @@ export const ragApi: Profile = {
   configKeyTemplates: ['tenant:config:{tenant}'],
   forbiddenInIds: ':',
   qdrantField: 'workspace_id',
+  collectionTemplates: [],
+  collectionMode: 'copy',
   // `uuid.UUID(bytes=sha256(workspace + id).digest()[:16], version=4)` (lightrag/kg/qdrant_impl.py).
   pointIdSchemes: [{ name: 'LightRAG', make: 'sha256-uuid4', text: '{tenant}{payload.id}' }],
   config: {

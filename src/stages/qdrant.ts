@@ -1,6 +1,7 @@
 import type { QdrantReader, QdrantWriter } from '../stores/qdrant/qdrant-reader.ts';
 import { apply } from './qdrant/apply.ts';
 import { qdrantBackup } from './qdrant/backup.ts';
+import { finalizeNamed } from './qdrant/named/finalize-named.ts';
 import { plan } from './qdrant/plan.ts';
 import { preflight } from './qdrant/preflight.ts';
 import type { QdrantPlan } from './qdrant/qdrant-plan.ts';
@@ -16,7 +17,8 @@ const MOST_TENANTS = 1_000;
 /**
  * Moves a tenant's points by setting their payload field, in every collection that holds some. Points whose ids derive
  * from the tenant are copied with all vectors to the ids that the application will compute, and the old ones deleted at
- * the end. Other fields, vectors and the points of other tenants are never touched.
+ * the end. Collections and aliases that are named after the tenant get the target's name. Other fields, vectors and the
+ * points of other tenants are never touched.
  */
 export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
   name: 'qdrant',
@@ -24,8 +26,11 @@ export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
   plan: (moves, ctx) => plan(moves, heeding(ctx)),
   apply: (planned, ctx) => apply(planned, heedingWriter(ctx)),
   verify: (planned, phase, ctx) => verify(planned, phase, heeding(ctx)),
-  // A payload is set in place; only points that got new ids leave old ones behind.
-  finalize: (planned, ctx) => removeOld(planned, heedingWriter(ctx)),
+  // A payload is set in place; only points, collections and aliases that were made anew leave old ones behind.
+  async *finalize(planned, ctx) {
+    yield* removeOld(planned, heedingWriter(ctx));
+    yield* finalizeNamed(planned.named, heedingWriter(ctx));
+  },
   undo: (_plan, ctx) => undo(heedingWriter(ctx)),
   quiesce: (moves, ctx) => quiesce(moves, { ...ctx, store: ctx.store.stoppedBy(ctx.signal) }),
   tenants: async (ctx) => (await ctx.store.tenants(ctx.profile.qdrantField, MOST_TENANTS)).map(({ value }) => value),

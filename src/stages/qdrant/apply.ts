@@ -4,16 +4,20 @@ import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
+import { type ArrayGroup, mayAskForArrays, splitPages } from './arrays.ts';
 import { knowsInsertOnly } from './copy-points.ts';
+import { matchOf, mayFilter, movedElements, tokenOf } from './field-forms.ts';
+import { applyNamed } from './named/apply-named.ts';
 import { idPageSize, writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan } from './qdrant-plan.ts';
 import { BatchSizer } from './re-id/batch-sizer.ts';
 import { type CopyWork, copyBatchSize, copyPairs } from './re-id/copy-pairs.ts';
 import { type IdPair, type NewIds, newIdsOf } from './re-id/new-ids.ts';
+import { newIdsFor } from './re-id/new-ids-for.ts';
 import { type End, type ToldApart, toldApart } from './re-id/pairs.ts';
 import { type Disputed, settleDisputed } from './re-id/settle-disputed.ts';
 import { COLLECTIONS_AT_ONCE } from './survey.ts';
-import { pointsEntry } from './undo-entry.ts';
+import { arraysEntry, pointsEntry } from './undo-entry.ts';
 
 /** Writes under way: a shard applies them one by one, so this only hides round trips. */
 const WRITES_AT_ONCE = 4;
@@ -24,6 +28,8 @@ interface Part extends CollectionPlan {
   /** Points of the source when this pass began. */
   readonly left: number;
   moved: number;
+  /** The whole collection gets another name: its points are counted there. */
+  readonly isWhole: boolean;
   /** Those of them that stand under new ids. */
   renamed: number;
   /** Batches that were begun and are not done; 1 more while the ids are still being read. */
@@ -55,9 +61,18 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
   const newIds = newIdsOf(ctx.profile, plan.mode);
   const insertOnly = newIds !== undefined && knowsInsertOnly(await ctx.store.version());
   const pass: Pass = { ctx, field: plan.field, newIds, insertOnly, disputed: [] };
-  const total = parts.reduce((sum, { left }) => sum + left, 0);
+  const own = parts.filter(({ isWhole }) => !isWhole);
+  const total = [...own.map(({ left }) => left), ...plan.named.collections.map(({ points }) => points)].reduce(
+    (sum, count) => sum + count,
+    plan.named.aliases.length,
+  );
   ctx.emit({ type: 'total', stage: 'qdrant', total, unit: plan.unit });
   let done = 0;
+  const count = (checkpoint: Checkpoint): Checkpoint => {
+    done += checkpoint.moved + (checkpoint.skipped ?? 0);
+    ctx.emit({ type: 'progress', stage: 'qdrant', done, total: Math.max(total, done) });
+    return checkpoint;
+  };
   // Under a rate limit several writes at once would only refuse each other.
   const limited = parts.filter(({ facts }) => facts.limits.writeRateLimit !== undefined);
   const free = parts.filter((part) => !limited.includes(part));
@@ -67,15 +82,14 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
   ] as const) {
     try {
       for await (const checkpoints of inFlight(batches(group, pass), atOnce, (batch) => batch())) {
-        done += checkpoints.reduce((sum, { moved, skipped = 0 }) => sum + moved + skipped, 0);
-        ctx.emit({ type: 'progress', stage: 'qdrant', done, total: Math.max(total, done) });
-        yield* checkpoints;
+        for (const checkpoint of checkpoints) yield count(checkpoint);
       }
     } catch (error) {
       throw sameFailure(error);
     }
   }
   yield* settleDisputed(pass.disputed, ctx);
+  for await (const checkpoint of applyNamed(plan.named, ctx)) yield count(checkpoint);
 }
 
 /** Batches under way together fail together, of one cause: that is told once. */
@@ -95,10 +109,11 @@ function isSameCause(first: unknown, other: unknown): boolean {
 async function openPart(one: CollectionPlan, plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): Promise<Part> {
   const facts = await ctx.store.collection(one.collection);
   // Where only an index allows counting, the plan's count must do until the index is made.
-  const countable = !facts.limits.readNeedsIndex || facts.indexes.has(plan.field);
-  const match = { field: plan.field, value: one.move.source };
+  const countable = !facts.limits.readNeedsIndex || mayFilter(facts, plan.field, one);
+  const match = matchOf(plan.field, one.move.source, one);
   const left = countable ? await ctx.store.count({ collection: one.collection, match }) : one.source;
-  return { ...one, facts, left: left + (one.reId?.repair ?? 0), moved: 0, renamed: 0, open: 1 };
+  const isWhole = plan.named.collections.some(({ from }) => from === one.collection);
+  return { ...one, facts, left: left + (one.reId?.repair ?? 0), isWhole, moved: 0, renamed: 0, open: 1 };
 }
 
 /**
@@ -111,13 +126,14 @@ async function* batches(parts: readonly Part[], pass: Pass): AsyncGenerator<Batc
   for (const part of parts) {
     if (!indexed.has(part.collection)) {
       indexed.add(part.collection);
-      const checkpoint = await makeIndex(part.collection, field, ctx);
+      const checkpoint = await makeIndex(part, field, ctx);
       yield () => Promise.resolve([checkpoint]);
     }
     const sizer = new BatchSizer(copyBatchSize(part.facts.limits, ctx.options.batchSize), part.reId?.textBytes);
-    for await (const { kept, pairs } of idPages(part, 'source', pass)) {
+    for await (const { kept, pairs, groups } of idPages(part, 'source', pass)) {
       yield* keptBatches(part, kept, pass);
       yield* pairBatches(part, pairs, { end: 'source', sizer }, pass);
+      for (const group of groups ?? []) yield* arrayBatches(part, group, pass);
     }
     if ((part.reId?.repair ?? 0) > 0) {
       for await (const { pairs } of idPages(part, 'target', pass))
@@ -127,15 +143,33 @@ async function* batches(parts: readonly Part[], pass: Pass): AsyncGenerator<Batc
   }
 }
 
-/** The ids of one end; where no point gets a new id, without reading anything that could tell. */
-async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): AsyncGenerator<ToldApart> {
-  const { collection, move, facts } = part;
+/** Points of one page: also those that hold one and the same array. */
+interface IdPage extends ToldApart {
+  readonly groups?: readonly ArrayGroup[];
+}
+
+/** The ids of one end. Where no point gets a new id and none holds an array, without reading anything that could tell. */
+async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): AsyncGenerator<IdPage> {
+  const { collection, move, facts, arrays } = part;
   const { limits } = facts;
-  if (newIds !== undefined) yield* toldApart(ctx.store, newIds, { collection, field, move, end, limits });
-  else {
-    const match = { field, value: move[end] };
+  const own = newIdsFor(newIds, part, ctx.profile);
+  const match = matchOf(field, move[end], part);
+  if (own !== undefined) yield* toldApart(ctx.store, own, { collection, field, move, end, limits });
+  else if (arrays !== undefined) {
+    for await (const { single, groups } of splitPages({ facts, match }, ctx)) yield { kept: single, pairs: [], groups };
+  } else {
     for await (const kept of ctx.store.scrollIds({ collection, match, pageSize: idPageSize(limits) }))
       yield { kept, pairs: [] };
+  }
+}
+
+async function* arrayBatches(part: Part, { ids, elements }: ArrayGroup, { field, ctx }: Pass): AsyncGenerator<Batch> {
+  const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
+  for (let at = 0; at < ids.length; at += size) {
+    const some = ids.slice(at, at + size);
+    await ctx.permit(some.length);
+    part.open += 1;
+    yield async () => [await moveArrays(part, { ids: some, elements }, field, ctx)];
   }
 }
 
@@ -176,10 +210,14 @@ async function* pairBatches(
   }
 }
 
-async function makeIndex(collection: string, field: string, ctx: ApplyContext<QdrantWriter>): Promise<Checkpoint> {
+async function makeIndex(
+  { collection, number }: Part,
+  field: string,
+  ctx: ApplyContext<QdrantWriter>,
+): Promise<Checkpoint> {
   await ctx.permit(0);
   const batch = await ctx.undo.append([{ kind: 'index', collection, field }]);
-  await ctx.store.createTenantIndex(collection, field);
+  await ctx.store.createTenantIndex(collection, field, number);
   return { batch, moved: 0 };
 }
 
@@ -189,12 +227,33 @@ async function movePoints(
   field: string,
   ctx: ApplyContext<QdrantWriter>,
 ): Promise<Checkpoint> {
-  const { collection, move } = part;
-  const batch = await ctx.undo.append([pointsEntry({ move, collection, field, ids })]);
-  await ctx.store.setField({ collection, ids, match: { field, value: move.source }, to: move.target });
+  const { collection, move, number, facts } = part;
+  const batch = await ctx.undo.append([pointsEntry({ move, collection, field, ...(number ? { number } : {}), ids })]);
+  const match = matchOf(field, move.source, part);
+  // A point that became an array meanwhile would lose what else the array holds.
+  const notInArrays = part.arrays !== undefined && mayAskForArrays(facts);
+  await ctx.store.setField({ collection, ids, match, to: move.target, notInArrays, shardKeys: facts.shardKeys });
   part.moved += ids.length;
   close(part, ctx);
-  return { batch, moved: ids.length };
+  return { batch, moved: part.isWhole ? 0 : ids.length };
+}
+
+/** Replaces the source in arrays that are all alike; one that changed meanwhile stays, and is found by verify. */
+async function moveArrays(
+  part: Part,
+  { ids, elements: from }: ArrayGroup,
+  field: string,
+  ctx: ApplyContext<QdrantWriter>,
+): Promise<Checkpoint> {
+  const { collection, move, number, facts } = part;
+  const to = movedElements(from, { source: tokenOf(move.source, part), target: tokenOf(move.target, part) });
+  const logged = { move, collection, field, ...(number ? { number } : {}), from, to, ids };
+  const batch = await ctx.undo.append([arraysEntry(logged)]);
+  const unordered = !mayAskForArrays(facts);
+  await ctx.store.setArray({ collection, ids, field, from, to, unordered, shardKeys: facts.shardKeys });
+  part.moved += ids.length;
+  close(part, ctx);
+  return { batch, moved: part.isWhole ? 0 : ids.length };
 }
 
 /** Tells of a collection once its last batch is done. */

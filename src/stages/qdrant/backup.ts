@@ -1,10 +1,13 @@
 import { MigrateError } from '../../model/errors.ts';
 import { canonicalJson, type Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
-import { rawMembers } from '../../model/raw-json.ts';
+import { nameOf, parseNameTemplate } from '../../model/name-template.ts';
+import { knownPath } from '../../model/payload-path.ts';
+import { idOfPoint } from '../../model/point-text.ts';
+import { rawItems, rawMembers } from '../../model/raw-json.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
-import type { QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import type { Alias, QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { RestoreTally } from '../restore-tally.ts';
 import type {
   BackupBatch,
@@ -16,10 +19,12 @@ import type {
   StageBackup,
 } from '../stage.ts';
 import { copyPoints, knowsInsertOnly } from './copy-points.ts';
+import { fieldText, matchOf, movedElements, tokenOf } from './field-forms.ts';
+import { insertBatchSize } from './page-sizes.ts';
 import { newIdsOf } from './re-id/new-ids.ts';
 import { copyEntry } from './re-id/re-id-entry.ts';
 import { ifThere, survey } from './survey.ts';
-import { pointsEntry } from './undo-entry.ts';
+import { arraysEntry, pointsEntry, type UndoEntry } from './undo-entry.ts';
 
 const MOST_POINTS_IN_A_PAGE = 1_000;
 const IDS_IN_AN_ENTRY = 5_000;
@@ -43,21 +48,50 @@ export const qdrantBackup: StageBackup<QdrantReader, QdrantWriter> = {
   read: readPoints,
   compare: comparePoints,
   restore: restorePoints,
-  undoEntries: pointsOf,
+  undoEntries: entriesOf,
 };
 
 async function* readPoints(tenant: string, ctx: PlanContext<QdrantReader>): AsyncGenerator<BackupBatch> {
   const surveyed = await survey([{ source: tenant, target: tenant }], ctx);
+  const isWhole = ownNames(tenant, ctx.profile);
+  const aliases = (await ctx.store.aliases()).filter(({ alias }) => isWhole(alias));
+  if (aliases.length > 0) yield { lines: [], notKept: [aliasesText(aliases)] };
   for (const { facts, counts } of surveyed) {
+    if (isWhole(facts.name)) {
+      yield* readAll(facts, ctx);
+      continue;
+    }
     if (counts === undefined) throw unreadable(facts.name, ctx);
     if (counts.every(({ source }) => source === 0)) continue;
     yield { lines: [collectionLine(facts)] };
-    const match = { field: ctx.profile.qdrantField, value: tenant };
     const pageSize = Math.min(MOST_POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? MOST_POINTS_IN_A_PAGE);
-    for await (const points of ctx.store.scrollTexts({ collection: facts.name, match, pageSize })) {
-      ctx.signal.throwIfAborted();
-      yield { lines: points.map((point) => pointLine(facts.name, point)) };
+    for (const form of counts.filter(({ source }) => source > 0)) {
+      const match = matchOf(ctx.profile.qdrantField, tenant, form);
+      for await (const points of ctx.store.scrollTexts({ collection: facts.name, match, pageSize })) {
+        ctx.signal.throwIfAborted();
+        yield { lines: points.map((point) => pointLine(facts.name, point)) };
+      }
     }
+  }
+}
+
+/** Whether a name belongs to the tenant as a whole. */
+function ownNames(tenant: string, { collectionTemplates }: Profile): (name: string) => boolean {
+  const names = new Set(collectionTemplates.map((text) => nameOf(parseNameTemplate(text), tenant)));
+  return (name) => names.has(name);
+}
+
+function aliasesText(aliases: readonly Alias[]): string {
+  const each = aliases.map(({ alias, collection }) => `${alias} of ${collection}`).join(', ');
+  return `aliases named after the tenant are not kept: ${each}`;
+}
+
+async function* readAll(facts: CollectionFacts, ctx: PlanContext<QdrantReader>): AsyncGenerator<BackupBatch> {
+  yield { lines: [collectionLine(facts)] };
+  const pageSize = Math.min(MOST_POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? MOST_POINTS_IN_A_PAGE);
+  for await (const points of ctx.store.scrollTexts({ collection: facts.name, pageSize })) {
+    ctx.signal.throwIfAborted();
+    yield { lines: points.map((point) => pointLine(facts.name, point)) };
   }
 }
 
@@ -175,6 +209,7 @@ function shapes(vectors: Json | undefined): unknown {
 
 async function* restorePoints(part: BackupPart, ctx: RestoreContext<QdrantWriter>): AsyncGenerator<number> {
   const insertOnly = knowsInsertOnly(await ctx.store.version());
+  const limits = new Map<string, number>();
   for await (const record of recordsOf(part)) {
     if (!('points' in record)) {
       await ctx.permit(0);
@@ -182,7 +217,10 @@ async function* restorePoints(part: BackupPart, ctx: RestoreContext<QdrantWriter
       continue;
     }
     const before = (absent: readonly unknown[]) => ctx.permit(absent.length);
-    const standings = await copyPoints(ctx.store, { ...record, insertOnly, before });
+    const { collection } = record;
+    const mostAtOnce = limits.get(collection) ?? insertBatchSize((await ctx.store.collection(collection)).limits);
+    limits.set(collection, mostAtOnce);
+    const standings = await copyPoints(ctx.store, { ...record, insertOnly, mostAtOnce, before });
     const inserted = standings.filter((standing) => standing === 'inserted').length;
     if (inserted > 0) yield inserted;
   }
@@ -202,6 +240,33 @@ function idOf(point: string): string {
   return (rawMembers(point).get('id') ?? '').replace(/^"|"$/g, '');
 }
 
+/** In the order in which a move logs it: fields first, then what became of whole collections. */
+async function* entriesOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
+  yield* pointsOf(part, move, profile);
+  yield* namedOf(part, move, profile);
+}
+
+async function* namedOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
+  const isWhole = ownNames(part.tenant, profile);
+  const templates = profile.collectionTemplates.map(parseNameTemplate);
+  const dropped: Json[] = [];
+  for await (const record of recordsOf(part)) {
+    const { collection: from } = record;
+    const template = templates.find((one) => nameOf(one, move.source) === from);
+    if (!isWhole(from) || template === undefined) continue;
+    const to = nameOf(template, move.target);
+    if (profile.collectionMode === 'alias') {
+      if (!('points' in record)) yield [{ kind: 'named-aliases', changes: [{ alias: to, was: null, becomes: from }] }];
+    } else if ('points' in record) {
+      yield [{ kind: 'named-copied', from, to, ids: record.points.map(idOfPoint) }];
+    } else {
+      yield [{ kind: 'named-begun', from, to, made: true }];
+      dropped.push({ kind: 'named-dropped', from, to, config: record.config, indexes: record.indexes });
+    }
+  }
+  if (dropped.length > 0) yield dropped;
+}
+
 async function* pointsOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
   const field = profile.qdrantField;
   const newIds = newIdsOf(profile, 'auto');
@@ -214,10 +279,51 @@ async function* pointsOf(part: BackupPart, move: Move, profile: Profile): AsyncG
     // Whether the move gave a point its new id or left it the old one shows when it is taken back: both are named.
     const place = { move, collection: record.collection, field, end: 'source' } as const;
     if (copies.length > 0) yield [copyEntry(place, copies) as Json];
-    const tokens = record.points.map((point) => rawMembers(point).get('id') ?? '');
-    for (let at = 0; at < tokens.length; at += IDS_IN_AN_ENTRY) {
-      const ids = tokens.slice(at, at + IDS_IN_AN_ENTRY);
-      yield [pointsEntry({ move, collection: record.collection, field, ids }) as Json];
+    for (const group of alikePoints(record.points, field)) {
+      // A collection that is the tenant's as a whole holds points without the field, too.
+      if (!namesSource(group.text, move)) continue;
+      for (let at = 0; at < group.ids.length; at += IDS_IN_AN_ENTRY) {
+        const ids = group.ids.slice(at, at + IDS_IN_AN_ENTRY);
+        yield [entryOf({ ...group, ids }, record.collection, field, move) as Json];
+      }
     }
   }
+}
+
+/** Points with the same text in the field. */
+interface Alike {
+  readonly text: string;
+  readonly ids: string[];
+}
+
+function alikePoints(points: readonly string[], field: string): readonly Alike[] {
+  const groups = new Map<string, Alike>();
+  for (const point of points) {
+    const members = rawMembers(point);
+    const payload = members.get('payload') ?? 'null';
+    const text = (payload.startsWith('{') && fieldText(rawMembers(payload), knownPath(field))) || 'null';
+    const group = groups.get(text) ?? { text, ids: [] };
+    groups.set(text, group);
+    group.ids.push(members.get('id') ?? '');
+  }
+  return [...groups.values()];
+}
+
+/** What a move would have logged for such points. */
+function entryOf({ text, ids }: Alike, collection: string, field: string, move: Move): UndoEntry {
+  const number = isNumberIn(text, move.source) ? ({ number: true } as const) : {};
+  if (!text.startsWith('[')) return pointsEntry({ move, collection, field, ...number, ids });
+  const from = rawItems(text).map((item) => (item.startsWith('"') ? JSON.stringify(JSON.parse(item)) : item));
+  const to = movedElements(from, { source: tokenOf(move.source, number), target: tokenOf(move.target, number) });
+  return arraysEntry({ move, collection, field, ...number, from, to, ids });
+}
+
+function namesSource(text: string, { source }: Move): boolean {
+  const tokens = [source, JSON.stringify(source)];
+  const values = text.startsWith('[') ? rawItems(text) : [text];
+  return values.some((value) => tokens.includes(value.startsWith('"') ? JSON.stringify(JSON.parse(value)) : value));
+}
+
+function isNumberIn(text: string, id: string): boolean {
+  return text === id || (text.startsWith('[') && rawItems(text).includes(id));
 }

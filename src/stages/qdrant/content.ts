@@ -2,6 +2,7 @@ import { CommutativeSum, digest } from '../../model/fingerprint.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
+import { AS_NUMBER, AS_TEXT, payloadWithout, scalarToken, type TenantField, tokenOf } from './field-forms.ts';
 import type { SampledPoint } from './qdrant-plan.ts';
 
 /** Points whose payload is compared, a collection. */
@@ -11,15 +12,9 @@ const SAMPLE_WITH_VECTORS = 25;
 const RETRIEVED_AT_ONCE = 100;
 const CONTENT_PAGE = 1_000;
 
-/** A point's payload as text, without the tenant field: the part that a move must not change. */
-export function payloadText(point: PointContent, field: string): string {
-  const members = [...point.payload].filter(([name]) => name !== field).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
-}
-
 /** The digests of a point that a plan keeps and verify compares. */
-export function sampledPoint(point: PointContent, field: string): SampledPoint {
-  const payload = digest(payloadText(point, field));
+export function sampledPoint(point: PointContent, field: TenantField): SampledPoint {
+  const payload = digest(payloadWithout(point.payload, field));
   return point.vectors === undefined
     ? { id: point.id, payload }
     : { id: point.id, payload, vectors: digest(point.vectors) };
@@ -38,12 +33,13 @@ export async function enumerateTenant(
   request: { readonly collection: string; readonly match: FieldMatch; readonly pageSize: number },
 ): Promise<Enumerated> {
   const sample = new Reservoir<string>(SAMPLE_SIZE, ctx.options.seed);
+  const wanted = tokenOf(request.match.value, request.match.number === true ? AS_NUMBER : AS_TEXT);
   const arrays: string[] = [];
   for await (const page of ctx.store.scrollField({ ...request, field: request.match.field })) {
     ctx.signal.throwIfAborted();
     for (const { id, value } of page) {
-      if (value === request.match.value) sample.offer(id);
-      else arrays.push(id);
+      sample.offer(id);
+      if (scalarToken(value) !== wanted) arrays.push(id);
     }
   }
   return { arrays, sampleIds: sample.items };
@@ -75,9 +71,10 @@ export function splitSample(ids: readonly string[]): {
   return { withVectors: ids.slice(0, SAMPLE_WITH_VECTORS), without: ids.slice(SAMPLE_WITH_VECTORS) };
 }
 
-interface SumRequest {
+export interface SumRequest {
   readonly collection: string;
-  readonly match: FieldMatch;
+  readonly match?: FieldMatch;
+  readonly also?: FieldMatch;
   readonly maxPage: number;
   /** The id under which a point counts; undefined leaves it out. Its own where absent. */
   readonly idOf?: (point: PointContent) => string | undefined;
@@ -86,18 +83,26 @@ interface SumRequest {
 /** The sum over the whole content of the points that match, all but the tenant field. */
 export async function contentSum(
   ctx: PlanContext<QdrantReader>,
-  { collection, match, maxPage, idOf = ({ id }) => id }: SumRequest,
+  { collection, match, also, maxPage, idOf = ({ id }) => id }: SumRequest,
+  field: TenantField,
 ): Promise<CommutativeSum> {
   const sum = new CommutativeSum();
   const pageSize = Math.min(CONTENT_PAGE, maxPage);
-  for await (const page of ctx.store.scrollPoints({ collection, match, pageSize })) {
+  for await (const page of ctx.store.scrollPoints({ collection, match, also, pageSize })) {
     ctx.signal.throwIfAborted();
     for (const point of page) {
       const id = idOf(point);
-      if (id !== undefined) sum.add(id, payloadText(point, match.field), point.vectors ?? '');
+      if (id !== undefined) sum.add(id, payloadWithout(point.payload, field), point.vectors ?? '');
     }
   }
   return sum;
+}
+
+/** One sum without the records of another, in hex. */
+export function sumWithout(whole: string, part: string): string {
+  return BigInt.asUintN(128, BigInt(`0x${whole}`) - BigInt(`0x${part}`))
+    .toString(16)
+    .padStart(32, '0');
 }
 
 /** The sum over the records of several sums, all in hex as {@link CommutativeSum} gives them. */

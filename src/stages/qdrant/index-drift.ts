@@ -1,6 +1,7 @@
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext } from '../stage.ts';
+import { AS_TEXT, matchOf, mayFilter, tokenOf } from './field-forms.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { QdrantPlan } from './qdrant-plan.ts';
 import { countValues, type EndCounts, type Surveyed } from './survey.ts';
@@ -25,7 +26,9 @@ export async function indexDrift(
     { by: 'reading all points', values: await readValues(facts, plan, ctx) },
   ];
   for (const { by, values } of others) {
-    if (values !== undefined) findings.push(...(await disagreements(facts, counts, { by, values }, ctx)));
+    // A facet on an index of texts knows nothing of numbers.
+    const known = by === 'the facet' ? counts.filter(({ number }) => number !== true) : counts;
+    if (values !== undefined) findings.push(...(await disagreements(facts, known, { by, values }, ctx)));
   }
   return findings;
 }
@@ -40,7 +43,7 @@ async function facetValues(
   const hits = await ctx.store.facet({ collection: name, field, limit });
   // A full list may have cut off exactly the values that we ask about.
   if (hits === undefined || hits.length >= limit) return undefined;
-  return new Map(hits.map(({ value, count }) => [value, count]));
+  return new Map(hits.map(({ value, count }) => [tokenOf(value, AS_TEXT), count]));
 }
 
 async function readValues(
@@ -58,22 +61,28 @@ async function readValues(
 }
 
 async function disagreements(
-  { name, replicas }: CollectionFacts,
+  facts: CollectionFacts,
   counts: readonly EndCounts[],
   { by, values }: { readonly by: string; readonly values: ReadonlyMap<string, number> },
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   const field = ctx.profile.qdrantField;
-  const ends = counts.flatMap(({ move, source, target }) => [
-    { value: move.source, before: source },
-    { value: move.target, before: target },
+  const { name, replicas } = facts;
+  const ends = counts.flatMap((form) => [
+    { form, value: form.move.source, before: form.source },
+    { form, value: form.move.target, before: form.target },
   ]);
-  for (const { value, before } of ends) {
-    const seen = values.get(value) ?? 0;
+  for (const { form, value, before } of ends) {
+    if (!mayFilter(facts, field, form)) continue;
+    const seen = values.get(tokenOf(value, form)) ?? 0;
     if (seen === before) continue;
     // The application may have written between the two looks: only what no moment in between explains is drift.
-    const after = await ctx.store.count({ collection: name, match: { field, value }, allReplicas: replicas > 1 });
+    const after = await ctx.store.count({
+      collection: name,
+      match: matchOf(field, value, form),
+      allReplicas: replicas > 1,
+    });
     if (seen >= Math.min(before, after) && seen <= Math.max(before, after)) continue;
     findings.push({
       stage: 'qdrant',

@@ -1,13 +1,26 @@
 import type { Move } from '../../model/move.ts';
+import { knownPath } from '../../model/payload-path.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, Problem } from '../stage.ts';
-import { addedSums, contentSum, enumerateTenant, readPoints, sampledPoint, splitSample } from './content.ts';
+import { type ArrayLook, type Arrays, lookAtArrays, mayAskForArrays } from './arrays.ts';
+import {
+  addedSums,
+  contentSum,
+  enumerateTenant,
+  readPoints,
+  type SumRequest,
+  sampledPoint,
+  splitSample,
+  sumWithout,
+} from './content.ts';
 import { derivingScheme } from './derived-ids.ts';
+import { couldBeNumber, matchOf, type TenantField, tenantField, tokenOf } from './field-forms.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, SampledPoint } from './qdrant-plan.ts';
 import { type Look, lookAtIds } from './re-id/look.ts';
 import { type NewIds, newIdsOf } from './re-id/new-ids.ts';
+import { isCopiedWhole, newIdsFor } from './re-id/new-ids-for.ts';
 import { noSchemeProblem, reIdNotices, reIdProblems } from './re-id/tell-plan.ts';
 import type { EndCounts } from './survey.ts';
 
@@ -22,6 +35,8 @@ export interface CollectionEnds extends EndCounts {
 export interface Inspected {
   /** Undefined where there is nothing to move. */
   readonly plan: CollectionPlan | undefined;
+  /** Bytes of arrays that an undo log will hold. */
+  readonly arrayBytes?: number;
   readonly notices: readonly Finding[];
   readonly problems: readonly Problem[];
   /** Points under the target that are no copies of points to move. */
@@ -34,77 +49,106 @@ export interface Inspected {
 export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Inspected> {
   const { profile, options } = ctx;
   const field = profile.qdrantField;
-  const newIds = newIdsOf(profile, options.qdrantMode);
+  const { points, mayHoldArrays } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
+  const arrayed = mayHoldArrays ? await arrayLook(ends, ctx) : undefined;
+  const arrays = arrayed !== undefined && arrayed.arrays.count > 0 ? arrayed.arrays : undefined;
+  const place = { ...ends, ...(arrays === undefined ? {} : { arrays }) };
+  const newIds = newIdsFor(newIdsOf(profile, options.qdrantMode), place, profile);
   const look = newIds === undefined ? NO_LOOK : await lookAtIds(ends, newIds, ctx);
   const notices = [...reIdNotices(ends, look)];
-  const problems = [...reIdProblems(ends, look, ctx)];
+  const problems = [...(arrayed?.problems ?? []), ...targetProblem(ends, field), ...reIdProblems(ends, look, ctx)];
   if (newIds === undefined && ends.target > 0)
     notices.push(...derivedNotice(ends, await firstPoints(ends, ends.move.target, ctx), 'target', ctx));
   if (ends.source === 0 && look.plan === undefined)
-    return { plan: undefined, atTarget: ends.target, notices, problems, conflicts: 0 };
-  const { points, arrays } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
-  if (newIds === undefined) notices.push(...derivedNotice(ends, points, 'source', ctx));
+    return { plan: undefined, atTarget: ends.target, notices, problems: [], conflicts: 0 };
+  if (newIds === undefined) {
+    const derived = derivedNotice(ends, points, 'source', ctx);
+    notices.push(...derived);
+    if (derived.length > 0) problems.push(...copiedWholeProblem(ends, ctx));
+  }
   if (options.qdrantMode === 're-id' && look.plan === undefined) problems.push(noSchemeProblem(ends, look.looked));
-  notices.push(...settingNotices(ends, field));
-  const sums = options.verify === 'full' ? await contentSums(ends, { look, newIds }, ctx) : undefined;
-  const sample = options.verify === 'counts' ? [] : points.map((point) => withNewId(point, ends.move, newIds, field));
+  notices.push(...settingNotices(ends, field), ...formNotices(ends, arrays, field));
+  const someHoldBoth = (arrays?.both ?? 0) > 0;
+  const sums = options.verify === 'full' ? await contentSums(ends, { look, newIds, someHoldBoth }, ctx) : undefined;
+  const of = tenantField(knownPath(field), ends.move, ends);
+  const sample = options.verify === 'counts' ? [] : points.map((point) => withNewId(point, ends.move, newIds, of));
   const { plan: reId } = look;
   return {
     plan: {
       move: ends.move,
+      ...(ends.number === true ? { number: true } : {}),
       collection: ends.facts.name,
       source: ends.source,
       target: ends.target,
       sample,
+      ...(arrays === undefined ? {} : { arrays }),
       ...(sums === undefined ? {} : { sums }),
       ...(reId === undefined ? {} : { reId }),
     },
+    ...(arrayed === undefined ? {} : { arrayBytes: arrayed.bytes }),
     // A copy that stands already is its old point's, not a record of the target's own.
     atTarget: ends.target - (reId?.repair ?? 0) - ((reId?.copied ?? 0) - look.conflicts),
     notices,
-    problems: arrays.count === 0 ? problems : [...problems, arrayProblem(ends, field, arrays)],
+    problems,
     conflicts: look.conflicts,
   };
 }
 
 const NO_LOOK: Look = { plan: undefined, taken: new Set(), conflicts: 0, looked: 0 };
-const NO_POINTS = { points: [], arrays: { count: 0, examples: [] } };
+const NO_POINTS = { points: [], mayHoldArrays: false };
 
-function withNewId(point: PointContent, move: Move, newIds: NewIds | undefined, field: string): SampledPoint {
+function withNewId(point: PointContent, move: Move, newIds: NewIds | undefined, field: TenantField): SampledPoint {
   const newId = newIds?.pairOfContent(point, move)?.to;
   return { ...sampledPoint(point, field), ...(newId === undefined ? {} : { newId }) };
 }
 
-interface Arrays {
-  readonly count: number;
-  readonly examples: readonly string[];
+/** New ids and a new collection at once would need a copy of a copy. */
+function copiedWholeProblem(
+  { facts, move }: CollectionEnds,
+  { profile, options }: PlanContext<QdrantReader>,
+): readonly Problem[] {
+  if (options.qdrantMode === 'payload' || !isCopiedWhole({ facts, move }, profile)) return [];
+  return [
+    {
+      stage: 'qdrant',
+      code: 'unsupported',
+      message: `${facts.name} is to be copied to a new name, and its point ids are made from "${move.source}": not both at once`,
+      fix: 'give it the new name as an alias (--collection-mode alias), or keep the ids (--qdrant-mode payload)',
+    },
+  ];
 }
 
-/** The sample of the source, and how many of its points hold an array instead of the id. */
+/** The sample of the source, and whether some of its points may hold an array instead of the id. */
 async function readSource(
-  { facts, move }: CollectionEnds,
+  { facts, move, ...form }: CollectionEnds,
   ctx: PlanContext<QdrantReader>,
-): Promise<{ readonly points: readonly PointContent[]; readonly arrays: Arrays }> {
+): Promise<{ readonly points: readonly PointContent[]; readonly mayHoldArrays: boolean }> {
   const collection = facts.name;
-  const match = { field: ctx.profile.qdrantField, value: move.source };
+  const match = matchOf(ctx.profile.qdrantField, move.source, form);
   if (ctx.options.verify === 'counts') {
-    // Counting finds arrays of two or more; the pass over all ids that would find arrays of one is what was waived.
-    const count = await ctx.store.count({ collection, match, severalValues: true });
-    return { points: await firstPoints({ facts }, move.source, ctx), arrays: { count, examples: [] } };
+    // Without asking for arrays only those of two or more are found; the pass over all ids is what was waived.
+    const asked = mayAskForArrays(facts) ? { inArrays: true } : { severalValues: true };
+    const count = await ctx.store.count({ collection, match, ...asked });
+    return { points: await firstPoints({ facts, ...form }, move.source, ctx), mayHoldArrays: count > 0 };
   }
   const { sampleIds, arrays } = await enumerateTenant(ctx, { collection, match, pageSize: idPageSize(facts.limits) });
   return {
     points: await readPoints(ctx.store, collection, splitSample(sampleIds)),
-    arrays: { count: arrays.length, examples: arrays.slice(0, 5) },
+    mayHoldArrays: arrays.length > 0,
   };
 }
 
+function arrayLook({ facts, move, ...form }: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<ArrayLook> {
+  const match = matchOf(ctx.profile.qdrantField, move.source, form);
+  return lookAtArrays({ facts, match }, tokenOf(move.target, form), ctx);
+}
+
 async function firstPoints(
-  { facts }: Pick<CollectionEnds, 'facts'>,
+  { facts, ...form }: Pick<CollectionEnds, 'facts' | 'number'>,
   tenant: string,
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly PointContent[]> {
-  const match: FieldMatch = { field: ctx.profile.qdrantField, value: tenant };
+  const match = matchOf(ctx.profile.qdrantField, tenant, form);
   const pageSize = Math.min(ID_SAMPLE, idPageSize(facts.limits));
   for await (const ids of ctx.store.scrollIds({ collection: facts.name, match, pageSize })) {
     return readPoints(ctx.store, facts.name, { withVectors: [], without: ids });
@@ -112,33 +156,56 @@ async function firstPoints(
   return [];
 }
 
-/** What a copy will add counts under its new id, at the source's side; one that stands already counts at the target's. */
+/** What holds both counts as the source's alone. */
 async function contentSums(
-  { facts, move, target }: CollectionEnds,
-  { look, newIds }: { readonly look: Look; readonly newIds: NewIds | undefined },
+  ends: CollectionEnds,
+  how: { readonly look: Look; readonly newIds: NewIds | undefined; readonly someHoldBoth: boolean },
   ctx: PlanContext<QdrantReader>,
 ): Promise<{ readonly source: string; readonly target: string }> {
+  const { facts, move, ...form } = ends;
   const field = ctx.profile.qdrantField;
-  const request = { collection: facts.name, maxPage: idPageSize(facts.limits) };
-  const pairOf = (point: PointContent) => newIds?.pairOfContent(point, move);
+  const of = tenantField(knownPath(field), move, form);
+  const match = { source: matchOf(field, move.source, form), target: matchOf(field, move.target, form) };
+  const sumOf = async (end: Pick<SumRequest, 'match' | 'also' | 'idOf'>): Promise<string> => {
+    return (await contentSum(ctx, { collection: facts.name, ...end, maxPage: idPageSize(facts.limits) }, of)).hex();
+  };
+  if (how.newIds !== undefined) return sumsWithNewIds(ends, { ...how, newIds: how.newIds, match, sumOf });
+  const source = await sumOf({ match: match.source });
+  if (form.number === true && !couldBeNumber(move.target)) return { source, target: '0' };
+  const target = await sumOf({ match: match.target });
+  if (!how.someHoldBoth) return { source, target };
+  return { source, target: sumWithout(target, await sumOf({ match: match.source, also: match.target })) };
+}
+
+interface SumsWithNewIds {
+  readonly look: Look;
+  readonly newIds: NewIds;
+  readonly match: { readonly source: FieldMatch; readonly target: FieldMatch };
+  readonly sumOf: (end: Pick<SumRequest, 'match' | 'also' | 'idOf'>) => Promise<string>;
+}
+
+/** What a copy will add counts under its new id, at the source's side; one that stands already counts at the target's. */
+async function sumsWithNewIds(
+  { move, target }: CollectionEnds,
+  { look, newIds, match, sumOf }: SumsWithNewIds,
+): Promise<{ readonly source: string; readonly target: string }> {
+  const pairOf = (point: PointContent) => newIds.pairOfContent(point, move);
   const copies = (point: PointContent): string | undefined => {
     const to = pairOf(point)?.to;
     return to === undefined || look.taken.has(to) ? undefined : to;
   };
-  const added = await contentSum(ctx, {
-    ...request,
-    match: { field, value: move.source },
+  const source = await sumOf({
+    match: match.source,
     idOf: (point) => (pairOf(point) === undefined ? point.id : copies(point)),
   });
   const repaired = (look.plan?.repair ?? 0) > 0;
-  const there = await contentSum(ctx, {
-    ...request,
-    match: { field, value: move.target },
+  const there = await sumOf({
+    match: match.target,
     ...(repaired ? { idOf: (point: PointContent) => (pairOf(point) === undefined ? point.id : undefined) } : {}),
   });
-  if (!repaired || target === 0) return { source: added.hex(), target: there.hex() };
-  const repairs = await contentSum(ctx, { ...request, match: { field, value: move.target }, idOf: copies });
-  return { source: addedSums([added.hex(), repairs.hex()]), target: there.hex() };
+  if (!repaired || target === 0) return { source, target: there };
+  const repairs = await sumOf({ match: match.target, idOf: copies });
+  return { source: addedSums([source, repairs]), target: there };
 }
 
 function derivedNotice(
@@ -166,7 +233,7 @@ function derivedNotice(
   ];
 }
 
-function settingNotices({ facts, source }: CollectionEnds, field: string): readonly Finding[] {
+function settingNotices({ facts, source, number }: CollectionEnds, field: string): readonly Finding[] {
   const notice = (kind: string, message: string): Finding => ({
     stage: 'qdrant',
     kind,
@@ -176,9 +243,15 @@ function settingNotices({ facts, source }: CollectionEnds, field: string): reado
   });
   const notices: Finding[] = [];
   const index = facts.indexes.get(field);
+  const fitting = number === true ? 'integer' : 'keyword';
   if (index === undefined)
-    notices.push(notice('index-created', `a keyword index on ${field} will be made (is_tenant)`));
-  else if (index.type !== 'keyword')
+    notices.push(
+      notice(
+        'index-created',
+        `an index on ${field} will be made (${number === true ? 'integer' : 'keyword, is_tenant'})`,
+      ),
+    );
+  else if (index.type !== fitting)
     notices.push(notice('index-type', `the index on ${field} is of type ${index.type} and stays`));
   if (facts.preventUnoptimized) {
     const text = `prevent_unoptimized is on: moved points stay hidden until the optimizer has indexed them`;
@@ -187,12 +260,48 @@ function settingNotices({ facts, source }: CollectionEnds, field: string): reado
   return notices;
 }
 
-function arrayProblem({ facts, move }: CollectionEnds, field: string, { count, examples }: Arrays): Problem {
-  const named = examples.length === 0 ? '' : ` (${examples.join(', ')}${count > examples.length ? ', …' : ''})`;
-  return {
-    stage: 'qdrant',
-    code: 'array-value',
-    message: `${facts.name}: ${field} of ${count} points is an array that holds "${move.source}"${named}; a move would replace it`,
-    fix: `make ${field} of these points a single string, or leave this store out with --skip-qdrant`,
+/** What the operator should know of how the tenant stands in its field. */
+function formNotices(
+  { facts, move, source, number }: CollectionEnds,
+  arrays: Arrays | undefined,
+  field: string,
+): readonly Finding[] {
+  const notice = (kind: string, count: number, message: string): Finding => {
+    return {
+      stage: 'qdrant',
+      kind,
+      severity: 'notice',
+      message: `${facts.name}: ${message}`,
+      where: facts.name,
+      count,
+    };
   };
+  const notices: Finding[] = [];
+  if (number === true)
+    notices.push(
+      notice(
+        'number-value',
+        source,
+        `${field} of ${source} points is the number ${move.source}, not the text "${move.source}"`,
+      ),
+    );
+  if (arrays !== undefined) {
+    const both = arrays.both === 0 ? '' : `; ${arrays.both} hold "${move.target}" too and keep one entry`;
+    const text = `${field} of ${arrays.count} points is an array that holds "${move.source}": that element alone is replaced${both}`;
+    notices.push(notice('array-value', arrays.count, text));
+  }
+  return notices;
+}
+
+/** A number can become a number only: a filter for numbers would no longer find the points. */
+function targetProblem({ facts, move, source, number }: CollectionEnds, field: string): readonly Problem[] {
+  if (number !== true || couldBeNumber(move.target)) return [];
+  return [
+    {
+      stage: 'qdrant',
+      code: 'number-value',
+      message: `${facts.name}: ${field} of ${source} points is the number ${move.source}, and "${move.target}" is none`,
+      fix: 'give a target that is a whole number, or leave this store out with --skip-qdrant',
+    },
+  ];
 }

@@ -18,3 +18,8 @@ export function writeBatchSize(limits: StrictLimits, wanted: number | undefined)
     limits.writeRateLimit ?? Number.POSITIVE_INFINITY,
   );
 }
+
+/** Points in one insert, beside the limit of its bytes: no limit where strict mode sets none. */
+export function insertBatchSize(limits: StrictLimits): number {
+  return Math.min(limits.upsertMaxBatch ?? Number.POSITIVE_INFINITY, limits.writeRateLimit ?? Number.POSITIVE_INFINITY);
+}

@@ -3,9 +3,10 @@ import type { Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
-import type { MoveCounts, PlanContext, Problem } from '../stage.ts';
+import type { MoveCounts, PlanContext, Problem, ShapeCount } from '../stage.ts';
 import { type CollectionEnds, type Inspected, inspect } from './inspect.ts';
 import { lookAlikes } from './look-alikes.ts';
+import { planNamed } from './named/plan-named.ts';
 import { writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan, ReIdPlan } from './qdrant-plan.ts';
 import { shapesOf } from './re-id/tell-plan.ts';
@@ -32,25 +33,55 @@ export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader
   );
   const collections = inspected.flatMap(({ plan }) => plan ?? []);
   const facts = surveyed.map((one) => one.facts);
+  const names = await planNamed(moves, surveyed, ctx);
+  // All points of a collection that is the tenant's as a whole are counted by that.
+  const shared = inspected.filter(({ ends: { facts: one } }) => !names.whole.has(one.name));
   return {
     stage: 'qdrant',
     unit: 'points',
     field: ctx.profile.qdrantField,
     mode: ctx.options.qdrantMode,
-    moves: moves.map((move) => moveCounts(move, inspected)),
+    moves: moves.map((move, at) => added(moveCounts(move, shared), names.counts[at])),
     collections,
-    shapes: collections.flatMap((one) => shapesOf(one, ctx.profile.qdrantField)),
+    named: names.named,
+    shapes: [...collections.flatMap((part) => shapesOfPart(part, ctx.profile.qdrantField)), ...names.shapes],
     conflicts: inspected.reduce((sum, { conflicts }) => sum + conflicts, 0),
-    notices: [...inspected.flatMap(({ notices }) => notices), ...(await lookAlikes(moves, facts, ctx))],
+    notices: [
+      ...names.notices,
+      ...inspected.flatMap(({ notices }) => notices),
+      ...(await lookAlikes(moves, facts, ctx)),
+    ],
     problems: [
       ...surveyed.flatMap((one) => uncountable(one, ctx.profile.qdrantField)),
       ...inspected.flatMap(({ problems }) => problems),
-      ...moves.flatMap((move) => bothHaveData(move, inspected, ctx)),
+      ...moves.flatMap((move) => bothHaveData(move, shared, ctx)),
+      ...names.problems,
     ],
-    estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize),
-    undoBytes: undoBytes(collections, facts, { field: ctx.profile.qdrantField, batchSize: ctx.options.batchSize }),
-    basis: basis(version, collections, facts, ctx),
+    estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize) + names.estimateMs,
+    undoBytes:
+      undoBytes(collections, facts, { field: ctx.profile.qdrantField, batchSize: ctx.options.batchSize }) +
+      inspected.reduce((sum, { arrayBytes }) => sum + (arrayBytes ?? 0), 0) +
+      names.undoBytes,
+    basis: basis(version, collections, { facts, names: names.basis }, ctx),
   };
+}
+
+/** Points with the id alone, and points with it in an array. */
+function shapesOfPart(part: CollectionPlan, field: string): readonly ShapeCount[] {
+  const { move, collection, source, number, arrays } = part;
+  if (number !== true && arrays === undefined) return shapesOf(part, field);
+  const type = number === true ? ' (number)' : '';
+  const single = { from: `${collection}  ${field}=${move.source}${type}`, to: `${field}=${move.target}` };
+  const inArray = { from: `${collection}  ${field}=[… ${move.source} …]${type}`, to: `${field}=[… ${move.target} …]` };
+  return [
+    { ...single, count: source - (arrays?.count ?? 0) },
+    { ...inArray, count: arrays?.count ?? 0 },
+  ].filter(({ count }) => count > 0);
+}
+
+function added(counts: MoveCounts, named: MoveCounts | undefined): MoveCounts {
+  const { found, atTarget } = named ?? { found: 0, atTarget: 0 };
+  return { ...counts, found: counts.found + found, atTarget: counts.atTarget + atTarget };
 }
 
 interface InspectedEnds extends Inspected {
@@ -129,12 +160,13 @@ function copyingMs(reId: ReIdPlan | undefined): number {
 function basis(
   version: string,
   collections: readonly CollectionPlan[],
-  facts: readonly CollectionFacts[],
+  { facts, names }: { readonly facts: readonly CollectionFacts[]; readonly names: Json },
   { profile, options }: PlanContext<QdrantReader>,
 ): Json {
   const moved = new Set(collections.map(({ collection }) => collection));
   return {
     version,
+    names,
     mode: options.qdrantMode,
     pointIds: profile.pointIdSchemes as unknown as Json,
     collections: facts

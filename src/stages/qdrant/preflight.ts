@@ -1,7 +1,9 @@
 import { MigrateError } from '../../model/errors.ts';
 import type { Move } from '../../model/move.ts';
+import { payloadPath } from '../../model/payload-path.ts';
 import type { QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext, Problem } from '../stage.ts';
+import { matchOf } from './field-forms.ts';
 import { type Surveyed, survey } from './survey.ts';
 
 /** The first version that knows tenant indexes. */
@@ -17,8 +19,8 @@ export async function preflight(
   probe?: QdrantWriter,
 ): Promise<readonly Problem[]> {
   const field = ctx.profile.qdrantField;
-  if (!/^[A-Za-z0-9_-]+$/.test(field))
-    return [problem('unsupported', nestedField(field), `name another field with --qdrant-field, ${SKIP}`)];
+  if (payloadPath(field) === undefined)
+    return [problem('unsupported', unusableField(field), `name another field with --qdrant-field, ${SKIP}`)];
   try {
     const version = await ctx.store.version();
     if (isTooOld(version)) {
@@ -26,7 +28,7 @@ export async function preflight(
       return [problem('unsupported', message, `update the server, ${SKIP}`)];
     }
     const holding = (await survey(moves, ctx)).filter(({ counts }) => counts?.some(({ source }) => source > 0));
-    const problems = holding.flatMap(({ facts }) => collectionProblems(facts));
+    const problems = holding.flatMap(({ facts }) => [...collectionProblems(facts), ...shardProblems(facts, moves)]);
     if (probe !== undefined && problems.length === 0) await tryToWrite(probe, field, holding);
     return problems;
   } catch (error) {
@@ -35,8 +37,13 @@ export async function preflight(
   }
 }
 
-function nestedField(field: string): string {
-  return `the tenant field "${field}" is not the plain name of a top-level payload field; others are not supported yet`;
+function unusableField(field: string): string {
+  if (/\[\d*\]/.test(field))
+    return `the tenant field ${field} goes through an array: a write could not change one of its members alone`;
+  return (
+    `the tenant field ${field} is no payload path: names are joined by dots, ` +
+    'and one with other characters than letters, digits, _ and - stands in double quotes'
+  );
 }
 
 function isTooOld(version: string): boolean {
@@ -44,12 +51,8 @@ function isTooOld(version: string): boolean {
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
-function collectionProblems({ name, customSharding, limits }: Surveyed['facts']): readonly Problem[] {
+function collectionProblems({ name, limits }: Surveyed['facts']): readonly Problem[] {
   const problems: Problem[] = [];
-  if (customSharding) {
-    const message = `collection ${name} places its points by shard keys of the application: such points cannot be moved yet`;
-    problems.push(problem('unsupported', message, 'move them by hand and leave this store out with --skip-qdrant'));
-  }
   if ((limits.filterMaxConditions ?? 2) < 2) {
     const message = `strict mode of collection ${name} allows one condition in a filter; a guarded write needs two`;
     problems.push(problem('unsupported', message, `raise filter_max_conditions of ${name} to 2, ${SKIP}`));
@@ -57,13 +60,26 @@ function collectionProblems({ name, customSharding, limits }: Surveyed['facts'])
   return problems;
 }
 
+/** A point never changes its shard: payloads alone would leave the tenant in a shard of the old name. */
+function shardProblems({ name, shardKeys }: Surveyed['facts'], moves: readonly Move[]): readonly Problem[] {
+  const keys = shardKeys.map(String);
+  return moves
+    .filter(({ source }) => keys.includes(source))
+    .map(({ source, target }) => {
+      const message = `collection ${name} has a shard key "${source}": the points in it would stay in a shard named after the source`;
+      const fix = `make the shard key "${target}" and copy the points there by hand, or leave this store out with --skip-qdrant`;
+      return problem('shard-key', message, fix);
+    });
+}
+
 /** Sets the field to the value it has, on a point that is not there: refused for a key that may only read. */
 async function tryToWrite(probe: QdrantWriter, field: string, holding: readonly Surveyed[]): Promise<void> {
   const writable = holding.find(({ facts }) => !facts.limits.writeNeedsIndex || facts.indexes.has(field));
-  const source = writable?.counts?.find((counts) => counts.source > 0)?.move.source;
-  if (writable === undefined || source === undefined) return;
-  const match = { field, value: source };
-  await probe.setField({ collection: writable.facts.name, ids: [PROBE_ID], match, to: source });
+  const ends = writable?.counts?.find((counts) => counts.source > 0);
+  if (writable === undefined || ends === undefined) return;
+  const match = matchOf(field, ends.move.source, ends);
+  const { name: collection, shardKeys } = writable.facts;
+  await probe.setField({ collection, ids: [PROBE_ID], match, to: ends.move.source, shardKeys });
 }
 
 function problem(code: string, message: string, fix: string): Problem {

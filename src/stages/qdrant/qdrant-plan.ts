@@ -1,24 +1,31 @@
 import type { Move } from '../../model/move.ts';
 import type { StageOptions, StagePlan } from '../stage.ts';
+import type { Arrays } from './arrays.ts';
+import type { Form } from './field-forms.ts';
+import type { NamedPlan } from './named/named-plan.ts';
 
 /** The plan of the Qdrant stage: which collections hold points of which source. */
 export interface QdrantPlan extends StagePlan {
   readonly stage: 'qdrant';
-  /** Top-level payload field that holds the tenant. */
+  /** Path of the payload field that holds the tenant. */
   readonly field: string;
   /** How points are moved; absent in a plan of a version that knew no new ids. */
   readonly mode?: StageOptions['qdrantMode'];
-  /** One entry for each move and collection with points of the source, or with points that were moved without new ids. */
+  /** One entry for each move, collection and form of the id with points of the source, or with points that were moved without new ids. */
   readonly collections: readonly CollectionPlan[];
+  /** Collections and aliases named after a source. */
+  readonly named: NamedPlan;
 }
 
-export interface CollectionPlan {
+export interface CollectionPlan extends Form {
   readonly move: Move;
   readonly collection: string;
   /** Points of the source: the ones to move. */
   readonly source: number;
   /** Points that stood under the target before. */
   readonly target: number;
+  /** Those of them that hold the source in an array; absent where none does. */
+  readonly arrays?: Arrays;
   /** A seeded sample of the points to move; empty where only counts are compared. */
   readonly sample: readonly SampledPoint[];
   /** Sums over the content of all points at either end, in hex; only with the deepest verify. */

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import type { Move } from '../../model/move.ts';
+import { nameOf, parseNameTemplate } from '../../model/name-template.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
 import { COLLECTIONS_AT_ONCE, ifThere, type Surveyed, survey } from './survey.ts';
@@ -9,7 +10,13 @@ import { COLLECTIONS_AT_ONCE, ifThere, type Surveyed, survey } from './survey.ts
  * broken process may have left some in its queue. A server that does not tell how many wait is given the settle time.
  */
 export async function quiesce(moves: readonly Move[], ctx: PlanContext<QdrantWriter>): Promise<void> {
-  const names = (await survey(moves, ctx)).filter(isConcerned).map(({ facts }) => facts.name);
+  const templates = ctx.profile.collectionTemplates.map(parseNameTemplate);
+  const named = new Set(
+    templates.flatMap((one) => moves.flatMap(({ source, target }) => [nameOf(one, source), nameOf(one, target)])),
+  );
+  const names = (await survey(moves, ctx))
+    .filter((one) => isConcerned(one) || named.has(one.facts.name))
+    .map(({ facts }) => facts.name);
   const told = await pMap(
     names,
     async (name) => {

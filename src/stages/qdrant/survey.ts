@@ -4,6 +4,16 @@ import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
+import {
+  AS_NUMBER,
+  AS_TEXT,
+  couldBeNumber,
+  type Form,
+  matchOf,
+  mayFilter,
+  scalarToken,
+  tokenOf,
+} from './field-forms.ts';
 import { idPageSize } from './page-sizes.ts';
 
 /** Collections that are described and counted at the same time. */
@@ -14,11 +24,12 @@ const READABLE_POINTS = 100_000;
 /** One collection with the exact number of points at both ends of every move. */
 export interface Surveyed {
   readonly facts: CollectionFacts;
-  /** In the order of the moves; undefined where the server lets nobody count. */
+  /** In the order of the moves, text before number; undefined where the server lets nobody count. */
   readonly counts: readonly EndCounts[] | undefined;
 }
 
-export interface EndCounts {
+/** What both ends of a move hold in one form: an id that could be a number is looked for as text and as number. */
+export interface EndCounts extends Form {
   readonly move: Move;
   readonly source: number;
   readonly target: number;
@@ -60,13 +71,36 @@ async function countEnds(
 ): Promise<readonly EndCounts[] | undefined> {
   const field = ctx.profile.qdrantField;
   if (facts.limits.readNeedsIndex && !facts.indexes.has(field)) return countByReading(facts, moves, ctx);
-  const count = (value: string): Promise<number> =>
-    ctx.store.count({ collection: facts.name, match: { field, value }, allReplicas: facts.replicas > 1 });
-  const countMove = async (move: Move): Promise<EndCounts> => {
-    const [source, target] = await Promise.all([count(move.source), count(move.target)]);
-    return { move, source, target };
+  const count = async (value: string, form: Form): Promise<number> => {
+    if (!fits(value, form) || !mayFilter(facts, field, form)) return 0;
+    return ctx.store.count({
+      collection: facts.name,
+      match: matchOf(field, value, form),
+      allReplicas: facts.replicas > 1,
+    });
   };
-  return pMap(moves, countMove, { concurrency: 2 });
+  const countMove = async ({ move, form }: MoveForm): Promise<EndCounts> => {
+    const [source, target] = await Promise.all([count(move.source, form), count(move.target, form)]);
+    return { move, ...form, source, target };
+  };
+  return pMap(moveForms(moves), countMove, { concurrency: 2 });
+}
+
+interface MoveForm {
+  readonly move: Move;
+  readonly form: Form;
+}
+
+/** Every move in each form that one of its ids can have. */
+function moveForms(moves: readonly Move[]): readonly MoveForm[] {
+  return moves.flatMap((move) => {
+    const numbers = couldBeNumber(move.source) || couldBeNumber(move.target);
+    return [{ move, form: AS_TEXT }, ...(numbers ? [{ move, form: AS_NUMBER }] : [])];
+  });
+}
+
+function fits(id: string, { number }: Form): boolean {
+  return number !== true || couldBeNumber(id);
 }
 
 /**
@@ -80,15 +114,16 @@ async function countByReading(
 ): Promise<readonly EndCounts[] | undefined> {
   if (roughPoints > READABLE_POINTS) return undefined;
   const values = await countValues(ctx, { collection: name, pageSize: idPageSize(limits) });
-  const counts = moves.map((move) => ({
+  const counts = moveForms(moves).map(({ move, form }) => ({
     move,
-    source: values.get(move.source) ?? 0,
-    target: values.get(move.target) ?? 0,
+    ...form,
+    source: values.get(tokenOf(move.source, form)) ?? 0,
+    target: values.get(tokenOf(move.target, form)) ?? 0,
   }));
   return counts.some(({ source }) => source > 0) ? undefined : counts;
 }
 
-/** Counts the values of the tenant field by reading every point: what no index can get wrong. */
+/** Counts the values of the tenant field, as JSON tokens, by reading every point: what no index can get wrong. */
 export async function countValues(
   ctx: PlanContext<QdrantReader>,
   request: { readonly collection: string; readonly pageSize: number },
@@ -98,7 +133,8 @@ export async function countValues(
     ctx.signal.throwIfAborted();
     for (const { value } of page) {
       for (const one of new Set(Array.isArray(value) ? value : [value])) {
-        if (typeof one === 'string') counts.set(one, (counts.get(one) ?? 0) + 1);
+        const token = scalarToken(one);
+        if (token !== undefined) counts.set(token, (counts.get(token) ?? 0) + 1);
       }
     }
   }

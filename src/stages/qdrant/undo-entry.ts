@@ -3,7 +3,7 @@ import type { Move } from '../../model/move.ts';
 import type { CopiedEntry, CopyEntry, RemoveEntry } from './re-id/re-id-entry.ts';
 
 /** What this stage writes into the undo log. */
-export type UndoEntry = PointsEntry | IndexEntry | CopyEntry | CopiedEntry | RemoveEntry;
+export type UndoEntry = PointsEntry | ArraysEntry | IndexEntry | NamedEntry | CopyEntry | CopiedEntry | RemoveEntry;
 
 /** These points were the source's and are about to become the target's. */
 export type PointsEntry = {
@@ -11,16 +11,68 @@ export type PointsEntry = {
   readonly move: { readonly source: string; readonly target: string };
   readonly collection: string;
   readonly field: string;
+  /** The ids of the move stand there as whole numbers. */
+  readonly number?: true;
   /** Ids as JSON tokens. */
   readonly ids: readonly string[];
+};
+
+/** The field of these points was one array and is about to become another; elements are JSON tokens. */
+export type ArraysEntry = Omit<PointsEntry, 'kind'> & {
+  readonly kind: 'arrays';
+  readonly from: readonly string[];
+  readonly to: readonly string[];
 };
 
 /** There was no index on the field, and one is about to be made. */
 export type IndexEntry = { readonly kind: 'index'; readonly collection: string; readonly field: string };
 
+/** What is logged of collections and aliases that get another name. */
+export type NamedEntry = CopyBegunEntry | NamedCopiedEntry | AliasesEntry | DroppedEntry;
+
+/** The points of one collection are about to be copied to another, which is made for that where `made` says so. */
+export type CopyBegunEntry = {
+  readonly kind: 'named-begun';
+  readonly from: string;
+  readonly to: string;
+  readonly made: boolean;
+};
+
+/** These points are about to be inserted into the new collection. */
+export type NamedCopiedEntry = {
+  readonly kind: 'named-copied';
+  readonly from: string;
+  readonly to: string;
+  readonly ids: readonly string[];
+};
+
+/** These aliases are about to be changed: the collection that each stood for and will stand for; null is none. */
+export type AliasesEntry = {
+  readonly kind: 'named-aliases';
+  readonly changes: readonly AliasChange[];
+};
+
+export type AliasChange = { readonly alias: string; readonly was: string | null; readonly becomes: string | null };
+
+/** The old collection is about to be deleted. */
+export type DroppedEntry = {
+  readonly kind: 'named-dropped';
+  readonly from: string;
+  readonly to: string;
+  readonly config: Json;
+  readonly indexes: readonly { readonly field: string; readonly schema: Json }[];
+};
+
 export function pointsEntry(entry: Omit<PointsEntry, 'kind' | 'move'> & { readonly move: Move }): UndoEntry {
   const { source, target } = entry.move;
-  return { kind: 'points', move: { source, target }, collection: entry.collection, field: entry.field, ids: entry.ids };
+  const { collection, field, number, ids } = entry;
+  return { kind: 'points', move: { source, target }, collection, field, ...(number ? { number } : {}), ids };
+}
+
+export function arraysEntry(entry: Omit<ArraysEntry, 'kind' | 'move'> & { readonly move: Move }): UndoEntry {
+  const { source, target } = entry.move;
+  const { collection, field, number, from, to, ids } = entry;
+  return { kind: 'arrays', move: { source, target }, collection, field, ...(number ? { number } : {}), from, to, ids };
 }
 
 /** Reads an entry back. The log is ours and checked by its own means, so its shape is taken on trust. */

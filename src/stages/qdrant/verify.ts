@@ -1,11 +1,16 @@
 import pMap from 'p-map';
+import { knownPath } from '../../model/payload-path.ts';
 import type { PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { addedSums, contentSum, readPoints, sampledPoint } from './content.ts';
+import { fieldText, holds, matchOf, tenantField } from './field-forms.ts';
 import { indexDrift } from './index-drift.ts';
+import { laterName } from './named/named-plan.ts';
+import { verifyNamed } from './named/verify-named.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan, SampledPoint } from './qdrant-plan.ts';
 import { type NewIds, newIdsOf } from './re-id/new-ids.ts';
+import { newIdsFor } from './re-id/new-ids-for.ts';
 import { type Standing, standingFindings, standingOf } from './re-id/standing.ts';
 import { type Surveyed, survey } from './survey.ts';
 
@@ -28,8 +33,13 @@ export async function verify(
   const planned = await pMap(
     plan.collections,
     async (part) => {
-      const now = byName.get(part.collection);
-      return now === undefined ? [gone(part)] : verifyPart({ ...arrival(part, plan), phase, newIds }, now, ctx);
+      // A collection that was copied and then deleted has its points in the copy.
+      const collection = byName.has(part.collection) ? part.collection : laterName(plan.named, part.collection);
+      const now = byName.get(collection ?? part.collection);
+      if (now === undefined) return [gone(part)];
+      const own = newIdsFor(newIds, { ...part, facts: now.facts }, ctx.profile);
+      const arrived = { ...arrival(part, plan), part: { ...part, collection: now.facts.name } };
+      return verifyPart({ ...arrived, phase, newIds: own }, now, ctx);
     },
     { concurrency: VERIFIED_AT_ONCE },
   );
@@ -41,7 +51,9 @@ export async function verify(
   const others = await pMap(surveyed, (now) => unplanned(now, plan, { phase, newIds }, ctx), {
     concurrency: VERIFIED_AT_ONCE,
   });
-  return [...planned.flat(), ...drift.flat(), ...others.flat()];
+  const facts = surveyed.map((one) => one.facts);
+  const names = await verifyNamed(plan, facts, phase, ctx);
+  return [...planned.flat(), ...drift.flat(), ...others.flat(), ...names];
 }
 
 /** A part with what all moves into the same target and collection bring. */
@@ -55,13 +67,19 @@ interface Arrival {
 
 function arrival(part: CollectionPlan, plan: QdrantPlan): Arrival {
   const sharing = plan.collections.filter(
-    ({ collection, move }) => collection === part.collection && move.target === part.move.target,
+    ({ collection, move, number }) =>
+      collection === part.collection && move.target === part.move.target && number === part.number,
   );
   const sums = sharing.flatMap(({ sums }) => sums ?? []);
+  // Two sources in one array become one entry: how many points that makes, and with what content, no plan knows.
+  const apart = sharing.length === 1 || sharing.every(({ arrays }) => arrays === undefined);
   return {
     part,
-    points: sharing.reduce((sum, { source, reId }) => sum + source - (reId?.copied ?? 0), 0),
-    sum: sums[0] && addedSums([sums[0].target, ...sums.map(({ source }) => source)]),
+    points: sharing.reduce(
+      (sum, { source, reId, arrays }) => sum + source - (reId?.copied ?? 0) - (arrays?.both ?? 0),
+      0,
+    ),
+    sum: apart ? sums[0] && addedSums([sums[0].target, ...sums.map(({ source }) => source)]) : undefined,
   };
 }
 
@@ -77,7 +95,7 @@ async function verifyPart(
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly Finding[]> {
   const { facts, counts } = now;
-  const ends = counts?.find(({ move }) => move.source === part.move.source);
+  const ends = counts?.find(({ move, number }) => move.source === part.move.source && number === part.number);
   if (ends === undefined)
     return [difference(part, 'count', 'its points can no longer be counted: an index is missing')];
   const standing = await standingOf(now, part.move, { newIds, repairs: (part.reId?.repair ?? 0) > 0 }, ctx);
@@ -88,10 +106,12 @@ async function verifyPart(
   findings.push(...standingFindings(standing, phase, { collection, target: move.target, kept }));
   findings.push(...(await sampleFindings(part, ctx)));
   if (sum !== undefined && ctx.options.verify === 'full') {
-    const match = { field: ctx.profile.qdrantField, value: move.target };
+    const field = ctx.profile.qdrantField;
+    const match = matchOf(field, move.target, part);
     // A point that was moved without its new id is not what should stand there.
     const idOf = (point: PointContent) => (newIds?.pairOfContent(point, move) === undefined ? point.id : undefined);
-    const sums = await contentSum(ctx, { collection, match, maxPage: idPageSize(facts.limits), idOf });
+    const request = { collection, match, maxPage: idPageSize(facts.limits), idOf };
+    const sums = await contentSum(ctx, request, tenantField(knownPath(field), move, part));
     if (sums.hex() !== sum) findings.push(sumFinding(part, { count: sums.count, expected }));
   }
   return findings;
@@ -138,10 +158,14 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   const withVectors = sample.filter(({ vectors }) => vectors !== undefined).map(({ id }) => id);
   const without = sample.filter(({ vectors }) => vectors === undefined).map(({ id }) => id);
   const points = await readPoints(ctx.store, part.collection, { withVectors, without });
+  const of = tenantField(knownPath(field), part.move, part);
+  const [source, target] = of.tokens;
   const now = new Map(
-    points.map((point) => [point.id, { tenant: point.payload.get(field), ...sampledPoint(point, field) }]),
+    points.map((point) => {
+      const arrived = holds(fieldText(point.payload, of.path), target, source);
+      return [point.id, { arrived, ...sampledPoint(point, of) }];
+    }),
   );
-  const wanted = JSON.stringify(part.move.target);
   const failing = (text: string, fails: (point: SampledPoint) => boolean): readonly Finding[] => {
     const ids = sample.filter(fails).map(({ id }) => id);
     if (ids.length === 0) return [];
@@ -150,10 +174,7 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   };
   return [
     ...failing('are gone', ({ id }) => !now.has(id)),
-    ...failing(
-      `do not hold "${part.move.target}" in ${field}`,
-      ({ id }) => now.has(id) && now.get(id)?.tenant !== wanted,
-    ),
+    ...failing(`do not hold "${part.move.target}" in ${field}`, ({ id }) => now.get(id)?.arrived === false),
     ...failing(
       'have another payload than before',
       ({ id, payload }) => now.has(id) && now.get(id)?.payload !== payload,
@@ -194,20 +215,20 @@ async function unplanned(
 ): Promise<readonly Finding[]> {
   const { facts, counts } = now;
   const findings: Finding[] = [];
-  for (const { move, source } of counts ?? []) {
+  for (const { move, source, number } of counts ?? []) {
     const isPlanned = plan.collections.some(
-      (part) => part.collection === facts.name && part.move.source === move.source,
+      (part) => part.collection === facts.name && part.move.source === move.source && part.number === number,
     );
     if (isPlanned || source === 0) continue;
-    const { copied } = await standingOf(now, move, { newIds, repairs: false }, ctx);
+    const own = newIdsFor(newIds, { facts, move, ...(number ? { number } : {}) }, ctx.profile);
+    const { copied } = await standingOf(now, move, { newIds: own, repairs: false }, ctx);
     const left = source - (phase === 'applied' ? copied : 0);
     if (left === 0) continue;
     const text = `${left} points of "${move.source}" appeared here after the plan was made`;
     findings.push({
       ...difference({ collection: facts.name }, 'left-behind', text),
       count: left,
-      // Where the application places points by shard keys, apply could not set them.
-      ...(facts.customSharding ? {} : { drainable: true }),
+      drainable: true,
       fix: `tenant-migrate ${move.source} ${move.target} --merge`,
     });
   }

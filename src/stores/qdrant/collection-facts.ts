@@ -1,4 +1,5 @@
 import type { Json } from '../../model/json.ts';
+import type { ShardKey } from './qdrant-reader.ts';
 
 /** What a collection's settings mean for a move. */
 export interface CollectionFacts {
@@ -11,6 +12,8 @@ export interface CollectionFacts {
   readonly indexes: ReadonlyMap<string, PayloadIndex>;
   /** Points are placed by shard keys that the application chose. */
   readonly customSharding: boolean;
+  /** Those keys; none where the server chose the shards. */
+  readonly shardKeys: readonly ShardKey[];
   readonly replicas: number;
   /** Moved points stay hidden until the optimizer has indexed them. */
   readonly preventUnoptimized: boolean;
@@ -57,6 +60,7 @@ export function collectionFacts(name: string, info: unknown): CollectionFacts {
     config: (config ?? null) as Json,
     indexes: new Map(Object.entries(fields(payload_schema)).map(([field, index]) => [field, payloadIndex(index)])),
     customSharding: sharding_method === 'custom',
+    shardKeys: [],
     replicas: positive(replication_factor) ?? 1,
     preventUnoptimized: fields(optimizer_config).prevent_unoptimized === true,
     limits: strictLimits(fields(strict_mode_config)),

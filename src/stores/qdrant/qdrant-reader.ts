@@ -2,6 +2,7 @@ import type { QdrantBackupReading, QdrantBackupWriting } from './backup-calls.ts
 import type { CollectionFacts } from './collection-facts.ts';
 import type { QdrantPointReading, QdrantPointWriting } from './point-calls.ts';
 import type { PointId } from './point-json.ts';
+import type { ArrayMatch } from './request-body.ts';
 
 /** Where Qdrant is and how to speak to it. */
 export interface QdrantSettings {
@@ -21,11 +22,17 @@ export interface RetryInfo {
   readonly reason: string;
 }
 
-/** Points whose top-level payload field holds exactly this string, or an array with it among its elements. */
+/** Points whose payload field holds exactly this, or an array with it among its elements. */
 export interface FieldMatch {
+  /** A payload path (model/payload-path.ts). */
   readonly field: string;
   readonly value: string;
+  /** The value is a whole number, of which `value` is the text. */
+  readonly number?: true | undefined;
 }
+
+/** A shard that the application named. */
+export type ShardKey = string | number;
 
 /** What the reading steps ask of Qdrant. Every call retries what is worth it and fails with a MigrateError. */
 export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
@@ -35,6 +42,8 @@ export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
   version(): Promise<string>;
   /** Names of all collections, without aliases, sorted. */
   collections(): Promise<readonly string[]>;
+  /** Second names of collections, sorted by name. */
+  aliases(): Promise<readonly Alias[]>;
   /** One collection's settings and indexes. Fails as `missing` where it is gone. */
   collection(name: string): Promise<CollectionFacts>;
   /** Exact number of points; without `match` of all points. */
@@ -60,6 +69,12 @@ export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
   close(): Promise<void>;
 }
 
+/** A second name of a collection. */
+export interface Alias {
+  readonly alias: string;
+  readonly collection: string;
+}
+
 export interface CountRequest {
   readonly collection: string;
   readonly match?: FieldMatch | undefined;
@@ -67,6 +82,14 @@ export interface CountRequest {
   readonly ids?: readonly PointId[] | undefined;
   /** Only points whose field is an array of two or more. */
   readonly severalValues?: boolean | undefined;
+  /** Points that match this too. */
+  readonly also?: FieldMatch | undefined;
+  /** Only points whose field is an array. Where strict mode wants an index for every filter it refuses this. */
+  readonly inArrays?: boolean | undefined;
+  /** Only points whose field is no array. */
+  readonly notInArrays?: boolean | undefined;
+  /** Only points whose field is an array of exactly these elements. */
+  readonly array?: ArrayMatch | undefined;
   /** Ask every replica and take what all agree on. */
   readonly allReplicas?: boolean | undefined;
 }
@@ -86,12 +109,19 @@ export interface FacetHit {
 export interface ScrollRequest {
   readonly collection: string;
   readonly match?: FieldMatch | undefined;
+  /** Points that match this too. */
+  readonly also?: FieldMatch | undefined;
   /** Most points in a page. */
   readonly pageSize: number;
 }
 
 export interface FieldScrollRequest extends ScrollRequest {
   readonly field: string;
+  readonly ids?: readonly PointId[] | undefined;
+  /** Only points whose field is an array. */
+  readonly inArrays?: boolean | undefined;
+  /** Every number as a NumberToken, as the server wrote it. */
+  readonly exact?: boolean | undefined;
 }
 
 /** A point with one payload field; `value` is undefined where the point has none. */
@@ -119,8 +149,14 @@ export interface PointContent {
 export interface QdrantWriter extends QdrantReader, QdrantBackupWriting, QdrantPointWriting {
   /** Sets the field from `match.value` to `to` on those of the ids that still match; no other field, no vector. */
   setField(request: SetFieldRequest): Promise<void>;
-  /** Makes a keyword index with `is_tenant` on the field and waits until it answers. */
-  createTenantIndex(collection: string, field: string): Promise<void>;
+  /** Gives the field of those of the ids whose array still is `from` the array `to`; elements as JSON tokens. */
+  setArray(request: SetArrayRequest): Promise<void>;
+  /** Makes a keyword index with `is_tenant` on the field (for numbers one on integers) and waits until it answers. */
+  createTenantIndex(collection: string, field: string, number?: true): Promise<void>;
+  /** Removes and then makes aliases, all at once: nobody sees a name without a collection in between. */
+  changeAliases(change: { readonly remove: readonly string[]; readonly make: readonly Alias[] }): Promise<void>;
+  /** Deletes a whole collection; none is no error. */
+  deleteCollection(name: string): Promise<void>;
   /** Removes the field's index; none is no error. */
   deleteIndex(collection: string, field: string): Promise<void>;
   /**
@@ -137,5 +173,21 @@ export interface SetFieldRequest {
   readonly collection: string;
   readonly ids: readonly PointId[];
   readonly match: FieldMatch;
+  /** Of the same type as the value that is matched. */
   readonly to: string;
+  /** Leave alone points whose field is an array. */
+  readonly notInArrays?: boolean | undefined;
+  /** The shards to write to, where the application names shards. */
+  readonly shardKeys?: readonly ShardKey[] | undefined;
+}
+
+export interface SetArrayRequest {
+  readonly collection: string;
+  readonly ids: readonly PointId[];
+  readonly field: string;
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  /** Compare without the order of the elements: where strict mode wants an index for every filter. */
+  readonly unordered?: boolean | undefined;
+  readonly shardKeys?: readonly ShardKey[] | undefined;
 }

@@ -1,12 +1,13 @@
 import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
+import { knownPath, valueAt } from '../../model/payload-path.ts';
 import { backupReading } from './backup-calls.ts';
 import { collectionFacts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
 import { pointReading } from './point-calls.ts';
 import { exactText, type PointJson, pointId } from './point-json.ts';
-import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader } from './qdrant-reader.ts';
+import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader, ShardKey } from './qdrant-reader.ts';
 import type { RawCall, RawCalls } from './raw-calls.ts';
 import { collectionPath, filterText, objectText } from './request-body.ts';
 import { type RawPoint, resultOf, scroll } from './scroll.ts';
@@ -44,17 +45,26 @@ export function readingCalls(connection: Connection): QdrantReader {
       const { collections } = await control(purpose, (client) => client.getCollections());
       return collections.map(({ name }) => name).sort();
     },
+    async aliases() {
+      const purpose = { url, task: 'list its aliases', write: false };
+      const { aliases } = await control(purpose, (client) => client.getAliases());
+      return aliases
+        .map(({ alias_name, collection_name }) => ({ alias: alias_name, collection: collection_name }))
+        .sort((a, b) => (a.alias < b.alias ? -1 : 1));
+    },
     async collection(name) {
       const purpose = { url, task: `describe ${name}`, collection: name, write: false };
-      return collectionFacts(name, await control(purpose, (client) => client.getCollection(name)));
+      const facts = collectionFacts(name, await control(purpose, (client) => client.getCollection(name)));
+      if (!facts.customSharding) return facts;
+      return { ...facts, shardKeys: shardKeys(await control(purpose, (client) => client.collectionClusterInfo(name))) };
     },
-    async count({ collection, match, ids, severalValues, allReplicas }) {
+    async count({ collection, allReplicas, ...filter }) {
       const { count } = (await resultOf(
         raw,
         {
           method: 'POST',
           path: `${collectionPath(collection)}/points/count${allReplicas ? '?consistency=all' : ''}`,
-          body: objectText({ filter: filterText({ match, ids, severalValues }), exact: 'true' }),
+          body: objectText({ filter: filterText(filter), exact: 'true' }),
           task: `count points of ${collection}`,
           collection,
         },
@@ -77,14 +87,15 @@ export function readingCalls(connection: Connection): QdrantReader {
       for await (const points of scroll({ raw, json, collection, members, pageSize }))
         yield points.map(({ id }) => pointId(id));
     },
-    async *scrollField({ collection, match, field, pageSize }) {
-      const members = { with_payload: JSON.stringify([field]), with_vector: 'false', filter: filterText({ match }) };
-      for await (const points of scroll({ raw, json, collection, members, pageSize })) {
-        yield points.map(({ id, payload }): FieldPoint => ({ id: pointId(id), value: payload?.[field] }));
+    async *scrollField({ collection, field, pageSize, exact, ...filter }) {
+      const path = knownPath(field);
+      const members = { with_payload: JSON.stringify([field]), with_vector: 'false', filter: filterText(filter) };
+      for await (const points of scroll({ raw, json, collection, members, pageSize, exact })) {
+        yield points.map(({ id, payload }): FieldPoint => ({ id: pointId(id), value: valueAt(payload, path) }));
       }
     },
-    async *scrollPoints({ collection, match, pageSize }) {
-      const members = { with_payload: 'true', with_vector: 'true', filter: filterText({ match }) };
+    async *scrollPoints({ collection, pageSize, ...filter }) {
+      const members = { with_payload: 'true', with_vector: 'true', filter: filterText(filter) };
       for await (const points of scroll({ raw, json, collection, members, pageSize, byBytes: true })) {
         yield points.map((point) => content(point, true));
       }
@@ -137,6 +148,15 @@ function content({ id, payload, vector }: RawPoint, vectors: boolean): PointCont
     payload: new Map(Object.entries(payload ?? {}).map(([field, value]) => [field, exactText(value)])),
     vectors: vectors ? exactText(vector ?? null) : undefined,
   };
+}
+
+/** The names of all shards, wherever they are. */
+function shardKeys(info: unknown): readonly ShardKey[] {
+  const { local_shards = [], remote_shards = [] } = info as Readonly<
+    Record<string, readonly { readonly shard_key?: unknown }[] | undefined>
+  >;
+  const keys = [...local_shards, ...remote_shards].map(({ shard_key }) => shard_key);
+  return [...new Set(keys)].filter((key) => typeof key === 'string' || typeof key === 'number');
 }
 
 function versionOf(text: string): string | undefined {

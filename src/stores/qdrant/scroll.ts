@@ -17,6 +17,8 @@ export interface PageRequest {
   readonly pageSize: number;
   /** Fit the pages to their bytes and keep every number as it is written. */
   readonly byBytes?: boolean;
+  /** Keep every number as it is written. */
+  readonly exact?: boolean | undefined;
 }
 
 /** A point as it was parsed; which members it has depends on the request. */
@@ -37,7 +39,7 @@ export async function* scroll(request: PageRequest): AsyncGenerator<readonly Raw
     let bytes = 0;
     const page = (await resultOf(raw, { method: 'POST', path, body, task, collection }, (text) => {
       bytes = text.length;
-      return byBytes ? json.parseExact(text) : json.parse(text);
+      return byBytes || request.exact ? json.parseExact(text) : json.parse(text);
     })) as { readonly points: readonly RawPoint[]; readonly next_page_offset?: unknown };
     if (page.points.length > 0) yield page.points;
     if (page.next_page_offset === undefined || page.next_page_offset === null) return;

@@ -1,6 +1,8 @@
+import { knownPath } from '../../../model/payload-path.ts';
 import type { QdrantReader } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../../stage.ts';
-import { payloadText, readPoints } from '../content.ts';
+import { readPoints } from '../content.ts';
+import { AS_TEXT, payloadWithout, tenantField } from '../field-forms.ts';
 import type { Surveyed } from '../survey.ts';
 import type { IdPair, NewIds } from './new-ids.ts';
 import { type EndOf, samplePairs, toldApart } from './pairs.ts';
@@ -84,10 +86,15 @@ class Found {
   }
 
   /** Reads both points of the pairs by id, as parsed content, and compares them. */
-  async different({ collection, field }: Pick<EndOf, 'collection' | 'field'>): Promise<readonly string[]> {
+  async different({
+    collection,
+    field,
+    move,
+  }: Pick<EndOf, 'collection' | 'field' | 'move'>): Promise<readonly string[]> {
     const ids = this.#compared.flatMap(({ from, to }) => [from, to]);
     const points = await readPoints(this.#ctx.store, collection, { withVectors: ids, without: [] });
-    const content = new Map(points.map((point) => [point.id, `${payloadText(point, field)} ${point.vectors}`]));
+    const of = tenantField(knownPath(field), move, AS_TEXT);
+    const content = new Map(points.map((point) => [point.id, `${payloadWithout(point.payload, of)} ${point.vectors}`]));
     return this.#compared.flatMap(({ from, to }) => {
       const [old, now] = [content.get(from), content.get(to)];
       // One that went since has nothing to be compared with.

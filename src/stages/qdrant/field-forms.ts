@@ -1,0 +1,127 @@
+import type { Move } from '../../model/move.ts';
+import type { PayloadPath } from '../../model/payload-path.ts';
+import { rawItems, rawMembers } from '../../model/raw-json.ts';
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import type { FieldMatch } from '../../stores/qdrant/qdrant-reader.ts';
+
+/** One type in which the tenant may stand in its field: as text, or as a whole number. */
+export interface Form {
+  /** As a whole number; as text where absent. */
+  readonly number?: true;
+}
+
+export const AS_TEXT: Form = {};
+export const AS_NUMBER: Form = { number: true };
+
+/** The numbers that a payload can hold and a filter can ask for. */
+const SMALLEST = -(2n ** 63n);
+const LARGEST = 2n ** 63n - 1n;
+
+/** True for an id that could stand in a payload as a whole number: `42`, but not `007`. */
+export function couldBeNumber(id: string): boolean {
+  return /^(0|-?[1-9]\d{0,18})$/.test(id) && BigInt(id) >= SMALLEST && BigInt(id) <= LARGEST;
+}
+
+/** Whether the server lets anybody filter the field by this type. */
+export function mayFilter({ limits, indexes }: CollectionFacts, field: string, { number }: Form): boolean {
+  if (!limits.readNeedsIndex) return true;
+  const type = indexes.get(field)?.type;
+  return type !== undefined && (number === true) === (type === 'integer');
+}
+
+export function matchOf(field: string, value: string, { number }: Form): FieldMatch {
+  return number === true ? { field, value, number } : { field, value };
+}
+
+/** The JSON token of an id in this form. */
+export function tokenOf(id: string, { number }: Form): string {
+  return number === true ? id : JSON.stringify(id);
+}
+
+/** The JSON token of a text, number or truth value that the store parsed; undefined for anything else. */
+export function scalarToken(value: unknown): string | undefined {
+  if (typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number')
+    return JSON.stringify(value);
+  return isNumberToken(value) ? value.text : undefined;
+}
+
+/** A number that the store kept as it is written. */
+function isNumberToken(value: unknown): value is { readonly text: string } {
+  return typeof value === 'object' && value !== null && 'text' in value && value.constructor.name === 'NumberToken';
+}
+
+/** The tokens of an array's elements; undefined where one is of a type that no filter can ask for. */
+export function elementTokens(value: readonly unknown[]): readonly string[] | undefined {
+  const tokens = value.map(scalarToken);
+  return tokens.every((token) => token !== undefined && /^("|true$|false$|-?\d+$)/.test(token))
+    ? (tokens as readonly string[])
+    : undefined;
+}
+
+/**
+ * The elements after a move: the first that is source or target becomes the target, further ones are dropped. All
+ * others keep their order.
+ */
+export function movedElements(
+  elements: readonly string[],
+  { source, target }: Pick<Move, 'source' | 'target'>,
+): readonly string[] {
+  const first = elements.findIndex((element) => element === source || element === target);
+  return elements.flatMap((element, at) => {
+    if (at === first) return [target];
+    return element === source || element === target ? [] : [element];
+  });
+}
+
+/** Which member of a payload a move may change, and between which values. */
+export interface TenantField {
+  readonly path: PayloadPath;
+  /** Source and target as JSON tokens. */
+  readonly tokens: readonly [string, string];
+}
+
+export function tenantField(path: PayloadPath, { source, target }: Move, form: Form): TenantField {
+  return { path, tokens: [tokenOf(source, form), tokenOf(target, form)] };
+}
+
+/** The member's JSON text; undefined where there is none. */
+export function fieldText(payload: ReadonlyMap<string, string>, [head, ...rest]: PayloadPath): string | undefined {
+  return rest.reduce<string | undefined>((text, name) => {
+    return text?.startsWith('{') ? rawMembers(text).get(name) : undefined;
+  }, payload.get(head));
+}
+
+/** True where the member's text is the token, or an array that holds it and not the other. */
+export function holds(text: string | undefined, token: string, other: string): boolean {
+  if (text === undefined || !text.startsWith('[')) return text === token;
+  const elements = rawItems(text);
+  return elements.includes(token) && !elements.includes(other);
+}
+
+/**
+ * A payload as text without what a move changes: a tenant that stands alone is left out, one in an array is written in
+ * one way for source and target.
+ */
+export function payloadWithout(payload: ReadonlyMap<string, string>, { path, tokens }: TenantField): string {
+  return withoutAt(payload, path, tokens) ?? '{}';
+}
+
+function withoutAt(
+  members: ReadonlyMap<string, string>,
+  [head, ...rest]: readonly string[],
+  tokens: readonly [string, string],
+): string {
+  const kept = [...members].flatMap(([name, text]) => {
+    if (name !== head) return [[name, text] as const];
+    if (rest.length > 0)
+      return [[name, text.startsWith('{') ? withoutAt(rawMembers(text), rest, tokens) : text] as const];
+    return text.startsWith('[') ? [[name, neutralArray(text, tokens)] as const] : [];
+  });
+  const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${sorted.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
+}
+
+function neutralArray(text: string, [source, target]: readonly [string, string]): string {
+  const elements = movedElements(rawItems(text), { source, target });
+  return `[${elements.map((element) => (element === target ? '*' : element)).join(',')}]`;
+}
