@@ -7,8 +7,9 @@ import type { StageOptions } from '../../src/stages/stage.ts';
 import type { QdrantWriter } from '../../src/stores/qdrant/qdrant-reader.ts';
 import { openQdrantWriter } from '../../src/stores/qdrant/qdrant-store.ts';
 import { keptPart } from '../support/backup-part.ts';
+import { entity } from '../support/qdrant-re-id.ts';
 import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
-import { loggedContext } from '../support/qdrant-tenants.ts';
+import { FIELD, loggedContext } from '../support/qdrant-tenants.ts';
 import { type CollectionState, QdrantWorld } from '../support/qdrant-world.ts';
 import { drain, planContext, total } from '../support/stage-context.ts';
 
@@ -276,6 +277,21 @@ describe.each(servers)('a tenant in Qdrant ($server)', ({ start }) => {
     await qdrantStage.quiesce?.([move], ctx);
     await drain(qdrantStage.undo(plan, ctx));
     expect(await world.state(collection)).toEqual(start);
+  });
+
+  it('in an array keeps ids that are made from it, and the plan says so', async () => {
+    const collection = await world.collection('docs', { vectors: { size: 4, distance: 'Dot' } });
+    const field = `"${FIELD}":"acme"`;
+    await world.upsert(collection, [entity('acme', 1), entity('acme', 2).replace(field, `"${FIELD}":["x","acme"]`)]);
+    const plan = await qdrantStage.plan([{ source: 'acme', target: 'beta' }], planContext(store));
+    expect(plan.problems).toEqual([]);
+    expect(plan.notices.map(({ kind }) => kind)).toContain('ids-derived-from-tenant');
+    const ctx = await loggedContext(store);
+    await drain(qdrantStage.apply(plan, ctx));
+    expect(
+      (await qdrantStage.verify(plan, 'applied', ctx)).filter(({ severity }) => severity === 'difference'),
+    ).toEqual([]);
+    expect(JSON.stringify((await world.state(collection)).points)).toContain('[\\"x\\",\\"beta\\"]');
   });
 
   it('as a number is refused a target that is none', async () => {

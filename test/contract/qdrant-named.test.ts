@@ -2,14 +2,16 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { UndoLog } from '../../src/journal/undo-log.ts';
 import { generic } from '../../src/profiles/generic.ts';
 import type { Profile } from '../../src/profiles/profile.ts';
+import { ragApi } from '../../src/profiles/rag-api.ts';
 import type { QdrantPlan } from '../../src/stages/qdrant/qdrant-plan.ts';
 import { qdrantStage } from '../../src/stages/qdrant.ts';
 import type { Finding, StageEvent, StageOptions } from '../../src/stages/stage.ts';
 import type { QdrantWriter } from '../../src/stores/qdrant/qdrant-reader.ts';
 import { openQdrantWriter } from '../../src/stores/qdrant/qdrant-store.ts';
 import { keptPart, restoreContext, restored } from '../support/backup-part.ts';
+import { entity, lightRagId } from '../support/qdrant-re-id.ts';
 import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
-import { loggedContext } from '../support/qdrant-tenants.ts';
+import { FIELD, loggedContext } from '../support/qdrant-tenants.ts';
 import { type CollectionState, QdrantWorld } from '../support/qdrant-world.ts';
 import { drain, planContext, total } from '../support/stage-context.ts';
 
@@ -240,6 +242,31 @@ describe.each(servers)('what is named after a tenant in Qdrant ($server)', ({ st
     expect(await codes({}, { collectionTemplates: ['{tenant}_docs', `${world.name('')}{tenant}`] })).toEqual([]);
     move = { ...move, target: 'a/b' };
     expect(await codes()).toEqual(['collection-name', 'collection-name']);
+  });
+
+  it('is not copied where its ids are made from the tenant, and gets an alias beside new ids', async () => {
+    profile = { ...profile, qdrantField: FIELD, pointIdSchemes: ragApi.pointIdSchemes };
+    await world.drop(from());
+    const small = { vectors: { size: 4, distance: 'Dot' } };
+    await world.collection('siraya_docs', small, { field: FIELD });
+    await world.upsert(
+      from(),
+      [1, 2, 3].map((at) => entity(move.source, at)),
+    );
+    const refused = await planOf();
+    expect(refused.problems).toEqual([
+      expect.objectContaining({ code: 'unsupported', fix: expect.stringContaining('--collection-mode alias') }),
+    ]);
+    profile = { ...profile, collectionMode: 'alias' };
+    before = await everything();
+    const plan = await planOf();
+    expect(plan.problems).toEqual([]);
+    const ctx = await context();
+    await applyAll(plan, ctx);
+    const wanted = [1, 2, 3].map((at) => lightRagId(move.target, `ent-${at}`)).toSorted();
+    expect(Object.keys((await world.state(to())).points).toSorted()).toEqual(wanted);
+    await drain(qdrantStage.undo(plan, ctx));
+    expect(await everything()).toEqual(before);
   });
 
   it('keeps what was written under the new name: changes go back, new points stay', async () => {
