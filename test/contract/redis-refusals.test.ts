@@ -5,6 +5,7 @@ import { MigrateError } from '../../src/model/errors.ts';
 import { generic } from '../../src/profiles/generic.ts';
 import { ragApi } from '../../src/profiles/rag-api.ts';
 import { serverProblems } from '../../src/stages/redis/preflight.ts';
+import { serverNotices } from '../../src/stages/redis/server-notice.ts';
 import { parseServer } from '../../src/stores/redis/redis-server.ts';
 import { openRedisReader, openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
 import { seedNeighbours, seedTenant } from '../support/redis-tenants.ts';
@@ -331,6 +332,10 @@ describe('a Dragonfly', () => {
       usedMemory: 1,
       maxMemory: 2,
     });
+    expect(serverNotices(info(1, 2))).toMatchObject([
+      { kind: 'server', message: expect.stringMatching(/Dragonfly 1\.27\.1.*spoken to as one server/) },
+    ]);
+    expect(serverNotices(parseServer('redis_version:7.0.15'))).toEqual([]);
   });
 
   test.each([

@@ -7,6 +7,7 @@ import { knownTenants } from './ambiguous-keys.ts';
 import { Census } from './census.ts';
 import { moduleTypeNotices } from './module-types.ts';
 import type { RedisPlan } from './redis-plan.ts';
+import { serverNotices } from './server-notice.ts';
 import { TenantKeys } from './tenant-keys.ts';
 
 const PROBE_COMMANDS = 500;
@@ -48,7 +49,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     shapes,
     conflicts: census.conflicts,
     occupied: census.occupied,
-    notices: [...census.notices(), ...moduleTypeNotices(samples)],
+    notices: [...serverNotices(server), ...census.notices(), ...moduleTypeNotices(samples)],
     problems: census.problems(server),
     estimateMs: found === 0 ? 0 : Math.round(scanMs + renamesMs + roundTrip * 2),
     undoBytes: await census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
