@@ -164,6 +164,8 @@ export async function readSettings({ command, flags, env, recorded = {} }: Sourc
     const before = isReplaced(flag.name, flags) ? undefined : recordedSetting(recorded[flag.name], fromEnv);
     merged[flag.name] = settingOf(flag, flags[flag.name] ?? before, fromEnv);
   }
+  // Where a later command names another host, it must not speak in clear.
+  if (String(merged['redis-url']).startsWith('rediss:')) merged['redis-tls'] = true;
   refuseUrlSecrets(env);
   const parsed = schema.safeParse(merged);
   if (!parsed.success) throw invalid(parsed.error.issues, flags);

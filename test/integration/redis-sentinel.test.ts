@@ -98,3 +98,10 @@ test('sentinels that do not lead to the master are named with what to do, and a 
   const wrong = await plan('--redis-sentinel-name', 'ghost', '--redis-node-map', ...replica);
   expect(wrong).toMatchObject({ code: 5, stdout: expect.stringMatching(/is a slave/) });
 });
+
+test('replicas that have not received what was moved are told of', async () => {
+  servers.link.hang(true);
+  const run = await cli('acme', 'tenant_7', ...servers.flags, '--json');
+  expect(run, run.stderr).toMatchObject({ code: 0 });
+  expect(run.json().findings).toContainEqual(expect.objectContaining({ kind: 'not-replicated', count: 1 }));
+});
