@@ -170,6 +170,10 @@ export class RedisConnection {
     if (lostId === undefined) return sleep(settleMs);
     if (lostId === this.#clientId) return;
     try {
+      const name = await nameOf(client, lostId);
+      // A server that was started anew numbers its connections from one: then that number may be somebody else's.
+      if (name === '') return sleep(settleMs);
+      if (name !== undefined && name !== this.clientName) return;
       await client.call('CLIENT', 'KILL', 'ID', lostId);
     } catch (error) {
       if (/no such client/i.test(reasonOf(error))) return;
@@ -279,4 +283,15 @@ export function errorWord(error: string): string {
 
 export function replyError(reply: Reply): string {
   return 'error' in reply ? reply.error : '';
+}
+
+/** The name of the connection with this number, empty where it has none; undefined where that is not told. */
+async function nameOf(client: Redis, id: string): Promise<string | undefined> {
+  try {
+    return /\bname=(\S*)/.exec(String(await client.call('CLIENT', 'LIST', 'ID', id)))?.[1];
+  } catch (error) {
+    // Not known before Redis 6.2, or forbidden.
+    if (/^(ERR|NOPERM)/.test(reasonOf(error))) return undefined;
+    throw error;
+  }
 }

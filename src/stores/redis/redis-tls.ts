@@ -82,10 +82,16 @@ const LOOK_MS = 1_000;
  * TLS, and why it does not go on. Sends no login.
  */
 export async function diagnosed(node: Node, tls: RedisTls | undefined): Promise<string | undefined> {
-  const spoken = await handshake(node, tls === undefined ? {} : await tlsOptions(tls));
-  if (tls !== undefined) return spoken === 'silent' || spoken === 'ended' ? plainAnswer(node) : tlsAdvice(spoken, tls);
-  const isTls = spoken === 'spoken' || (spoken instanceof Error && tlsAdvice(spoken, {}) !== undefined);
-  return isTls && tlsAdvice(spoken, {}) !== NOT_TLS ? SPEAKS_TLS : undefined;
+  if (tls === undefined) return (await answersPlainly(node)) ? undefined : adviceToUseTls(await handshake(node, {}));
+  const spoken = await handshake(node, await tlsOptions(tls));
+  if (spoken instanceof Error || spoken === 'spoken') return tlsAdvice(spoken, tls);
+  return (await answersPlainly(node)) ? NOT_TLS : undefined;
+}
+
+/** Whatever is wrong with the certificates, a server that has shown them speaks TLS. */
+function adviceToUseTls(spoken: Spoken): string | undefined {
+  const advice = spoken instanceof Error ? tlsAdvice(spoken, {}) : undefined;
+  return spoken === 'spoken' || (advice !== undefined && advice !== NOT_TLS) ? SPEAKS_TLS : undefined;
 }
 
 type Spoken = 'spoken' | 'silent' | 'ended' | Error;
@@ -112,21 +118,21 @@ function handshake({ host, port }: Node, options: ConnectionOptions): Promise<Sp
   });
 }
 
-/** Whether a port that does not answer TLS answers a plain request. */
-function plainAnswer({ host, port }: Node): Promise<string | undefined> {
+/** Whether a port answers a request that is sent in clear. */
+function answersPlainly({ host, port }: Node): Promise<boolean> {
   return new Promise((resolve) => {
-    let advice: string | undefined;
+    let answered = false;
     const socket = createConnection({ host, port }, () => socket.write('PING\r\n'));
     const timer = setTimeout(() => socket.destroy(), LOOK_MS);
     socket.on('data', (data) => {
-      if (/^[+-]/.test(data.toString('latin1'))) advice = NOT_TLS;
+      answered = /^[+-]/.test(data.toString('latin1'));
       socket.destroy();
     });
     // That it cannot be reached at all is known already.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       clearTimeout(timer);
-      resolve(advice);
+      resolve(answered);
     });
   });
 }
