@@ -15,12 +15,12 @@ export function withRawMember(text: string, member: string, value: string): stri
   return withRawMembers(text, (name) => (name === member ? value : undefined));
 }
 
-/** The same for several members at once: `valueOf` gives a member's new value, or undefined where it stays. */
-export function withRawMembers(text: string, valueOf: (name: string) => string | undefined): string {
+/** The same for several members at once: `newValue` gives a member's new value, or undefined where it stays. */
+export function withRawMembers(text: string, newValue: (name: string) => string | undefined): string {
   let changed = '';
   let kept = 0;
   for (const { name, start, end } of memberSpans(text)) {
-    const value = valueOf(name);
+    const value = newValue(name);
     if (value === undefined) continue;
     changed += text.slice(kept, start) + value;
     kept = end;
