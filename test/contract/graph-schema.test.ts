@@ -192,7 +192,7 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
       await drain(stage.undo(first, await context(undo)));
       expect(await world()).toEqual(start);
     }
-  });
+  }, 120_000);
 
   it('what the target has already is used, and stays after undo; what it has otherwise refuses', async () => {
     await raw.plant(move.source, 4);

@@ -77,5 +77,5 @@ describe.skipIf(url === '')('a tenant of the graph alone', () => {
     );
     expect(back.json()).toMatchObject({ outcome: 'rolled-back', exitCode: 0 });
     expect(worldDifferences(before, await world())).toEqual([]);
-  });
+  }, 120_000);
 });
