@@ -11,6 +11,7 @@ import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
 import { benchReId } from './bench-re-id.ts';
 import { benchRedis } from './bench-redis.ts';
+import { benchRedisCluster } from './bench-redis-cluster.ts';
 import { benchResume } from './bench-resume.ts';
 import { benchWhole } from './bench-whole.ts';
 import { printTable } from './print-table.ts';
@@ -18,12 +19,12 @@ import type { Row } from './row.ts';
 
 const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only redis,qdrant,…] [--repeat 3]
 
---keys    sizes of the parts that know sizes: redis (default 38491,200000), map, journal and resume (100000), memory (1000000)
+--keys    sizes of the parts that know sizes: redis (default 38491,200000), cluster (10000), map, journal and resume (100000), memory (1000000)
 --full    the same, with a million keys as well, and a million nodes; memory also with three million
---only    these parts alone: redis, map, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
+--only    these parts alone: redis, cluster, map, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
 --repeat  measured rounds; the median counts (default 3)`;
 
-const PARTS = ['redis', 'map', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
+const PARTS = ['redis', 'cluster', 'map', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Sizes of the parts that know sizes: as they are, and what a full run adds. */
@@ -31,6 +32,7 @@ const SIZES: Readonly<Partial<Record<Part, { readonly quick: readonly number[]; 
   {
     redis: { quick: [38_491, 200_000], full: [1_000_000] },
     map: { quick: [100_000], full: [1_000_000] },
+    cluster: { quick: [10_000], full: [100_000] },
     journal: { quick: [100_000], full: [1_000_000] },
     resume: { quick: [100_000], full: [1_000_000] },
     memory: { quick: [1_000_000], full: [3_000_000] },
@@ -79,6 +81,11 @@ async function run(
     case 'redis': {
       const rows: Row[] = [];
       for (const keys of sizes) rows.push(...(await benchRedis({ keys, repeat, log })));
+      return rows;
+    }
+    case 'cluster': {
+      const rows: Row[] = [];
+      for (const keys of sizes) rows.push(...(await benchRedisCluster({ keys, repeat, log })));
       return rows;
     }
     case 'map': {

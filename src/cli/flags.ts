@@ -316,6 +316,15 @@ export const FLAGS: readonly Flag[] = [
     commands: MOVES,
   },
   {
+    name: 'redis-mode',
+    kind: 'text',
+    group: 'What moves',
+    help: 'rename keys, or copy, compare and remove them; auto copies where a rename is impossible or could lose data',
+    choices: ['auto', 'rename', 'copy'],
+    fallback: 'auto',
+    commands: [...MOVES, 'resume'],
+  },
+  {
     name: 'on-conflict',
     kind: 'text',
     group: 'Safety',

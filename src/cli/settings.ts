@@ -73,6 +73,7 @@ const schema = z.object({
   'redis-node-map': z
     .array(z.string())
     .refine((entries) => parseNodeMap(entries) !== undefined, 'is not announced-host:port=reachable-host:port'),
+  'redis-mode': z.enum(['auto', 'rename', 'copy']),
   'qdrant-url': address(HTTP),
   'memgraph-host': host,
   'memgraph-port': whole(1, 65_535),

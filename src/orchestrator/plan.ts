@@ -21,9 +21,9 @@ interface PlanParts {
 /** The plan document, with its digest and checksum. */
 export function makeRunPlan({ toolVersion, createdAt, moves, profile, options, stages }: PlanParts): RunPlan {
   const { merge, onConflict, verify, seed, batchSize, failOnUnclaimed, ambiguousKeys } = options;
-  const { deleteSourceConfig, qdrantMode } = options;
+  const { deleteSourceConfig, redisMode, qdrantMode } = options;
   const conflicts = { merge, onConflict, failOnUnclaimed, ambiguousKeys };
-  const kept = { ...conflicts, verify, seed, batchSize, deleteSourceConfig, qdrantMode };
+  const kept = { ...conflicts, verify, seed, batchSize, deleteSourceConfig, redisMode, qdrantMode };
   const basis = stages.map(({ stage, basis: what }) => ({ stage, what }));
   const document = {
     schema: 'tenant-migrate/plan@1' as const,

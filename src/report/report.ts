@@ -15,6 +15,7 @@ export interface RunPlan {
   readonly options: Pick<
     StageOptions,
     | 'merge'
+    | 'redisMode'
     | 'onConflict'
     | 'verify'
     | 'seed'

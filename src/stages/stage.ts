@@ -89,6 +89,8 @@ export interface StageOptions {
   readonly merge: boolean;
   /** An unfinished run of the same move is being continued: data at both ends is expected. */
   readonly continuing: boolean;
+  /** `rename` and `copy` (which compares, then removes) where Redis shall not choose for itself; `auto` where absent. */
+  readonly redisMode?: 'auto' | 'rename' | 'copy' | undefined;
   /** `overwrite` logs what it destroys before. */
   readonly onConflict: 'fail' | 'skip' | 'overwrite';
   /** How long a request of a broken process may still be under way where it cannot be ended, ms. */

@@ -5,6 +5,7 @@ import { MigrateError } from '../../src/model/errors.ts';
 import { generic } from '../../src/profiles/generic.ts';
 import { ragApi } from '../../src/profiles/rag-api.ts';
 import { serverProblems } from '../../src/stages/redis/preflight.ts';
+import { copiesOf } from '../../src/stages/redis/redis-mode.ts';
 import { serverNotices } from '../../src/stages/redis/server-notice.ts';
 import { parseServer } from '../../src/stores/redis/redis-server.ts';
 import { openRedisReader, openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
@@ -60,7 +61,7 @@ describe('a server', () => {
     await replica.stop();
   });
 
-  test('that is a cluster is refused', async () => {
+  test('that is a cluster without slots is refused', async () => {
     const cluster = await RedisWorld.start(['--cluster-enabled', 'yes']);
     expect(await cluster.preflight()).toMatchObject([
       { code: 'cluster', fix: expect.stringContaining('--skip-redis') },
@@ -343,18 +344,24 @@ describe('a Dragonfly', () => {
     [9.2 * GIB, 10 * GIB],
     [100 << 20, 128 << 20],
     [2 * GIB, GIB],
-  ])('that uses %d of %d bytes is refused: a rename that finds no memory loses the key', (used, most) => {
-    expect(serverProblems(info(used, most), 'df:6379')).toMatchObject([
-      { code: 'memory', message: expect.stringContaining('df:6379') },
-    ]);
-  });
+  ])(
+    'that uses %d of %d bytes is refused a rename, which loses the key where it finds no memory: it is copied',
+    (used, most) => {
+      expect(serverProblems(info(used, most), 'df:6379', 'rename')).toMatchObject([
+        { code: 'memory', message: expect.stringContaining('df:6379') },
+      ]);
+      expect(serverProblems(info(used, most), 'df:6379', 'auto')).toEqual([]);
+      expect(copiesOf('auto', info(used, most))).toBe('all');
+    },
+  );
 
   test.each([
     [0.5 * GIB, GIB],
     [8.9 * GIB, 10 * GIB],
     [5 * GIB, 0],
   ])('that uses %d of %d bytes is accepted, in emulated cluster mode, too', (used, most) => {
-    expect(serverProblems(info(used, most), 'df:6379')).toEqual([]);
+    expect(serverProblems(info(used, most), 'df:6379', 'rename')).toEqual([]);
+    expect(copiesOf('auto', info(used, most))).toBe('none');
   });
 });
 
@@ -363,7 +370,6 @@ describe('a server that says it', () => {
     ['is loading', 'loading:1', 'loading'],
     ['is a slave', 'role:slave', 'readonly'],
     ['is a sentinel', 'role:sentinel', 'readonly'],
-    ['is a cluster', 'cluster_enabled:1', 'cluster'],
   ])('%s is refused', (_, line, code) => {
     expect(serverProblems(parseServer(`redis_version:7.0.15\r\n${line}\r\n`), 'r:1')).toMatchObject([{ code }]);
   });

@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 const both = () => ['--only', 'redis', '--redis-port', `${server.port}`, '--redis-db', '1,0'];
 const cli = (...words: string[]) => runCliHere([...words, '--state-dir', stateDir]);
-const all = () => Promise.all(databases.map(snapshot));
+const all = () => Promise.all(databases.map((database) => snapshot(database)));
 
 function moved(before: Snapshot): Snapshot {
   const after = Object.entries(before).map(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { RedisServer } from '../../scripts/services/redis.ts';
 import type { UndoLog } from '../../src/journal/undo-log.ts';
 import type { Move } from '../../src/model/move.ts';
@@ -9,6 +9,7 @@ import { redisStage } from '../../src/stages/redis.ts';
 import type { Checkpoint, Finding, Problem, StageEvent, StageOptions, VerifyPhase } from '../../src/stages/stage.ts';
 import type { RedisSettings } from '../../src/stores/redis/redis-connection.ts';
 import { openRedisWriter, type RedisWriter } from '../../src/stores/redis/redis-store.ts';
+import { freshCluster } from './redis-cluster.ts';
 import { freshRedis } from './redis-server.ts';
 import { applyContext, drain, planContext } from './stage-context.ts';
 
@@ -36,8 +37,8 @@ export function redisSettings(port: number, more: Partial<RedisSettings> = {}): 
 /** A key's type, expiry and a hash of its content, as text; by the key's bytes in Latin-1. */
 export type Snapshot = Readonly<Record<string, string>>;
 
-/** Every key of the server with everything that can be read of it, read without the code under test. */
-export async function snapshot(redis: Redis): Promise<Snapshot> {
+/** Every key of the server with everything that can be read of it (through `read`), read without the code under test. */
+export async function snapshot(redis: Redis, read: Redis | Cluster = redis): Promise<Snapshot> {
   const keys = new Map<string, Buffer>();
   let cursor = '0';
   do {
@@ -47,15 +48,15 @@ export async function snapshot(redis: Redis): Promise<Snapshot> {
   } while (cursor !== '0');
   const described = await Promise.all(
     [...keys].map(async ([name, key]) => {
-      const [type, expiresAt] = await Promise.all([redis.type(key), redis.pexpiretime(key)]);
-      const content = createHash('sha1').update(JSON.stringify(await contentOf(redis, key, type)));
+      const [type, expiresAt] = await Promise.all([read.type(key), read.pexpiretime(key)]);
+      const content = createHash('sha1').update(JSON.stringify(await contentOf(read, key, type)));
       return [name, `${type} ${expiresAt} ${content.digest('hex')}`] as const;
     }),
   );
   return Object.fromEntries(described.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function contentOf(redis: Redis, key: Buffer, type: string): Promise<unknown> {
+async function contentOf(redis: Redis | Cluster, key: Buffer, type: string): Promise<unknown> {
   switch (type) {
     case 'string':
       return hex(await redis.getBuffer(key));
@@ -108,15 +109,19 @@ export class RedisWorld {
   moves: readonly Move[] = [{ source: 'siraya', target: 'tenant_7' }];
   profile: Profile | undefined;
 
-  private constructor(server: RedisServer, raw: Redis, store: RedisWriter) {
+  /** All servers: one, or the masters of a cluster. */
+  readonly raws: readonly Redis[];
+
+  protected constructor(server: RedisServer, raws: readonly Redis[], store: RedisWriter) {
     this.server = server;
-    this.raw = raw;
+    this.raws = raws;
+    this.raw = raws[0] as Redis;
     this.store = store;
   }
 
   static async start(args: readonly string[] = []): Promise<RedisWorld> {
     const server = await freshRedis(['--enable-debug-command', 'yes', ...args]);
-    return new RedisWorld(server, rawRedis(server.port), await openRedisWriter(redisSettings(server.port)));
+    return new RedisWorld(server, [rawRedis(server.port)], await openRedisWriter(redisSettings(server.port)));
   }
 
   /** From now on the stage reaches the server in this way, through a proxy or as another user. */
@@ -127,7 +132,7 @@ export class RedisWorld {
 
   /** Empties the server and forgets what a test set. */
   async reset(): Promise<void> {
-    await this.raw.flushall();
+    await Promise.all(this.raws.map((raw) => raw.flushall()));
     await this.undoFile?.close();
     this.undoFile = undefined;
     this.events.splice(0);
@@ -138,7 +143,7 @@ export class RedisWorld {
   async stop(): Promise<void> {
     await this.undoFile?.close();
     await this.store.close();
-    this.raw.disconnect();
+    for (const raw of this.raws) raw.disconnect();
     await this.server.stop();
   }
 
@@ -177,8 +182,19 @@ export class RedisWorld {
     await redisStage.quiesce?.(this.moves, { ...ctx, store: this.store, signal: signal ?? ctx.signal });
   }
 
-  snapshot(): Promise<Snapshot> {
-    return snapshot(this.raw);
+  /** Of all servers; two that hold the same key are told apart from one. */
+  async snapshot(): Promise<Snapshot> {
+    const read = this.reading();
+    const parts = (await Promise.all(this.raws.map((raw) => snapshot(raw, read)))).flatMap((part) =>
+      Object.entries(part),
+    );
+    const all = new Map<string, string>();
+    for (const [key, value] of parts) all.set(key, all.has(key) ? `twice: ${all.get(key)} ${value}` : value);
+    return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  protected reading(): Redis | Cluster {
+    return this.raw;
   }
 
   async writing({ permit, ...options }: How) {
@@ -203,4 +219,59 @@ type How = Partial<StageOptions> & { readonly permit?: (units: number) => Promis
 
 export function kinds(findings: readonly Finding[]): readonly string[] {
   return findings.map(({ kind }) => kind);
+}
+
+/** The same on a cluster of three masters. */
+export class ClusterWorld extends RedisWorld {
+  readonly ports: readonly number[];
+  /** Finds each key's master by itself. */
+  readonly client: Cluster;
+
+  private constructor(server: RedisServer, raws: readonly Redis[], ports: readonly number[], store: RedisWriter) {
+    super(server, raws, store);
+    this.ports = ports;
+    this.client = new Cluster([{ host: '127.0.0.1', port: server.port }], { redisOptions: { protocol: 2 } });
+  }
+
+  static async startCluster(args: readonly string[] = []): Promise<ClusterWorld> {
+    const cluster = await freshCluster(['--enable-debug-command', 'yes', ...args]);
+    const [first] = cluster.nodes as [RedisServer];
+    const ports = cluster.nodes.map(({ port }) => port);
+    const raws = ports.map((port) => rawRedis(port));
+    const store = await openRedisWriter(redisSettings(first.port));
+    return new ClusterWorld({ ...first, stop: () => cluster.stop() }, raws, ports, store);
+  }
+
+  /** It finds keys that are on their way between two masters. */
+  protected override reading(): Redis | Cluster {
+    return this.client;
+  }
+
+  override async stop(): Promise<void> {
+    this.client.disconnect();
+    await super.stop();
+  }
+
+  /** Takes over every key of a plain server, with its expiry. */
+  async fillFrom(plain: Redis): Promise<void> {
+    const keys = await plain.keysBuffer('*');
+    await Promise.all(
+      keys.map(async (key) => {
+        const [dump, expiry] = await Promise.all([plain.dumpBuffer(key), plain.pexpiretime(key)]);
+        await this.client.restore(key, Math.max(0, expiry), dump, 'ABSTTL');
+      }),
+    );
+  }
+
+  /** The master that holds a key at first, and another one. */
+  async masterOf(key: string): Promise<{ readonly slot: number; readonly owner: number; readonly other: number }> {
+    const slot = Number(await this.raw.cluster('KEYSLOT', key));
+    const owner = slot >= 10_922 ? 2 : slot >= 5_461 ? 1 : 0;
+    return { slot, owner, other: (owner + 1) % 3 };
+  }
+
+  /** The master's id in the cluster. */
+  async idOf(index: number): Promise<string> {
+    return String(await this.raws[index]?.cluster('MYID'));
+  }
 }

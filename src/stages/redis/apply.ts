@@ -3,13 +3,21 @@ import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { compareEnds } from './compare-ends.ts';
+import { copyAgain, type Differing } from './copy-again.ts';
+import { COPY_BYTES, copyKeys } from './copy-keys.ts';
 import { overwriteTargets } from './overwrite.ts';
 import { DEFAULT_BATCH, isFar, scanCount } from './plan.ts';
+import { isCopied } from './redis-mode.ts';
 import type { RedisPlan } from './redis-plan.ts';
+import { removeCopied } from './remove-copied.ts';
 import { removeSources } from './remove-sources.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import type { KeptEntry, RenameEntry } from './undo-entry.ts';
+
+/** Batches whose copied sources are removed at once; each holds the dumps of some. */
+const REMOVALS_IN_FLIGHT = 3;
 
 /** Pipelines under way at once: a slow link holds all that one page of the scan gives, a fast one needs few. */
 export function batchesInFlight(roundTripMs: number): number {
@@ -21,19 +29,28 @@ interface Batch {
   readonly pairs: readonly RenamePair[];
 }
 
-/** See the contract: one scan feeds pipelined renames, several under way while the scan goes on. */
+/** What all batches of one apply share where keys are copied. */
+interface CopyRoom {
+  readonly budget: ByteBudget;
+  /** Pairs that were found with different content, to be looked at when all else is done. */
+  readonly differing: Differing[];
+}
+
+/** See the contract: one scan feeds pipelined renames (or copies), several under way while the scan goes on. */
 export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
   const limit = batchesInFlight(await ctx.store.roundTripMs());
-  for await (const checkpoints of inFlight(batches(plan, ctx), limit, (batch) => move(plan, batch, ctx))) {
+  const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
+  for await (const checkpoints of inFlight(batches(plan, ctx), limit, (batch) => moveBatch(plan, batch, room, ctx))) {
     for (const checkpoint of checkpoints) {
       done += checkpoint.moved;
       ctx.emit({ type: 'progress', stage: 'redis', done, total });
       yield checkpoint;
     }
   }
+  yield* copyAgain(room.differing, ctx);
 }
 
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Batch> {
@@ -63,37 +80,69 @@ async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncI
   }
 }
 
-async function move(
+/** Each pair in its way. What a cluster cannot rename while slots are on their way is copied, too. */
+async function moveBatch(
+  plan: RedisPlan,
+  { move, pairs }: Batch,
+  room: CopyRoom,
+  ctx: ApplyContext<RedisWriter>,
+): Promise<readonly Checkpoint[]> {
+  if (plan.copies === undefined) {
+    const { checkpoints, unstable } = await renameBatch(plan, { move, pairs }, ctx);
+    return unstable.length === 0 ? checkpoints : [...checkpoints, reportUnstable(unstable, ctx)];
+  }
+  const copied: RenamePair[] = [];
+  const others: RenamePair[] = [];
+  for (const pair of pairs) (isCopied(pair, plan.copies, ctx.store) ? copied : others).push(pair);
+  const renamed =
+    others.length === 0 ? { checkpoints: [], unstable: [] } : await renameBatch(plan, { move, pairs: others }, ctx);
+  const { source = '', target = '' } = plan.moves[move] ?? {};
+  const own = { source, target };
+  const open = [...copied, ...renamed.unstable];
+  if (open.length === 0) return renamed.checkpoints;
+  const copying = await copyKeys({ move: own, pairs: open }, room.budget, ctx);
+  room.differing.push(...copying.different.map((pair) => ({ move: own, pair })));
+  return [...renamed.checkpoints, ...copying.checkpoints];
+}
+
+async function renameBatch(
   plan: RedisPlan,
   { move, pairs }: Batch,
   ctx: ApplyContext<RedisWriter>,
-): Promise<readonly Checkpoint[]> {
+): Promise<{ readonly checkpoints: readonly Checkpoint[]; readonly unstable: readonly RenamePair[] }> {
   // Where the target may hold keys of its own, those are never named in the undo log: it must not take them away.
   const taken =
     ctx.options.merge || ctx.options.continuing
       ? await ctx.store.exist(pairs.map(({ to }) => to))
       : pairs.map(() => false);
   const free = pairs.filter((_, index) => !taken[index]);
-  const { occupied, kept, ...renamed } = await rename(plan.moves[move] ?? { source: '', target: '' }, free, ctx);
+  const { occupied, unstable, kept, ...renamed } = await rename(
+    plan.moves[move] ?? { source: '', target: '' },
+    free,
+    ctx,
+  );
   const { different, skipped } = await classify([...pairs.filter((_, index) => taken[index]), ...occupied], ctx);
   if (ctx.options.onConflict === 'overwrite') {
     const checkpoints: Checkpoint[] = [{ ...renamed, skipped }, ...kept];
     for await (const checkpoint of overwriteTargets(different, ctx)) checkpoints.push(checkpoint);
-    return checkpoints;
+    return { checkpoints, unstable };
   }
   if (ctx.options.onConflict === 'fail') for (const { from } of different) reportConflict(from, ctx);
-  return [{ ...renamed, skipped, conflicts: different.length }, ...kept];
+  return { checkpoints: [{ ...renamed, skipped, conflicts: different.length }, ...kept], unstable };
 }
 
 async function rename(
   { source, target }: Move,
   free: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
-): Promise<Checkpoint & { readonly occupied: readonly RenamePair[]; readonly kept: readonly Checkpoint[] }> {
+): Promise<
+  Checkpoint & Record<'occupied' | 'unstable', readonly RenamePair[]> & { readonly kept: readonly Checkpoint[] }
+> {
   const occupied: RenamePair[] = [];
+  const unstable: RenamePair[] = [];
   const kept: Checkpoint[] = [];
   const counts = { moved: 0, vanished: 0, failed: 0 };
-  if (free.length === 0) return { batch: 0, ...counts, occupied, kept };
+  if (free.length === 0) return { batch: 0, ...counts, occupied, unstable, kept };
   const entry: RenameEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
   const batch = await ctx.undo.append([entry]);
   for (const [index, outcome] of (await ctx.store.rename(free)).entries()) {
@@ -102,18 +151,20 @@ async function rename(
     if (outcome === 'moved') counts.moved += 1;
     else if (outcome === 'vanished') counts.vanished += 1;
     else if (outcome === 'occupied') occupied.push(pair);
+    else if (outcome === 'unstable') unstable.push(pair);
     else if (outcome !== 'already') {
       counts.failed += 1;
       ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(pair.from), reason: outcome.failed });
     }
   }
-  if (occupied.length > 0) {
+  if (occupied.length + unstable.length > 0) {
     // An undo must not take away what somebody else has put there.
-    const entry: KeptEntry = { kind: 'kept', of: batch, keys: occupied.map(({ from }) => toJson(from)) };
+    const keys = [...occupied, ...unstable].map(({ from }) => toJson(from));
+    const entry: KeptEntry = { kind: 'kept', of: batch, keys };
     // With a checkpoint of its own, so that the journal knows it to be done.
     kept.push({ batch: await ctx.undo.append([entry]), moved: 0 });
   }
-  return { batch, ...counts, occupied, kept };
+  return { batch, ...counts, occupied, unstable, kept };
 }
 
 /** Both names exist: equal keys are one key whose source goes in finalize, different ones are a conflict. */
@@ -129,16 +180,30 @@ async function classify(
   };
 }
 
+function reportUnstable(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Checkpoint {
+  const reason = 'its slot is on its way to another master: it can be renamed when that has ended, or copied';
+  for (const { from } of pairs) ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(from), reason });
+  return { batch: 0, moved: 0, failed: pairs.length };
+}
+
 function reportConflict(from: ByteString, ctx: ApplyContext<RedisWriter>): void {
   const reason = 'the target key exists with other content';
   ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(from), reason });
 }
 
 /**
- * Removes the source of each pair that is equal at both ends, after comparing once more and logging its dump.
- * Only a merged or continued run can hold such pairs: elsewhere the target was empty.
+ * Removes the source of each pair that is equal at both ends, after comparing once more and logging it.
+ * Only a run that copies, is merged or continued can hold such pairs: elsewhere the target was empty.
  */
 export async function* finalizeRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
-  if (!ctx.options.merge && !ctx.options.continuing) return;
-  for await (const { pairs } of batches(plan, ctx)) yield* removeSources(pairs, ctx);
+  // What was copied beside the plan (a slot on its way, a late key) verify has seen: then the run is `continuing`.
+  if (!ctx.options.merge && !ctx.options.continuing && (plan.copied ?? 0) === 0) return;
+  // A transaction with many keys is nothing for a cluster, and the log need not hold what the target holds.
+  if (plan.copies !== undefined || ctx.store.cluster) {
+    const remove = ({ move, pairs }: Batch) => {
+      const { source = '', target = '' } = plan.moves[move] ?? {};
+      return removeCopied({ move: { source, target }, pairs }, ctx);
+    };
+    for await (const checkpoints of inFlight(batches(plan, ctx), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
+  } else for await (const { pairs } of batches(plan, ctx)) yield* removeSources(pairs, ctx);
 }

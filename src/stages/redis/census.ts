@@ -6,6 +6,7 @@ import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, MoveCounts, PlanContext, Problem, ShapeCount } from '../stage.ts';
 import { AmbiguousKeys, type KnownTenants } from './ambiguous-keys.ts';
+import { type Copies, isCopied } from './redis-mode.ts';
 import type { KeySample } from './redis-plan.ts';
 import { Repeats } from './repeats.ts';
 import { sameKey } from './same-key.ts';
@@ -43,8 +44,13 @@ export class Census {
   readonly sums = new ShapeSums();
   readonly undoSize: UndoSize;
   conflicts = 0;
+  /** Source keys that are copied instead of renamed. */
+  copied = 0;
+  /** Source keys that a cluster cannot rename. */
+  crossSlot = 0;
   readonly #moves: readonly Move[];
   readonly #ctx: PlanContext<RedisReader>;
+  readonly #copies: Copies;
   readonly #keys: TenantKeys;
   readonly #sources: readonly ByteString[];
   readonly #shapes = new Map<string, Shape>();
@@ -63,8 +69,13 @@ export class Census {
   #pending: { key: ByteString; role: OwnRole }[] = [];
 
   /** `known`: where other tenants were looked for before. */
-  constructor(moves: readonly Move[], keys: TenantKeys, ctx: PlanContext<RedisReader>, known?: KnownTenants) {
+  constructor(
+    moves: readonly Move[],
+    { keys, copies, known }: { readonly keys: TenantKeys; readonly copies: Copies; readonly known?: KnownTenants },
+    ctx: PlanContext<RedisReader>,
+  ) {
     this.#moves = moves;
+    this.#copies = copies;
     this.#ctx = ctx;
     this.#keys = keys;
     this.#ambiguous = new AmbiguousKeys(moves, keys, known);
@@ -106,7 +117,13 @@ export class Census {
 
   #source(key: ByteString, role: KeyRole & { role: 'source' }): void {
     this.found[role.move] = (this.found[role.move] ?? 0) + 1;
-    this.undoSize.addRename(key);
+    const pair = { from: key, to: role.target };
+    const renamable = this.#ctx.store.renamable(pair);
+    if (!renamable) this.crossSlot += 1;
+    if (this.#copies === 'all' || (this.#copies === 'cross-slot' && !renamable)) {
+      this.copied += 1;
+      this.undoSize.addCopy(key);
+    } else this.undoSize.addRename(key);
     this.#ambiguous.take(key, role);
     const name = `${role.move} ${role.claim.template.text}`;
     let shape = this.#shapes.get(name);
@@ -123,7 +140,8 @@ export class Census {
       this.#shapes.set(name, shape);
     }
     shape.count += 1;
-    if (this.#ctx.options.verify !== 'counts') shape.sample.offer({ key, role });
+    // Copies are weighed before they are made.
+    if (this.#ctx.options.verify !== 'counts' || this.#copies !== 'none') shape.sample.offer({ key, role });
   }
 
   #atTarget(key: ByteString, { move, claim }: KeyRole & { role: 'target' }): void {
@@ -201,9 +219,24 @@ export class Census {
       .sort((a, b) => b.count - a.count || (a.from < b.from ? -1 : 1));
   }
 
+  /** About how many bytes the copies will take, from the samples. */
+  async copyBytes(): Promise<number> {
+    let bytes = 0;
+    for (const { sample, count } of this.#shapes.values()) {
+      const copied = sample.items.filter(({ key, role }) => {
+        return isCopied({ from: key, to: role.target }, this.#copies, this.#ctx.store);
+      });
+      const sizes = await this.#ctx.store.sizes(copied.map(({ key }) => key));
+      const sum = sizes.reduce<number>((total, size) => total + (size ?? 0), 0);
+      bytes += (sum / Math.max(1, sample.items.length)) * count;
+    }
+    return bytes;
+  }
+
   /** The sampled keys that will stand alone under their name (all, where others are overwritten), as they are now. */
   async samples(): Promise<readonly KeySample[]> {
     const { store, options } = this.#ctx;
+    if (options.verify === 'counts') return [];
     const size = contentSampleSize(this.#moves.length);
     const picked = [...this.#shapes.values()].flatMap(({ sample }) => sample.items.slice(0, size));
     const mayStay = (options.merge || options.continuing) && options.onConflict !== 'overwrite';
@@ -303,7 +336,9 @@ export class Census {
         );
       }
     }
-    if (this.conflicts > 0 && onConflict === 'fail') {
+    // Of a key that was written after it was copied, the undo log will tell that the target is our own copy.
+    const mayBeOurs = continuing && this.#copies !== 'none';
+    if (this.conflicts > 0 && onConflict === 'fail' && !mayBeOurs) {
       problem(
         'conflict',
         `${this.conflicts} keys exist at source and target with different content`,

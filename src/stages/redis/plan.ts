@@ -5,14 +5,17 @@ import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { PlanContext } from '../stage.ts';
 import { knownTenants } from './ambiguous-keys.ts';
 import { Census } from './census.ts';
+import { copyNotices, copyProblems } from './copy-problems.ts';
 import { moduleTypeNotices } from './module-types.ts';
+import { type Copies, copiesOf } from './redis-mode.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { serverNotices } from './server-notice.ts';
 import { TenantKeys } from './tenant-keys.ts';
 
 const PROBE_COMMANDS = 500;
-/** A rename costs the server and the client about this much more than a look-up of a missing key. */
+/** A rename costs the server and the client about this much more than a look-up of a missing key, a copied key so much. */
 const RENAME_TO_PROBE = 1.5;
+const COPY_TO_PROBE = 50;
 
 /** Keys in one pipeline. */
 export const DEFAULT_BATCH = 1_000;
@@ -30,7 +33,8 @@ export function scanCount(roundTripMs: number): number {
 /** See the contract: one scan of the keyspace, two where {@link knownTenants} says so. */
 export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
   const [roundTrip, asked] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
-  const { left, censusOf } = await neighbours(moves, ctx, scanCount(roundTrip));
+  const copies = copiesOf(ctx.options.redisMode ?? 'auto', asked);
+  const { left, censusOf } = await neighbours({ moves, copies, count: scanCount(roundTrip) }, ctx);
   // The probe goes out first and is answered before the scan: together they cost no round trip more.
   const [probe, { census, scanMs, anew }] = await Promise.all([
     ctx.store.probeMs(PROBE_COMMANDS, ownPrefix(moves, ctx)),
@@ -38,7 +42,8 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
   ]);
   const server = anew ? await ctx.store.server() : asked;
   const found = census.found.reduce((sum, count) => sum + count, 0);
-  const renamesMs = (found / PROBE_COMMANDS) * Math.max(0, probe - roundTrip) * RENAME_TO_PROBE;
+  const work = (found - census.copied) * RENAME_TO_PROBE + census.copied * COPY_TO_PROBE;
+  const renamesMs = (work / PROBE_COMMANDS) * Math.max(0, probe - roundTrip);
   const counts = census.moveCounts();
   const shapes = census.shapes();
   const samples = await census.samples();
@@ -49,8 +54,13 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     shapes,
     conflicts: census.conflicts,
     occupied: census.occupied,
-    notices: [...serverNotices(server), ...census.notices(), ...moduleTypeNotices(samples)],
-    problems: census.problems(server),
+    notices: [
+      ...serverNotices(server),
+      ...census.notices(),
+      ...copyNotices({ copies, copied: census.copied, server }, ctx),
+      ...moduleTypeNotices(samples),
+    ],
+    problems: [...census.problems(server), ...(await copyProblems({ census, server }, ctx))],
     estimateMs: found === 0 ? 0 : Math.round(scanMs + renamesMs + roundTrip * 2),
     undoBytes: await census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
     basis: {
@@ -58,6 +68,7 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
       version: server.version,
       shapes: shapes.map(({ from }) => from).sort(),
     },
+    ...(copies === 'none' ? {} : { copies, copied: census.copied }),
     templates: ctx.profile.keyTemplates,
     left: left.map(toJson),
     samples,
@@ -68,14 +79,17 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
 }
 
 /** To whom keys are left, and a census of all others: where it must be known before which other tenants there are, it is. */
-async function neighbours(moves: readonly Move[], ctx: PlanContext<RedisReader>, count: number) {
+async function neighbours(
+  { moves, copies, count }: { readonly moves: readonly Move[]; readonly copies: Copies; readonly count: number },
+  ctx: PlanContext<RedisReader>,
+) {
   const keys = TenantKeys.of(ctx.profile, moves);
   const leave = ctx.options.ambiguousKeys === 'leave';
-  if (!leave && !keys.rivals.endless) return { left: [], censusOf: () => new Census(moves, keys, ctx) };
+  if (!leave && !keys.rivals.endless) return { left: [], censusOf: () => new Census(moves, { keys, copies }, ctx) };
   const known = await knownTenants(keys, ctx, count);
   const left = leave ? [...known.keys()] : [];
   const rest = left.length === 0 ? keys : TenantKeys.of(ctx.profile, moves, left);
-  return { left, censusOf: () => new Census(moves, rest, ctx, known) };
+  return { left, censusOf: () => new Census(moves, { keys: rest, copies, known }, ctx) };
 }
 
 /** What keys of the first source begin with: a user may be forbidden to name any others. */

@@ -5,10 +5,8 @@ import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader, RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { PlanContext, Problem } from '../stage.ts';
-
-/** Least free memory for a rename between Dragonfly's shards, which serialises the value on both sides. */
-const LEAST_HEADROOM_BYTES = 64 << 20;
-const LEAST_HEADROOM_SHARE = 0.1;
+import { mebibytes } from './mebibytes.ts';
+import { copiesOf, isCopied, missingHeadroom, type RedisMode } from './redis-mode.ts';
 
 /** See the contract. Reads, and in a real run renames and removes, keys that do not exist, which changes nothing. */
 export async function preflightRedis(
@@ -17,22 +15,29 @@ export async function preflightRedis(
   probe?: RedisWriter,
 ): Promise<readonly Problem[]> {
   const server = await ctx.store.server();
-  const problems = [...serverProblems(server, ctx.store.address), ...templateProblems(moves, ctx)];
+  const mode = ctx.options.redisMode ?? 'auto';
+  const problems = [...serverProblems(server, ctx.store.address, mode), ...templateProblems(moves, ctx)];
   if (problems.length > 0) return problems;
-  const pairs = probePairs(moves, ctx);
+  const copies = copiesOf(mode, server);
+  const all = probePairs(moves, ctx);
+  const copied = all.filter((pair) => isCopied(pair, copies, ctx.store));
+  const copy = copied.length === 0 ? [] : [await deniedToCopy(copied, ctx, probe)];
+  const pairs = all.filter((pair) => ctx.store.renamable(pair) && !isCopied(pair, copies, ctx.store));
   const rename = await deniedToRename(pairs, RENAME, ctx, probe);
   // Where it may not go back, the move is not begun: no rollback could end it.
   const back = pairs.map(({ from, to }) => ({ from: to, to: from }));
   const takeBack = rename === undefined ? await deniedToRename(back, RENAME_BACK, ctx, probe) : undefined;
-  const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(pairs, ctx);
-  const both = ctx.options.merge || ctx.options.continuing;
+  const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(all, ctx);
+  const both = (ctx.options.merge || ctx.options.continuing) && !ctx.store.cluster;
   const remove = both ? await deniedToRemove(pairs, ctx, probe) : undefined;
+  if (ctx.options.onConflict === 'overwrite' && (copies !== 'none' || ctx.store.cluster))
+    return [noOverwrite(ctx.store.address)];
   const overwrite = ctx.options.onConflict === 'overwrite' ? await deniedToOverwrite(pairs, ctx, probe) : undefined;
-  return [rename, takeBack, read, remove, overwrite].filter((problem) => problem !== undefined);
+  return [rename, takeBack, read, remove, overwrite, ...copy].filter((problem) => problem !== undefined);
 }
 
 /** What the server's state forbids. */
-export function serverProblems(server: RedisServer, address: string): readonly Problem[] {
+export function serverProblems(server: RedisServer, address: string, mode: RedisMode = 'auto'): readonly Problem[] {
   const problems: Problem[] = [];
   const problem = (code: string, message: string, fix: string) => {
     problems.push({ stage: 'redis', code, message: `Redis at ${address} ${message}`, fix });
@@ -45,25 +50,33 @@ export function serverProblems(server: RedisServer, address: string): readonly P
       'give --redis-host and --redis-port of the master',
     );
   }
-  if (server.cluster && server.product !== 'dragonfly') {
-    problem('cluster', 'is a Redis Cluster, which this version does not move', 'leave it out with --skip-redis');
+  if (server.down !== undefined) {
+    problem(
+      'cluster',
+      `is a Redis Cluster that does not serve all keys: ${server.down}`,
+      'mend the cluster, or leave it out with --skip-redis',
+    );
   }
-  if (server.product === 'dragonfly' && server.maxMemory > 0) {
+  const needed = missingHeadroom(server);
+  if (needed !== undefined && mode === 'rename') {
     const headroom = server.maxMemory - server.usedMemory;
-    const needed = Math.max(LEAST_HEADROOM_BYTES, server.maxMemory * LEAST_HEADROOM_SHARE);
-    if (headroom < needed) {
-      problem(
-        'memory',
-        `is a Dragonfly with ${mebibytes(headroom)} free of ${mebibytes(server.maxMemory)}: a rename that runs out of memory there loses the key`,
-        `free memory or raise maxmemory until ${mebibytes(needed)} are free`,
-      );
-    }
+    problem(
+      'memory',
+      `is a Dragonfly with ${mebibytes(headroom)} free of ${mebibytes(server.maxMemory)}: a rename that runs out of memory there loses the key`,
+      `free memory or raise maxmemory until ${mebibytes(needed)} are free, or let --redis-mode auto copy the keys`,
+    );
   }
   return problems;
 }
 
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / (1 << 20)).toLocaleString('en')} MiB`;
+/** What is overwritten by a rename goes and comes in one transaction; a copy has none over two slots. */
+function noOverwrite(address: string): Problem {
+  return {
+    stage: 'redis',
+    code: 'overwrite',
+    message: `Redis at ${address} has its keys copied, or is a cluster: there no key of the target can be overwritten`,
+    fix: 'remove one side of each conflict by hand, or keep both with --on-conflict skip',
+  };
 }
 
 function templateProblems(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly Problem[] {
@@ -102,6 +115,26 @@ async function triedRename(pairs: readonly RenamePair[], probe: RedisWriter): Pr
 async function deniedToRead(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
   const refusal = await refusalOf(ctx.store.fingerprints(pairs.map(({ to }) => to)));
   return refusal === undefined ? undefined : denied(ctx.store.address, { ...READ, refusal });
+}
+
+/** Whether keys could be copied, and their sources removed; the latter two are tried in a real run only. */
+async function deniedToCopy(
+  pairs: readonly RenamePair[],
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<Problem | undefined> {
+  const { address } = ctx.store;
+  const dump = await refusalOf(ctx.store.dumps(pairs.flatMap(({ from, to }) => [from, to])));
+  if (dump !== undefined) return denied(address, { ...COPY, refusal: dump });
+  if (probe === undefined) return undefined;
+  const refusals = await Promise.all(
+    pairs.flatMap(({ from, to }) => [
+      probe.refusedRestore(to),
+      refusalOf(probe.unlinkUnwritten([from], () => Promise.resolve([from]))),
+    ]),
+  );
+  const refusal = refusals.find((text) => text !== undefined);
+  return refusal === undefined ? undefined : denied(address, { ...COPY, refusal });
 }
 
 /** Whether equal keys could be logged and removed at the source; the removing is tried in a real run only. */
@@ -154,20 +187,21 @@ function refusalOf(work: Promise<unknown>): Promise<string | undefined> {
   );
 }
 
-/** A key that does not exist for each template, and what it would become. */
+/** Keys that do not exist, one of each template for each master, and what they would become. */
 function probePairs(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly RenamePair[] {
   const random = `tenant-migrate-absent-${ctx.clock.now().toString(36)}-${ctx.options.seed}`;
+  // In a cluster one that is renamed and one that is copied.
+  const rests = ctx.store.tags.flatMap((tag, index) => (tag === '' ? [random] : [random + tag, `${random}-${index}`]));
   return moves.flatMap(({ source, target }) =>
     ctx.profile.keyTemplates
       .map(parseKeyTemplate)
-      .map((template) => {
-        const rest = template.open ? random : '';
-        return {
+      .filter(({ open }) => open)
+      .flatMap((template) =>
+        rests.map((rest) => ({
           from: claimedPrefix(template, fromText(source)) + rest,
           to: claimedPrefix(template, fromText(target)) + rest,
-        };
-      })
-      .filter(({ from }) => from.endsWith(random)),
+        })),
+      ),
   );
 }
 
@@ -185,6 +219,10 @@ const RENAME = {
 const RENAME_BACK = {
   what: "rename the tenant's keys back, which a rollback needs (RENAMENX)",
   fix: 'give the user %RW~ on the target keys and %W~ on the source keys, too (MIGRATION.md, "Rights"), or --skip-redis',
+};
+const COPY = {
+  what: 'copy the keys and remove their sources (DUMP, RESTORE, WATCH, MULTI, UNLINK, EXEC)',
+  fix: 'give the user DUMP, RESTORE, UNLINK on the keys of both tenants, and WATCH, MULTI, EXEC (MIGRATION.md, "Rights")',
 };
 const READ = {
   what: "read the target's keys (TYPE, PEXPIRETIME or PTTL), by which the move is verified",

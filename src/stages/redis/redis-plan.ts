@@ -19,6 +19,10 @@ export interface RedisPlan extends StagePlan {
    * full verification, else from the samples. Null where only counts are compared.
    */
   readonly expiring: readonly number[] | null;
+  /** Which keys are copied instead of renamed; absent where none are. */
+  readonly copies?: 'cross-slot' | 'all';
+  /** How many source keys are copied; absent as `copies`. */
+  readonly copied?: number;
   /** The server's counters when the plan was made: a later shortfall may be explained by them. */
   readonly server: { readonly runId: string; readonly expiredKeys: number; readonly evictedKeys: number };
 }

@@ -1,9 +1,18 @@
 import type { Json } from '../../model/json.ts';
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { BatchId } from '../stage.ts';
+import type { KeyPrint } from './key-print.ts';
 
 /** What one batch did, as the undo log holds it before it is sent. Keys are written as `byte-string`'s toJson does. */
-export type RedisUndoEntry = RenameEntry | KeptEntry | UnlinkEntry | OverwriteEntry | OverwrittenEntry;
+export type RedisUndoEntry =
+  | RenameEntry
+  | KeptEntry
+  | UnlinkEntry
+  | OverwriteEntry
+  | OverwrittenEntry
+  | CopyEntry
+  | CopiedEntry
+  | RemovedEntry;
 
 export type RenameEntry = {
   readonly kind: 'rename';
@@ -12,7 +21,7 @@ export type RenameEntry = {
   readonly keys: readonly Json[];
 };
 
-/** Written afterwards: keys of that batch that were not renamed, since their targets were taken by somebody else. */
+/** Written afterwards: keys of that batch that were not renamed or copied, since their targets were taken by somebody else. */
 export type KeptEntry = { readonly kind: 'kept'; readonly of: BatchId; readonly keys: readonly Json[] };
 
 /** A source that was removed, since it equalled its target. */
@@ -39,5 +48,27 @@ export type OverwriteEntry = {
 
 /** Written afterwards: the overwritings of that batch were made, all of them. */
 export type OverwrittenEntry = { readonly kind: 'overwritten'; readonly of: BatchId };
+
+/** Sources that were copied, and what each of them was then. */
+export type CopyEntry = {
+  readonly kind: 'copy';
+  readonly source: string;
+  readonly target: string;
+  readonly keys: readonly Json[];
+  readonly prints: readonly KeyPrint[];
+  /** What the copies were whose place these took; absent where the targets were free. */
+  readonly replaces?: readonly KeyPrint[];
+};
+
+/** Written afterwards: the copies of that batch were made, all but those that a `kept` names. */
+export type CopiedEntry = { readonly kind: 'copied'; readonly of: BatchId };
+
+/** Sources that were removed since they equalled their targets; those are what an undo makes them from. */
+export type RemovedEntry = {
+  readonly kind: 'removed';
+  readonly source: string;
+  readonly target: string;
+  readonly keys: readonly Json[];
+};
 
 type Fingerprint = { readonly [K in keyof KeyFingerprint]: KeyFingerprint[K] };

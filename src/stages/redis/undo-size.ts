@@ -7,6 +7,8 @@ const SAMPLES = 200;
 /** What stands around the keys of a batch, and around the keys of an entry with a dump, without the ids' own bytes. */
 const BATCH_BYTES = 120;
 const ENTRY_BYTES = 420;
+/** A print in a list of prints. */
+const PRINT_BYTES = 36;
 /** A dump's version and checksum, and the type and length before its content. */
 const DUMP_BYTES = 32;
 
@@ -26,6 +28,11 @@ export class UndoSize {
   /** A source key that will be renamed. */
   addRename(key: ByteString): void {
     this.#names += jsonBytes(key) + 1;
+  }
+
+  /** A source key that will be copied, with what it was, and removed later. */
+  addCopy(key: ByteString): void {
+    this.#names += 2 * (jsonBytes(key) + 1) + PRINT_BYTES;
   }
 
   /** A key that will be dumped before it is removed or overwritten; `other` is its name at the other end. */

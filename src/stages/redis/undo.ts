@@ -1,17 +1,26 @@
 import { type ByteString, fromJson, printable } from '../../model/byte-string.ts';
+import type { Json } from '../../model/json.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { ApplyContext, BatchId, Checkpoint, UndoBatch } from '../stage.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { sameKey } from './same-key.ts';
+import { type Copied, takeBack } from './take-back.ts';
 import { TenantKeys } from './tenant-keys.ts';
-import type { OverwriteEntry, RedisUndoEntry, RenameEntry, UnlinkEntry } from './undo-entry.ts';
+import type {
+  CopyEntry,
+  OverwriteEntry,
+  RedisUndoEntry,
+  RemovedEntry,
+  RenameEntry,
+  UnlinkEntry,
+} from './undo-entry.ts';
 import { undoOverwrite } from './undo-overwrite.ts';
 
 /** What the newer part of the log says about the older one. */
 interface Known {
-  /** Batches whose overwritings were made. */
+  /** Batches whose overwritings, or copies, were made. */
   readonly made: Set<BatchId>;
-  /** Keys of a batch that were not renamed. */
+  /** Keys of a batch that were not renamed or copied. */
   readonly kept: Map<BatchId, ReadonlySet<ByteString>>;
   /** Targets whose newest overwriting is taken back, and what that had destroyed: older ones do not concern them. */
   readonly settled: Map<ByteString, OverwriteEntry['destroyed']>;
@@ -34,8 +43,8 @@ export async function* undoRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>
 }
 
 function unitsOf(entry: RedisUndoEntry): number {
-  if (entry.kind === 'kept' || entry.kind === 'overwritten') return 0;
-  return entry.kind === 'rename' ? entry.keys.length : 1;
+  if (entry.kind === 'kept' || entry.kind === 'overwritten' || entry.kind === 'copied') return 0;
+  return 'keys' in entry ? entry.keys.length : 1;
 }
 
 async function undoBatch(
@@ -48,7 +57,7 @@ async function undoBatch(
   const unlinked = entries.filter((entry) => entry.kind === 'unlink');
   counts.moved += await remake(unlinked, ctx);
   for (const entry of entries) {
-    if (entry.kind === 'overwritten') known.made.add(entry.of);
+    if (entry.kind === 'overwritten' || entry.kind === 'copied') known.made.add(entry.of);
     else if (entry.kind === 'kept') known.kept.set(entry.of, new Set(entry.keys.map(fromJson)));
     else if (entry.kind === 'overwrite') {
       const target = fromJson(entry.target);
@@ -64,7 +73,8 @@ async function undoBatch(
       const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
       const keys = entry.keys.map(fromJson).filter((key) => !kept.has(key));
       await renameBack(plan, { entry, keys, counts, settled: known.settled }, ctx);
-    }
+    } else if (entry.kind === 'removed') await remakeRemoved(plan, entry, ctx);
+    else if (entry.kind === 'copy') await copyBack(plan, { entry, id: logged.id, known, counts }, ctx);
   }
   // No other batch asks for these.
   known.kept.delete(logged.id);
@@ -100,23 +110,62 @@ async function renameBack(
 ): Promise<void> {
   const known = backwards(plan, { entry, keys }, ctx);
   counts.failed += keys.length - known.length;
-  const pairs = known.filter(({ from }) => !settled.has(from));
-  if (pairs.length === 0) return;
-  for (const [index, outcome] of (await ctx.store.rename(pairs)).entries()) {
+  const open = known.filter(({ from }) => !settled.has(from));
+  const pairs = open.filter((pair) => ctx.store.renamable(pair));
+  // A backup's log names renames, wherever it is used; and a slot on its way takes no command with two keys.
+  const byCopy = open.filter((pair) => !ctx.store.renamable(pair));
+  for (const [index, outcome] of (pairs.length === 0 ? [] : await ctx.store.rename(pairs)).entries()) {
     if (outcome === 'moved') counts.moved += 1;
     else if (outcome === 'occupied') counts.conflicts += 1;
     else if (outcome === 'vanished') counts.vanished += 1;
+    else if (outcome === 'unstable') byCopy.push(pairs[index] ?? { from: '', to: '' });
     else if (outcome !== 'already') {
       counts.failed += 1;
       const record = printable(pairs[index]?.from ?? '');
       ctx.emit({ type: 'record-failed', stage: 'redis', record, reason: outcome.failed });
     }
   }
+  await tally(
+    byCopy.map(({ from, to }) => ({ pair: { from: to, to: from }, made: true })),
+    counts,
+    ctx,
+  );
+}
+
+/** Sources that were removed get the value that their targets have now. The copies go where their own entry is undone. */
+async function remakeRemoved(plan: RedisPlan, entry: RemovedEntry, ctx: ApplyContext<RedisWriter>): Promise<void> {
+  const pairs = backwards(plan, { entry, keys: entry.keys.map(fromJson) }, ctx);
+  await ctx.store.copy(pairs);
+}
+
+async function copyBack(
+  plan: RedisPlan,
+  { entry, id, known, counts }: { entry: CopyEntry; id: BatchId; known: Known; counts: Counts },
+  ctx: ApplyContext<RedisWriter>,
+): Promise<void> {
+  const kept = known.kept.get(id) ?? new Set<ByteString>();
+  const prints = new Map(entry.keys.map((json: Json, index) => [fromJson(json), index]));
+  const keys = [...prints.keys()].filter((key) => !kept.has(key));
+  const pairs = backwards(plan, { entry, keys }, ctx);
+  counts.failed += keys.length - pairs.length;
+  const copied = pairs.map(({ from, to }): Copied => {
+    const index = prints.get(to) ?? 0;
+    const [print, replaced] = [entry.prints[index], entry.replaces?.[index]];
+    return { pair: { from: to, to: from }, made: known.made.has(id), print, replaced };
+  });
+  await tally(copied, counts, ctx);
+}
+
+async function tally(copied: readonly Copied[], counts: Counts, ctx: ApplyContext<RedisWriter>): Promise<void> {
+  const { moved, conflicts, vanished } = await takeBack(copied, ctx);
+  counts.moved += moved;
+  counts.conflicts += conflicts;
+  counts.vanished += vanished;
 }
 
 function backwards(
   plan: RedisPlan,
-  { entry, keys }: { entry: RenameEntry; keys: readonly ByteString[] },
+  { entry, keys }: { entry: RenameEntry | CopyEntry | RemovedEntry; keys: readonly ByteString[] },
   ctx: ApplyContext<RedisWriter>,
 ): readonly RenamePair[] {
   const roles = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, [entry]);

@@ -145,6 +145,8 @@ class Enumeration {
       skipping ? 'notice' : 'difference',
       'different',
       'exist under both ids with different content and were left',
+      // A source that was written after it was copied is copied again; the undo log tells it from others.
+      this.#plan.copies !== undefined && this.#phase === 'applied' && !skipping,
     );
     return findings;
   }

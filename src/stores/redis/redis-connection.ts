@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { MigrateError } from '../../model/errors.ts';
 import { type NodeMap, nodeText } from './node-map.ts';
+import type { CommandSink } from './recorded-commands.ts';
 import { redisAddress } from './redis-address.ts';
 import { type DriverConnection, endDriver, openDriver, reasonOf } from './redis-driver.ts';
 import type { RedisSentinel } from './redis-sentinel.ts';
@@ -28,6 +29,8 @@ export interface RedisSettings {
   readonly clientName: string;
   /** How long a request of a lost connection may still be under way where CLIENT KILL is forbidden, ms; 5 s by default. */
   readonly settleMs?: number | undefined;
+  /** True where a cluster told this address, not the operator. */
+  readonly announced?: boolean | undefined;
   readonly onRetry?: ((retry: { attempt: number; delayMs: number; reason: string }) => void) | undefined;
 }
 
@@ -107,7 +110,7 @@ export class RedisConnection {
    * Sends the commands in one pipeline. A reply that is an error stands in the result, since it concerns one command.
    * Throws ConnectionLost where replies are missing.
    */
-  async pipeline(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+  async pipeline(build: (pipeline: CommandSink) => void): Promise<readonly Reply[]> {
     const client = await this.#ready();
     const pipeline = client.pipeline();
     build(pipeline);
@@ -134,17 +137,17 @@ export class RedisConnection {
   }
 
   /** Reads with {@link pipeline}, again after a loss or a passing refusal: reading twice changes nothing. */
-  read(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+  read(build: (pipeline: CommandSink) => void): Promise<readonly Reply[]> {
     return this.#readAgain(build, (reply) => isPassing(replyError(reply)));
   }
 
   /** As {@link read}, again after a loss only: that the server is not ready stands in the result. */
-  readOnce(build: (pipeline: ChainableCommander) => void): Promise<readonly Reply[]> {
+  readOnce(build: (pipeline: CommandSink) => void): Promise<readonly Reply[]> {
     return this.#readAgain(build, () => false);
   }
 
   async #readAgain(
-    build: (pipeline: ChainableCommander) => void,
+    build: (pipeline: CommandSink) => void,
     passes: (reply: Reply) => boolean,
   ): Promise<readonly Reply[]> {
     for (let attempt = 1; ; attempt += 1) {
@@ -208,7 +211,7 @@ export class RedisConnection {
   }
 
   async #attempt(
-    build: (pipeline: ChainableCommander) => void,
+    build: (pipeline: CommandSink) => void,
     passes: (reply: Reply) => boolean,
   ): Promise<{ replies?: readonly Reply[]; reason: string }> {
     try {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.ts';
 import { MigrateError } from '../../model/errors.ts';
 import { CommutativeSum, digest } from '../../model/fingerprint.ts';
-import { errorWord, type RedisConnection, type Reply } from './redis-connection.ts';
+import { errorWord, type Reply } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
 import { SeenNames } from './seen-names.ts';
 
 /** What must be the same before and after a move. */
@@ -62,7 +63,7 @@ interface Sized extends Described {
  * values together. DUMP bytes are not used but for module types: those of an unchanged set or hash change over time.
  */
 export async function readFingerprints(
-  connection: RedisConnection,
+  connection: RedisLink,
   keys: readonly ByteString[],
   reading: Reading,
 ): Promise<readonly (KeyFingerprint | undefined)[]> {
@@ -85,7 +86,7 @@ export async function readFingerprints(
 
 /** About how many bytes each value takes, in order; 0 where the key is missing, undefined where nothing tells. */
 export async function readSizes(
-  connection: RedisConnection,
+  connection: RedisLink,
   keys: readonly ByteString[],
   reading: Reading,
 ): Promise<readonly (number | undefined)[]> {
@@ -98,7 +99,7 @@ export async function readSizes(
 
 /** Absolute expiry of each key in ms, -1 where it does not expire, undefined where it is missing. */
 export async function readExpiries(
-  connection: RedisConnection,
+  connection: RedisLink,
   keys: readonly ByteString[],
   reading: Reading,
 ): Promise<readonly (number | undefined)[]> {
@@ -106,7 +107,7 @@ export async function readExpiries(
 }
 
 async function describe(
-  connection: RedisConnection,
+  connection: RedisLink,
   keys: readonly ByteString[],
   { expiry }: Reading,
 ): Promise<readonly (Described | undefined)[]> {
@@ -125,7 +126,7 @@ async function describe(
 
 /** The keys with their lengths, and with what MEMORY USAGE says of all but strings, whose length it is. */
 async function sized(
-  connection: RedisConnection,
+  connection: RedisLink,
   described: readonly (Described | undefined)[],
   reading: Reading,
 ): Promise<readonly (Sized | undefined)[]> {
@@ -181,10 +182,7 @@ function windowOf({ length, bytes }: Sized): number {
   return Math.max(1, Math.min(WINDOW, Math.floor((MOST_BYTES_AT_ONCE * length) / Math.max(1, bytes))));
 }
 
-async function smallDigests(
-  connection: RedisConnection,
-  items: readonly Sized[],
-): Promise<ReadonlyMap<ByteString, string>> {
+async function smallDigests(connection: RedisLink, items: readonly Sized[]): Promise<ReadonlyMap<ByteString, string>> {
   const digests = new Map<ByteString, string>();
   if (items.length === 0) return digests;
   const replies = await connection.read((pipeline) => {
@@ -282,7 +280,7 @@ function plain(value: unknown): unknown {
 }
 
 /** The digest of a value that is too large for one reply: read in windows, in bounded memory. */
-async function largeDigest(connection: RedisConnection, item: Sized): Promise<string | undefined> {
+async function largeDigest(connection: RedisLink, item: Sized): Promise<string | undefined> {
   const content = await largeContent(connection, item);
   // What went while it was read has no digest: neither half of it nor none.
   const [there] = await connection.read((pipeline) => {
@@ -291,7 +289,7 @@ async function largeDigest(connection: RedisConnection, item: Sized): Promise<st
   return replyValue(there) === 1 ? content : undefined;
 }
 
-function largeContent(connection: RedisConnection, item: Sized): Promise<string> {
+function largeContent(connection: RedisLink, item: Sized): Promise<string> {
   if (item.type === 'string') return largeStringDigest(connection, item.key, item.length);
   if (item.type === 'list') return largeListDigest(connection, item);
   if (item.type === 'stream') return largeStreamDigest(connection, item);
@@ -303,7 +301,7 @@ function largeContent(connection: RedisConnection, item: Sized): Promise<string>
  * the number of elements, so names are not kept: the value is read again, and only then with a table of hashes of the
  * names. That comes to an end, also where the numbers never agree: a server counts fields that have expired.
  */
-async function largeUnorderedDigest(connection: RedisConnection, item: Sized): Promise<string> {
+async function largeUnorderedDigest(connection: RedisLink, item: Sized): Promise<string> {
   for (let reading = 1; reading <= PLAIN_READINGS; reading += 1) {
     const sum = await sumOfElements(connection, item);
     const [length] = await connection.read((pipeline) => {
@@ -314,7 +312,7 @@ async function largeUnorderedDigest(connection: RedisConnection, item: Sized): P
   return unorderedDigest(item.type, await sumOfElements(connection, item, new SeenNames()));
 }
 
-async function sumOfElements(connection: RedisConnection, item: Sized, seen?: SeenNames): Promise<CommutativeSum> {
+async function sumOfElements(connection: RedisLink, item: Sized, seen?: SeenNames): Promise<CommutativeSum> {
   const command = item.type === 'hash' ? 'HSCAN' : item.type === 'set' ? 'SSCAN' : 'ZSCAN';
   const sum = new CommutativeSum();
   const count = String(windowOf(item));
@@ -333,7 +331,7 @@ async function sumOfElements(connection: RedisConnection, item: Sized, seen?: Se
   return sum;
 }
 
-async function largeStringDigest(connection: RedisConnection, key: ByteString, length: number): Promise<string> {
+async function largeStringDigest(connection: RedisLink, key: ByteString, length: number): Promise<string> {
   const hash = createHash('sha256');
   // The same parts as digest('string', value): so a value that crosses the limit of one piece keeps its digest.
   hash.update('6:').update('string').update(`${length}:`);
@@ -346,7 +344,7 @@ async function largeStringDigest(connection: RedisConnection, key: ByteString, l
   return hash.digest('hex');
 }
 
-async function largeListDigest(connection: RedisConnection, item: Sized): Promise<string> {
+async function largeListDigest(connection: RedisLink, item: Sized): Promise<string> {
   const hash = createHash('sha256');
   const window = windowOf(item);
   for (let start = 0; start < item.length; start += window) {
@@ -359,7 +357,7 @@ async function largeListDigest(connection: RedisConnection, item: Sized): Promis
 }
 
 /** Entries and each group's pending entries in windows; of the rest what XINFO tells without them. */
-async function largeStreamDigest(connection: RedisConnection, item: Sized): Promise<string> {
+async function largeStreamDigest(connection: RedisLink, item: Sized): Promise<string> {
   const hash = createHash('sha256');
   const { key } = item;
   const window = windowOf(item);
@@ -381,7 +379,7 @@ type StreamCommand = readonly [string, ...(string | Buffer)[]];
 
 /** Adds what a command that lists by stream id returns, window for window. The idle time of a pending entry is no content. */
 async function digestRange(
-  connection: RedisConnection,
+  connection: RedisLink,
   {
     hash,
     window,

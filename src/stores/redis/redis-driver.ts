@@ -129,7 +129,9 @@ function connectError(settings: RedisSettings, error: unknown, advice: string | 
   return new MigrateError('unreachable', `Redis at ${address} cannot be reached: ${reason}`, {
     store: address,
     retryable: true,
-    next: 'set --redis-host and --redis-port (or --redis-url), or leave it out with --skip-redis',
+    next: settings.announced
+      ? `the cluster announces this address: where it is reached at another one, add --redis-node-map '${address}=<host>:<port>'`
+      : 'set --redis-host and --redis-port (or --redis-url), or leave it out with --skip-redis',
     cause: error,
   });
 }

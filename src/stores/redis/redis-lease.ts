@@ -2,15 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MigrateError } from '../../model/errors.ts';
 import { lockKey } from './lock-key.ts';
-import {
-  type Command,
-  isLost,
-  isPassing,
-  RedisConnection,
-  type RedisSettings,
-  type Reply,
-  replyError,
-} from './redis-connection.ts';
+import { openLink } from './open-link.ts';
+import { type Command, isLost, isPassing, type RedisSettings, type Reply, replyError } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
 import { refusalError, requireValue, staysNotReady } from './redis-refusal.ts';
 import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
 
@@ -52,12 +46,12 @@ export interface LeaseRequest {
 export class RedisLease {
   /** How long it lasts when it is not renewed, ms. */
   readonly ttlMs: number;
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisLink;
   readonly #transactions: Transactions;
   readonly #keys: readonly string[];
   readonly #value: string;
 
-  private constructor(connection: RedisConnection, keys: readonly string[], value: string) {
+  private constructor(connection: RedisLink, keys: readonly string[], value: string) {
     this.#connection = connection;
     this.ttlMs = connection.mayFailOver ? SENTINEL_LEASE_MS : LEASE_MS;
     this.#transactions = new Transactions(connection);
@@ -74,11 +68,10 @@ export class RedisLease {
     settings: RedisSettings,
     { tenants, owner }: LeaseRequest,
   ): Promise<RedisLease | HeldLease | DeniedLease> {
-    const connection = new RedisConnection(leaseSettings(settings));
     const wanted = inByteOrder(tenants);
     const value = `${owner} ${randomBytes(12).toString('hex')}`;
-    const lease = new RedisLease(connection, wanted.map(lockKey), value);
-    await connection.open();
+    const connection = await openLink(leaseSettings(settings));
+    const lease = new RedisLease(connection, namesOf(connection, wanted), value);
     let refused: HeldLease | DeniedLease | undefined;
     try {
       refused = await lease.#take(wanted);
@@ -94,9 +87,9 @@ export class RedisLease {
 
   /** Removes the locks of the tenants, whoever holds them. Returns their owners' texts. Throws where that is denied. */
   static async forceUnlock(settings: RedisSettings, tenants: readonly string[]): Promise<readonly string[]> {
-    const connection = new RedisConnection(leaseSettings(settings));
+    const connection = await openLink(leaseSettings(settings));
     try {
-      const keys = inByteOrder(tenants).map(lockKey);
+      const keys = namesOf(connection, inByteOrder(tenants));
       const held = (await readValues(connection, keys)).filter((value) => value !== undefined);
       const removed = await connection.read((pipeline) => {
         for (const key of keys) pipeline.call('DEL', key);
@@ -110,8 +103,8 @@ export class RedisLease {
 
   /** Removes one lock where it is still this owner's: another may have taken it from them meanwhile. */
   static async removeOf(settings: RedisSettings, { tenant, heldBy }: HeldLease): Promise<void> {
-    const connection = new RedisConnection(leaseSettings(settings));
-    const key = lockKey(tenant);
+    const connection = await openLink(leaseSettings(settings));
+    const [key = ''] = namesOf(connection, [tenant]);
     try {
       const replies = await new Transactions(connection).run({
         watched: [key],
@@ -147,8 +140,8 @@ export class RedisLease {
 
   async #take(tenants: readonly string[]): Promise<HeldLease | DeniedLease | undefined> {
     try {
-      for (const tenant of tenants) {
-        const held = await this.#takeOne(tenant);
+      for (const [index, tenant] of tenants.entries()) {
+        const held = await this.#takeOne(tenant, this.#keys[index] ?? '');
         if (held !== undefined) return held;
       }
       // What renewing and releasing need is tried now: later it would be too late.
@@ -162,8 +155,7 @@ export class RedisLease {
     }
   }
 
-  async #takeOne(tenant: string): Promise<HeldLease | undefined> {
-    const key = lockKey(tenant);
+  async #takeOne(tenant: string, key: string): Promise<HeldLease | undefined> {
     for (let attempt = 1; ; attempt += 1) {
       const reply = await this.#set(key);
       if (requireValue(reply, this.#connection.address) === 'OK') return undefined;
@@ -236,10 +228,7 @@ function leaseSettings(settings: RedisSettings): RedisSettings {
   };
 }
 
-async function readValues(
-  connection: RedisConnection,
-  keys: readonly string[],
-): Promise<readonly (string | undefined)[]> {
+async function readValues(connection: RedisLink, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
   const replies = await connection.read((pipeline) => {
     for (const key of keys) pipeline.call('GET', key);
   });
@@ -253,4 +242,9 @@ function ownerOf(value: string): string {
 
 function inByteOrder(tenants: readonly string[]): readonly string[] {
   return [...new Set(tenants)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+/** In a cluster all in one slot: they are renewed and released together. */
+function namesOf(link: RedisLink, tenants: readonly string[]): readonly string[] {
+  return tenants.map((tenant) => lockKey(tenant, link.cluster !== undefined));
 }

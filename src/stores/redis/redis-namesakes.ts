@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MigrateError } from '../../model/errors.ts';
-import { type RedisConnection, replyError } from './redis-connection.ts';
+import { replyError } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
 
 /** Looks until no namesake is left: the first ends them, a server with threads may take a moment. */
 const MOST_LOOKS = 20;
@@ -10,7 +11,7 @@ const PAUSE_MS = 50;
  * Ends all connections that have this one's name, but itself. What they have sent and the server has not yet read
  * cannot arrive any more. False where this user may not list or end connections.
  */
-export async function endNamesakes(connection: RedisConnection): Promise<boolean> {
+export async function endNamesakes(connection: RedisLink): Promise<boolean> {
   for (let look = 1; look <= MOST_LOOKS; look += 1) {
     const others = await namesakes(connection);
     if (others === undefined) return false;
@@ -28,7 +29,7 @@ export async function endNamesakes(connection: RedisConnection): Promise<boolean
 }
 
 /** Ids of the other connections with this one's name; undefined where the server does not tell. */
-async function namesakes(connection: RedisConnection): Promise<readonly string[] | undefined> {
+async function namesakes(connection: RedisLink): Promise<readonly string[] | undefined> {
   const [reply] = await connection.read((pipeline) => {
     pipeline.call('CLIENT', 'LIST');
   });

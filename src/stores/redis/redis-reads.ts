@@ -1,12 +1,13 @@
 import pMap from 'p-map';
-import { type ByteString, fromBytes, toArgument } from '../../model/byte-string.ts';
-import { MigrateError } from '../../model/errors.ts';
-import { isLockKey } from './lock-key.ts';
-import { RedisConnection, type RedisSettings, type Reply, replyError } from './redis-connection.ts';
+import { type ByteString, toArgument } from '../../model/byte-string.ts';
+import { readServer } from './read-server.ts';
+import { type Reply, replyError } from './redis-connection.ts';
 import { type KeyFingerprint, type Reading, readExpiries, readFingerprints, readSizes } from './redis-content.ts';
+import type { RedisLink } from './redis-link.ts';
 import { requireValue } from './redis-refusal.ts';
-import { parseServer, type RedisServer } from './redis-server.ts';
+import type { RedisServer } from './redis-server.ts';
 import type { DumpedKey, RedisReader, RenamePair } from './redis-store.ts';
+import { scanKeys } from './scan-server.ts';
 
 /** Relative expiries are read with the delay of a round trip on either side. */
 const RELATIVE_EXPIRY_TOLERANCE_MS = 5_000;
@@ -14,34 +15,23 @@ const READ_CHUNK = 500;
 /** Each takes three round trips one after another. */
 const CHUNKS_AT_ONCE = 4;
 
-/** Of one scan: a server that changes so often is not to be worked on. */
-const MOST_LISTINGS = 5;
 /** How long replicas may take to say that they have everything, ms. */
 const REPLICAS_WAIT_MS = 1_000;
-
-class OtherServer extends MigrateError {}
-
-interface ScanPage {
-  /** The cursor of the next page; 0 where this was the last. */
-  readonly next: string;
-  readonly keys: readonly ByteString[];
-}
 
 /** The reading half of the store: see the interface. */
 export class RedisReads implements RedisReader {
   readonly address: string;
-  protected readonly connection: RedisConnection;
+  protected readonly connection: RedisLink;
   readonly #reading: Reading = { expiry: 'absolute', memoryUsage: true };
   #roundTrip: Promise<number> | undefined;
 
-  constructor(settings: RedisSettings) {
-    this.connection = new RedisConnection(settings);
-    this.address = this.connection.address;
+  constructor(connection: RedisLink) {
+    this.connection = connection;
+    this.address = connection.address;
   }
 
-  /** Connects. Throws MigrateError `unreachable`, `unauthorised` or `unsupported`. */
+  /** Finds out what the server can tell. Closes the connection where that fails. */
   async open(): Promise<this> {
-    await this.connection.open();
     try {
       await this.#askForAbsoluteExpiry();
     } catch (error) {
@@ -61,11 +51,20 @@ export class RedisReads implements RedisReader {
     if (reply !== undefined && /unknown command/i.test(replyError(reply))) this.#reading.expiry = 'relative';
   }
 
-  async server(): Promise<RedisServer> {
-    const [reply] = await this.connection.read((pipeline) => {
-      pipeline.call('INFO');
-    });
-    return parseServer(String(this.value(reply)));
+  server(): Promise<RedisServer> {
+    return readServer(this.connection);
+  }
+
+  get cluster(): boolean {
+    return this.connection.cluster !== undefined;
+  }
+
+  get tags(): readonly string[] {
+    return this.connection.cluster?.tags() ?? [''];
+  }
+
+  renamable({ from, to }: RenamePair): boolean {
+    return this.connection.cluster?.together(from, to) ?? true;
   }
 
   get mayFailOver(): boolean {
@@ -73,14 +72,9 @@ export class RedisReads implements RedisReader {
   }
 
   async behind(): Promise<number> {
-    const { replicas } = await this.server();
-    if (replicas === 0) return 0;
-    // In one pipeline: it waits for all that the server did before this connection's last command.
-    const [, reply] = await this.connection.read((pipeline) => {
-      pipeline.call('PING').call('WAIT', String(replicas), String(REPLICAS_WAIT_MS));
-    });
-    // A user without that right, or a server that does not know it.
-    return reply === undefined || 'error' in reply ? 0 : Math.max(0, replicas - Number(reply.value));
+    const links = this.connection.cluster?.masters() ?? [this.connection];
+    const counts = await Promise.all(links.map(behindAt));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   roundTripMs(): Promise<number> {
@@ -106,69 +100,8 @@ export class RedisReads implements RedisReader {
     return performance.now() - start;
   }
 
-  async *scan(count: number, onAnew?: () => void): AsyncIterable<readonly ByteString[]> {
-    for (let listing = 1; ; listing += 1) {
-      const mayBegin = onAnew !== undefined && this.connection.mayFailOver && listing < MOST_LISTINGS;
-      try {
-        yield* this.#list(count);
-        return;
-      } catch (error) {
-        if (!mayBegin || !(error instanceof OtherServer)) throw error;
-        onAnew();
-      }
-    }
-  }
-
-  async *#list(count: number): AsyncIterable<readonly ByteString[]> {
-    const { runId, ...first } = await this.#firstPage(count);
-    let connections = this.connection.connections;
-    let cursor = '0';
-    let page = Promise.resolve(first);
-    do {
-      const { next, keys } = await page;
-      if (connections !== this.connection.connections) {
-        connections = this.connection.connections;
-        await this.#refuseOtherServer(runId);
-      }
-      cursor = next;
-      // The next page is on its way while this one is worked on.
-      if (cursor !== '0') {
-        page = this.#scanPage(cursor, count);
-        // Where the caller leaves early nobody awaits that page; a failure then concerns nobody.
-        page.catch(() => undefined);
-      }
-      yield keys;
-    } while (cursor !== '0');
-  }
-
-  /** A cursor means nothing to a server that was started anew or took over: keys would be passed over in silence. */
-  async #refuseOtherServer(runId: string): Promise<void> {
-    if ((await this.server()).runId === runId) return;
-    const what = this.connection.mayFailOver ? 'was started anew, or another took over,' : 'was started anew';
-    throw new OtherServer('store', `Redis at ${this.address} ${what} while its keys were listed`, {
-      store: this.address,
-      next: 'see what the server has lost, then type the same command again',
-    });
-  }
-
-  /** In one pipeline, so that both come from the same server, in one round trip. */
-  async #firstPage(count: number): Promise<ScanPage & { readonly runId: string }> {
-    const [info, page] = await this.connection.read((pipeline) => {
-      pipeline.call('INFO').callBuffer('SCAN', '0', 'COUNT', String(count));
-    });
-    return { runId: parseServer(String(this.value(info))).runId, ...this.#page(page) };
-  }
-
-  async #scanPage(cursor: string, count: number): Promise<ScanPage> {
-    const [reply] = await this.connection.read((pipeline) => {
-      pipeline.callBuffer('SCAN', cursor, 'COUNT', String(count));
-    });
-    return this.#page(reply);
-  }
-
-  #page(reply: Reply | undefined): ScanPage {
-    const [next, keys] = this.value(reply) as [Buffer, Buffer[]];
-    return { next: String(next), keys: keys.map(fromBytes).filter((key) => !isLockKey(key)) };
+  scan(count: number, onAnew?: () => void): AsyncIterable<readonly ByteString[]> {
+    return scanKeys(this.connection, count, onAnew);
   }
 
   async exist(keys: readonly ByteString[]): Promise<readonly boolean[]> {
@@ -193,7 +126,7 @@ export class RedisReads implements RedisReader {
 
   async #inChunks<T>(
     keys: readonly ByteString[],
-    read: (connection: RedisConnection, keys: readonly ByteString[], reading: Reading) => Promise<readonly T[]>,
+    read: (connection: RedisLink, keys: readonly ByteString[], reading: Reading) => Promise<readonly T[]>,
   ): Promise<readonly T[]> {
     const chunks: (readonly ByteString[])[] = [];
     for (let start = 0; start < keys.length; start += READ_CHUNK) chunks.push(keys.slice(start, start + READ_CHUNK));
@@ -220,17 +153,10 @@ export class RedisReads implements RedisReader {
   }
 
   async refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined> {
-    const [who] = await this.connection.read((pipeline) => {
-      pipeline.call('ACL', 'WHOAMI');
-    });
-    if (who === undefined || 'error' in who) return undefined;
-    const replies = await this.connection.read((pipeline) => {
-      for (const { from, to } of pairs) {
-        pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
-      }
-    });
-    const refusal = replies.find((reply) => 'value' in reply && String(reply.value) !== 'OK');
-    return refusal !== undefined && 'value' in refusal ? String(refusal.value) : undefined;
+    // Each master of a cluster has users of its own.
+    const links = this.connection.cluster?.masters() ?? [this.connection];
+    const refusals = await Promise.all(links.map((link) => refusedAt(link, pairs)));
+    return refusals.find((refusal) => refusal !== undefined);
   }
 
   async dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]> {
@@ -255,4 +181,29 @@ export class RedisReads implements RedisReader {
   close(): Promise<void> {
     return this.connection.close();
   }
+}
+
+async function refusedAt(link: RedisLink, pairs: readonly RenamePair[]): Promise<string | undefined> {
+  const [who] = await link.read((pipeline) => {
+    pipeline.call('ACL', 'WHOAMI');
+  });
+  if (who === undefined || 'error' in who) return undefined;
+  const replies = await link.read((pipeline) => {
+    for (const { from, to } of pairs) {
+      pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
+    }
+  });
+  const refusal = replies.find((reply) => 'value' in reply && String(reply.value) !== 'OK');
+  return refusal !== undefined && 'value' in refusal ? String(refusal.value) : undefined;
+}
+
+async function behindAt(link: RedisLink): Promise<number> {
+  const { replicas } = await readServer(link);
+  if (replicas === 0) return 0;
+  // In one pipeline: it waits for all that the server did before this connection's last command.
+  const [, reply] = await link.read((pipeline) => {
+    pipeline.call('PING').call('WAIT', String(replicas), String(REPLICAS_WAIT_MS));
+  });
+  // A user without that right, or a server that does not know it.
+  return reply === undefined || 'error' in reply ? 0 : Math.max(0, replicas - Number(reply.value));
 }

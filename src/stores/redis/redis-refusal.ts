@@ -10,9 +10,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   WRONGPASS: `its password has changed: set REDIS_PASSWORD (and REDIS_USERNAME), ${AGAIN}`,
   NOREPLICAS: `too few of its replicas are connected: bring them back, ${AGAIN}`,
   OOM: `it has no memory left: free some or raise its maxmemory, ${AGAIN}`,
-  CROSSSLOT: 'it is a cluster, which this version does not move: leave it out with --skip-redis',
-  MOVED: 'it is a cluster, which this version does not move: leave it out with --skip-redis',
-  ASK: 'it is a cluster, which this version does not move: leave it out with --skip-redis',
+  CROSSSLOT: 'it is a cluster, and the two names are in different slots: leave --redis-mode at auto',
+  MOVED: `its slots are on their way between the masters: wait until that has ended, ${AGAIN}`,
+  ASK: `its slots are on their way between the masters: wait until that has ended, ${AGAIN}`,
   NOPERM: 'give the user the rights that MIGRATION.md lists, or --skip-redis',
 };
 

@@ -6,6 +6,13 @@ export interface RedisServer {
   readonly loading: boolean;
   /** True where keys are spread over nodes by slot. */
   readonly cluster: boolean;
+  /** Number of masters that share the keys. */
+  readonly masters: number;
+  /** Why a cluster does not serve all keys; absent where it does. */
+  readonly down?: string;
+  /** Number of a cluster's slots that are on their way from one master to another. */
+  readonly migratingSlots: number;
+  /** Bytes; in a cluster of the master that has the least left. */
   readonly usedMemory: number;
   /** Bytes; 0 means no limit. */
   readonly maxMemory: number;
@@ -35,6 +42,8 @@ export function parseServer(info: string): RedisServer {
     role: fields.get('role') ?? 'master',
     loading: fields.get('loading') === '1',
     cluster: fields.get('cluster_enabled') === '1' || fields.get('redis_mode') === 'cluster',
+    masters: 1,
+    migratingSlots: 0,
     usedMemory: number('used_memory'),
     maxMemory: number('maxmemory'),
     expiredKeys: number('expired_keys'),

@@ -1,4 +1,5 @@
 import type { ByteString } from '../../model/byte-string.ts';
+import { openLink } from './open-link.ts';
 import type { RedisSettings } from './redis-connection.ts';
 import type { KeyFingerprint } from './redis-content.ts';
 import { RedisReads } from './redis-reads.ts';
@@ -9,7 +10,7 @@ import { RedisWrites } from './redis-writes.ts';
 export interface RedisReader {
   /** host:port, without credentials. */
   readonly address: string;
-  /** What the server says about itself now. */
+  /** What the server says about itself now; of a cluster what its masters say together. */
   server(): Promise<RedisServer>;
   /** Round trip of one small request, ms: the least of three, measured once. */
   roundTripMs(): Promise<number>;
@@ -20,10 +21,17 @@ export interface RedisReader {
   /** How many of the replicas do not have everything that the server had done until now, after waiting a second. */
   behind(): Promise<number>;
   /**
-   * All keys in pages of about `count`. A key may come twice, a page may be empty; keys are bytes. Where another server
-   * takes over meanwhile, whose keys begin anew, it says so with `onAnew` and goes on; it throws where that is not given.
+   * All keys in pages of about `count`, of all masters of a cluster. A key may come twice, a page may be empty; keys are
+   * bytes. A key whose slot changes its master meanwhile may be missed. Where another server takes over meanwhile, whose
+   * keys begin anew, it says so with `onAnew` and goes on; it throws where that is not given.
    */
   scan(count: number, onAnew?: () => void): AsyncIterable<readonly ByteString[]>;
+  /** Whether keys are spread over the masters of a Redis Cluster. */
+  readonly cluster: boolean;
+  /** What a key's name must hold to be a certain master's key: one for each master; the empty text where there is one server. */
+  readonly tags: readonly string[];
+  /** Whether the server can rename `from` to `to`: in a cluster both must be in one slot. */
+  renamable(pair: RenamePair): boolean;
   /** Whether each key exists, in order. */
   exist(keys: readonly ByteString[]): Promise<readonly boolean[]>;
   /** Type, expiry and content digest of each key, in order; undefined where it is missing. */
@@ -55,12 +63,23 @@ export interface RedisWriter extends RedisReader {
   /**
    * Watches `keys` (WATCH), lets `choose` look at them, and removes what it returns (UNLINK) in one transaction.
    * `written` where somebody wrote one of the watched keys meanwhile: then nothing was removed. Otherwise the number of
-   * keys removed. `choose` is called again after a lost connection. Such calls wait for one another.
+   * keys removed. `choose` is called again after a lost connection. Such calls wait for one another. In a cluster all keys
+   * must be in one slot.
    */
   unlinkUnwritten(
     keys: readonly ByteString[],
     choose: () => Promise<readonly ByteString[]>,
   ): Promise<number | 'written'>;
+  /**
+   * Removes each key (UNLINK) whose value and expiry are still those of its dump, and tells which are gone now: `removed`
+   * (or missing before), `written` where they are others. Nothing that is written meanwhile is lost.
+   */
+  unlinkStill(items: readonly SeenKey[]): Promise<readonly ('removed' | 'written')[]>;
+  /**
+   * Makes a key from a dump in place of what is there, in one transaction that watches it and asks `stillSo` before.
+   * False where that says no, or somebody wrote the key meanwhile: then nothing was changed.
+   */
+  replaceUnwritten(key: ByteString, by: DumpedKey, stillSo: () => Promise<boolean>): Promise<boolean>;
   /**
    * Watches both names of all pairs, lets `choose` look, and renames the pairs that it returns over their targets
    * (RENAME) in one transaction. The result is as of {@link unlinkUnwritten}: nothing that was written between is lost.
@@ -102,9 +121,16 @@ export interface RenamePair {
 
 /**
  * `moved`; `occupied`: both exist; `vanished`: neither exists; `already`: only the target exists, and this call
- * did not make it so; or the server's refusal.
+ * did not make it so; `unstable`: the slot is on its way to another master, and no command may name two of its keys
+ * until it has arrived; or the server's refusal.
  */
-export type RenameOutcome = 'moved' | 'occupied' | 'vanished' | 'already' | { readonly failed: string };
+export type RenameOutcome = 'moved' | 'occupied' | 'vanished' | 'already' | 'unstable' | { readonly failed: string };
+
+/** A key, and what it was when somebody looked. */
+export interface SeenKey {
+  readonly key: ByteString;
+  readonly seen: DumpedKey;
+}
 
 export interface PutBack extends RenamePair {
   readonly dumped: DumpedKey | undefined;
@@ -119,10 +145,10 @@ export interface DumpedKey {
 
 /** Connects for reading. Throws MigrateError `unreachable`, `unauthorised` or `unsupported`. */
 export function openRedisReader(settings: RedisSettings): Promise<RedisReader> {
-  return new RedisReads(settings).open();
+  return openLink(settings).then((link) => new RedisReads(link).open());
 }
 
 /** Connects for reading and writing. Throws as {@link openRedisReader} does. */
 export function openRedisWriter(settings: RedisSettings): Promise<RedisWriter> {
-  return new RedisWrites(settings).open();
+  return openLink(settings).then((link) => new RedisWrites(link).open());
 }

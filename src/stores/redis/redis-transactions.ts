@@ -1,12 +1,6 @@
 import { type ByteString, toArgument } from '../../model/byte-string.ts';
-import {
-  type Command,
-  ConnectionLost,
-  isLost,
-  isPassing,
-  type RedisConnection,
-  replyError,
-} from './redis-connection.ts';
+import { type Command, ConnectionLost, errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
 import { refusalError, requireValue, staysNotReady } from './redis-refusal.ts';
 
 /** Of one batch of writes while the server is not ready. */
@@ -26,11 +20,12 @@ export interface Transaction {
  * the watches of all; pipelines of others may go between.
  */
 export class Transactions {
-  readonly #connection: RedisConnection;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #link: RedisLink;
+  /** Of each connection: transactions on different masters do not wait for one another. */
+  readonly #last = new Map<RedisLink, Promise<unknown>>();
 
-  constructor(connection: RedisConnection) {
-    this.#connection = connection;
+  constructor(link: RedisLink) {
+    this.#link = link;
   }
 
   /**
@@ -38,58 +33,75 @@ export class Transactions {
    * meanwhile: then nothing was done.
    */
   run(transaction: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
-    const mine = this.#last.then(() => this.#run(transaction));
-    this.#last = mine.catch(() => undefined);
+    const link = this.#linkOf(transaction);
+    const mine = (this.#last.get(link) ?? Promise.resolve()).then(() => this.#run(transaction));
+    this.#last.set(
+      link,
+      mine.catch(() => undefined),
+    );
     return mine;
   }
 
-  async #run({ watched, choose, wasDone }: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
+  /** A transaction is one master's: in a cluster its keys are in one slot, and it waits while that is on its way. */
+  #linkOf({ watched }: Transaction): RedisLink {
+    return this.#link.cluster?.masterOf(watched[0] ?? '') ?? this.#link;
+  }
+
+  async #run(transaction: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
+    const { watched, choose, wasDone } = transaction;
     for (let attempt = 1; ; attempt += 1) {
       let chosen: readonly Command[] = [];
+      const link = this.#linkOf(transaction);
       try {
-        const watching = await this.#watch(watched);
+        const watching = await watch(link, watched);
         chosen = watching === 'not ready' ? [] : await choose();
-        const outcome = watching === 'not ready' ? watching : await this.#execute(chosen, watching);
+        const outcome = watching === 'not ready' ? watching : await execute(link, chosen, watching);
         if (outcome !== 'not ready') return outcome;
-        if (attempt >= MOST_ATTEMPTS) throw staysNotReady(this.#connection.address);
-        await this.#connection.pauseBeforeRetry(attempt, 'the server is not ready');
+        if (attempt >= MOST_ATTEMPTS) throw staysNotReady(link.address);
+        await link.pauseBeforeRetry(attempt, 'the server is not ready');
+        await this.#link.cluster?.refresh();
       } catch (error) {
         if (!isLost(error)) throw error;
-        await this.#connection.recover(attempt, error.message);
+        await link.recover(attempt, error.message);
         if (chosen.length > 0 && (await wasDone())) return 'done';
       }
     }
   }
+}
 
-  /** Number of the connection that watches the keys: with a connection its watches end. */
-  async #watch(keys: readonly ByteString[]): Promise<number | 'not ready'> {
-    let connection = 0;
-    const [reply] = await this.#connection.pipeline((pipeline) => {
-      connection = this.#connection.connections;
-      pipeline.call('WATCH', ...keys.map(toArgument));
-    });
-    if (reply !== undefined && isPassing(replyError(reply))) return 'not ready';
-    requireValue(reply, this.#connection.address);
-    return connection;
-  }
+/** Number of the connection that watches the keys: with a connection its watches end. */
+async function watch(link: RedisLink, keys: readonly ByteString[]): Promise<number | 'not ready'> {
+  let connection = 0;
+  const [reply] = await link.pipeline((pipeline) => {
+    connection = link.connections;
+    pipeline.call('WATCH', ...keys.map(toArgument));
+  });
+  if (reply !== undefined && passes(replyError(reply))) return 'not ready';
+  requireValue(reply, link.address);
+  return connection;
+}
 
-  async #execute(
-    commands: readonly Command[],
-    connection: number,
-  ): Promise<readonly unknown[] | 'written' | 'not ready'> {
-    const replies = await this.#connection.pipeline((pipeline) => {
-      // A new connection watches nothing: it would undo what was written meanwhile.
-      if (connection !== this.#connection.connections) throw new ConnectionLost('a connection was lost');
-      pipeline.call('MULTI');
-      for (const [command, ...args] of commands) pipeline.call(command, ...args);
-      // Sent without commands, too: it ends the watch.
-      pipeline.call('EXEC');
-    });
-    const refusal = replies.map(replyError).find((error) => error !== '');
-    // EXEC puts this before its own refusal.
-    const error = refusal?.replace(/^EXECABORT .* because of: /, '');
-    if (error !== undefined && isPassing(error)) return 'not ready';
-    if (error !== undefined) throw refusalError(error, this.#connection.address);
-    return (requireValue(replies.at(-1), this.#connection.address) as readonly unknown[] | null) ?? 'written';
-  }
+async function execute(
+  link: RedisLink,
+  commands: readonly Command[],
+  connection: number,
+): Promise<readonly unknown[] | 'written' | 'not ready'> {
+  const replies = await link.pipeline((pipeline) => {
+    // A new connection watches nothing: it would undo what was written meanwhile.
+    if (connection !== link.connections) throw new ConnectionLost('a connection was lost');
+    pipeline.call('MULTI');
+    for (const [command, ...args] of commands) pipeline.call(command, ...args);
+    // Sent without commands, too: it ends the watch.
+    pipeline.call('EXEC');
+  });
+  const refusal = replies.map(replyError).find((error) => error !== '');
+  // EXEC puts this before its own refusal.
+  const error = refusal?.replace(/^EXECABORT .* because of: /, '');
+  if (error !== undefined && passes(error)) return 'not ready';
+  if (error !== undefined) throw refusalError(error, link.address);
+  return (requireValue(replies.at(-1), link.address) as readonly unknown[] | null) ?? 'written';
+}
+/** True where the same transaction may succeed in a moment, at the same master or another. */
+function passes(error: string): boolean {
+  return isPassing(error) || ['MOVED', 'ASK'].includes(errorWord(error));
 }

@@ -1,21 +1,32 @@
+import pMap from 'p-map';
 import { type ByteString, toArgument } from '../../model/byte-string.ts';
+import { MigrateError } from '../../model/errors.ts';
 import { type Command, errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
 import { endNamesakes } from './redis-namesakes.ts';
 import { RedisReads } from './redis-reads.ts';
 import { isFatal, refusalError, staysNotReady } from './redis-refusal.ts';
-import type { DumpedKey, PutBack, RedisWriter, RenameOutcome, RenamePair } from './redis-store.ts';
+import type { DumpedKey, PutBack, RedisWriter, RenameOutcome, RenamePair, SeenKey } from './redis-store.ts';
 import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
+import { removedByScript, removingScript } from './remove-script.ts';
+
+/** Times that a rename is tried while its slot is on its way. */
+const UNSTABLE_TRIES = 3;
+/** A larger value would hold the server up while a script reads it. */
+const LARGEST_FOR_SCRIPT = 1 << 20;
+const REMOVED_AT_ONCE = 4;
 
 /** The writing half of the store: see the interface. */
 export class RedisWrites extends RedisReads implements RedisWriter {
   readonly #transactions = new Transactions(this.connection);
+  /** False once the server refused a script. */
+  #scripts = true;
 
   async rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]> {
     const outcomes: (RenameOutcome | undefined)[] = pairs.map(() => undefined);
     for (let attempt = 1; ; attempt += 1) {
       const open = pairs.map((pair, index) => ({ pair, index })).filter(({ index }) => outcomes[index] === undefined);
       try {
-        await this.#renameOpen(open, outcomes);
+        await this.#renameOpen(open, outcomes, attempt);
         if (!outcomes.includes(undefined)) return outcomes as RenameOutcome[];
         await this.connection.pauseBeforeRetry(attempt, 'the server is not ready');
       } catch (error) {
@@ -30,6 +41,7 @@ export class RedisWrites extends RedisReads implements RedisWriter {
   async #renameOpen(
     open: readonly { pair: RenamePair; index: number }[],
     outcomes: (RenameOutcome | undefined)[],
+    attempt: number,
   ): Promise<void> {
     if (open.length === 0) return;
     const replies = await this.connection.pipeline((pipeline) => {
@@ -42,6 +54,7 @@ export class RedisWrites extends RedisReads implements RedisWriter {
       if (reply === undefined) continue;
       if ('value' in reply) outcomes[item.index] = reply.value === 1 ? 'moved' : 'occupied';
       else if (/no such key/i.test(reply.error)) missing.push(item);
+      else if (errorWord(reply.error) === 'TRYAGAIN' && attempt >= UNSTABLE_TRIES) outcomes[item.index] = 'unstable';
       else if (!isPassing(reply.error)) outcomes[item.index] = this.#refusal(reply.error);
     }
     await this.#classifyMissing(missing, outcomes);
@@ -94,6 +107,55 @@ export class RedisWrites extends RedisReads implements RedisWriter {
     return replies === 'done' ? chosen.length : this.#accepted(replies).filter((reply) => reply === 1).length;
   }
 
+  async unlinkStill(items: readonly SeenKey[]): Promise<readonly ('removed' | 'written')[]> {
+    const small = items.filter(({ seen }) => seen.payload.length <= LARGEST_FOR_SCRIPT);
+    const byScript = this.#scripts && this.exactExpiry ? await this.#unlinkByScript(small) : undefined;
+    const one = async (item: SeenKey) => byScript?.get(item.key) ?? this.#unlinkOne(item);
+    return pMap(items, one, { concurrency: REMOVED_AT_ONCE });
+  }
+
+  /** Undefined where this user may run no scripts. */
+  async #unlinkByScript(
+    items: readonly SeenKey[],
+  ): Promise<ReadonlyMap<ByteString, 'removed' | 'written'> | undefined> {
+    try {
+      // May be sent again after a loss: what is gone counts as removed.
+      const replies = await this.#writeOnce(items.map(removingScript));
+      return new Map(items.map(({ key }, index) => [key, removedByScript(replies[index]) ? 'removed' : 'written']));
+    } catch (error) {
+      if (!(error instanceof MigrateError) || !/NOPERM|unknown command|script/i.test(error.message)) throw error;
+      this.#scripts = false;
+      return undefined;
+    }
+  }
+
+  async #unlinkOne({ key, seen }: SeenKey): Promise<'removed' | 'written'> {
+    let other = false;
+    const removed = await this.unlinkUnwritten([key], async () => {
+      const [now] = await this.dumps([key]);
+      other =
+        now !== undefined && !(now.payload.equals(seen.payload) && this.sameExpiry(now.expiresAt, seen.expiresAt));
+      return now === undefined || other ? [] : [key];
+    });
+    return removed === 'written' || other ? 'written' : 'removed';
+  }
+
+  async replaceUnwritten(key: ByteString, by: DumpedKey, stillSo: () => Promise<boolean>): Promise<boolean> {
+    let agreed = true;
+    const replies = await this.#transactions.run({
+      watched: [key],
+      choose: async () => {
+        agreed = await stillSo();
+        return agreed ? [[...restoring(key, by), 'REPLACE']] : [];
+      },
+      // Made once more it is the same.
+      wasDone: () => Promise.resolve(false),
+    });
+    if (replies === 'written' || !agreed) return false;
+    if (replies !== 'done') this.#accepted(replies);
+    return true;
+  }
+
   async overwriteUnwritten(
     pairs: readonly RenamePair[],
     choose: () => Promise<readonly RenamePair[]>,
@@ -138,8 +200,10 @@ export class RedisWrites extends RedisReads implements RedisWriter {
     return errorWord(error) === 'NOPERM' || /unknown command/i.test(error) ? error : undefined;
   }
 
-  endNamesakes(): Promise<boolean> {
-    return endNamesakes(this.connection);
+  async endNamesakes(): Promise<boolean> {
+    await this.connection.cluster?.refresh();
+    const links = this.connection.cluster?.masters() ?? [this.connection];
+    return (await Promise.all(links.map(endNamesakes))).every((ended) => ended);
   }
 
   /** A transaction's replies, of which none may be a refusal but for one of this kind. */
@@ -150,19 +214,28 @@ export class RedisWrites extends RedisReads implements RedisWriter {
   }
 
   async copy(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
-    const commands = pairs.map(({ from, to }): Command => ['COPY', toArgument(from), toArgument(to)]);
+    // While its slot is on its way a cluster takes no command with two keys.
+    const together = this.cluster ? [] : pairs;
+    const commands = together.map(({ from, to }): Command => ['COPY', toArgument(from), toArgument(to)]);
     // COPY came with Redis 6.2, and a module's type may leave it out.
     const replies = await this.#writeOnce(commands, /unknown command|not supported for this module/i);
-    const copied: boolean[] = [];
-    for (const [index, pair] of pairs.entries()) {
-      copied.push(replies[index] === REFUSED ? await this.#copyByDump(pair) : replies[index] === 1);
-    }
-    return copied;
+    const refused = together.filter((_, index) => replies[index] === REFUSED);
+    const byDump = this.cluster ? pairs : refused;
+    const dumped = await this.#copyByDump(byDump);
+    const made = new Set<RenamePair>(together.filter((_, index) => replies[index] === 1));
+    for (const [index, pair] of byDump.entries()) if (dumped[index]) made.add(pair);
+    return pairs.map((pair) => made.has(pair));
   }
 
-  async #copyByDump({ from, to }: RenamePair): Promise<boolean> {
-    const [dumped] = await this.dumps([from]);
-    return dumped !== undefined && (await this.restore(to, dumped));
+  async #copyByDump(pairs: readonly RenamePair[]): Promise<readonly boolean[]> {
+    if (pairs.length === 0) return [];
+    const dumps = await this.dumps(pairs.map(({ from }) => from));
+    const items = pairs.flatMap(({ to }, index) => {
+      const dumped = dumps[index];
+      return dumped === undefined ? [] : [{ key: to, dumped }];
+    });
+    const made = (await this.restoreAll(items)).values();
+    return dumps.map((dumped) => dumped !== undefined && made.next().value === true);
   }
 
   async restore(key: ByteString, dumped: DumpedKey): Promise<boolean> {

@@ -1,0 +1,4 @@
+/** For people. */
+export function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / (1 << 20)).toLocaleString('en')} MiB`;
+}
