@@ -21,6 +21,7 @@ import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openDatabases } from './stores/redis/redis-databases.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
+import { RedisRecords } from './wire/redis-records.ts';
 import { redisDatabases, redisStoreAddress } from './wire/redis-settings.ts';
 
 /** What a server's operator sees in its list of clients; a writer's has the run's id behind it. */
@@ -33,7 +34,7 @@ interface Wiring {
   readonly emit: (event: RunEvent) => void;
 }
 
-const WIRES: Readonly<Record<StageName, (wiring: Wiring) => BoundStage>> = {
+const WIRES: Readonly<Record<StageName, (wiring: Wiring, skipped: readonly StageName[]) => BoundStage>> = {
   config: wireConfig,
   redis: wireRedis,
   qdrant: wireQdrant,
@@ -42,7 +43,7 @@ const WIRES: Readonly<Record<StageName, (wiring: Wiring) => BoundStage>> = {
 
 /** The stages with their stores, in their order, without those that are left out. Nothing is connected yet. */
 export function wireStages(wiring: Wiring, skipped: readonly StageName[]): readonly BoundStage[] {
-  return stageOrder.filter((name) => !skipped.includes(name)).map((name) => WIRES[name](wiring));
+  return stageOrder.filter((name) => !skipped.includes(name)).map((name) => WIRES[name](wiring, skipped));
 }
 
 /** The state folder's runs. */
@@ -86,20 +87,28 @@ export function wireRedisSettings(
   return redisSettings(settings, () => undefined);
 }
 
-function wireConfig({ settings, profile, secrets, emit }: Wiring): BoundStage {
+function wireConfig({ settings, profile, secrets, emit }: Wiring, skipped: readonly StageName[]): BoundStage {
   const store = {
     url: withoutCredentials(settings['api-url']),
     path: profile.config.path,
+    refreshPath: profile.config.refreshPath,
     method: settings['api-method'],
     timeoutMs: Math.min(settings['request-timeout'], 60_000),
     onRetry: retryEvents('config', emit),
     ...given({ token: settings.secrets.API_TOKEN }),
   };
-  return bindStage(configStage(secrets, settings.secrets.ENCRYPTION_KEY), {
+  const records = skipped.includes('redis') ? undefined : redisRecords(settings, profile, emit);
+  const known = { encryptionKey: settings.secrets.ENCRYPTION_KEY, ...(records === undefined ? {} : { records }) };
+  const bound = bindStage(configStage(secrets, known), {
     address: store.url,
     openReader: () => openConfigReader(store),
     openWriter: () => openConfigWriter(store),
   });
+  const close = async () => {
+    await records?.close();
+    await bound.close();
+  };
+  return { ...bound, close };
 }
 
 function wireRedis({ settings, emit }: Wiring): BoundStage {
@@ -118,6 +127,17 @@ function wireRedis({ settings, emit }: Wiring): BoundStage {
     openReader: () => openRedisReader(store),
     openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
   });
+}
+
+function redisRecords(settings: Settings, profile: Profile, emit: Wiring['emit']): RedisRecords | undefined {
+  if (profile.configKeyTemplates.length === 0) return undefined;
+  const tell = (text: string) => emit({ type: 'note', stage: 'config', text });
+  const open = () =>
+    openDatabases(
+      redisSettings(settings, () => undefined),
+      openRedisReader,
+    );
+  return new RedisRecords(profile.configKeyTemplates, open, tell);
 }
 
 function redisSettings(settings: Settings, emit: Wiring['emit']): readonly RedisSettings[] {

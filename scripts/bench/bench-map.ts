@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
-import { applyRedis, batchesInFlight } from '../../src/stages/redis/apply.ts';
-import { DEFAULT_BATCH, planRedis, scanCount } from '../../src/stages/redis/plan.ts';
-import { verifyRedis } from '../../src/stages/redis/verify.ts';
+import { batchesInFlight } from '../../src/stages/redis/apply.ts';
+import { DEFAULT_BATCH, scanCount } from '../../src/stages/redis/plan.ts';
+import type { RedisPlan } from '../../src/stages/redis/redis-plan.ts';
+import { redisStage } from '../../src/stages/redis.ts';
 import { openRedisReader, openRedisWriter } from '../../src/stores/redis/redis-store.ts';
 import { applyContext, drain, planContext, total } from '../../test/support/stage-context.ts';
 import { seedTenant } from '../seed.ts';
@@ -49,21 +50,21 @@ export async function benchMap({ keys, repeat, log }: MapBench): Promise<readonl
       expected ??= renamed;
       if (renamed !== expected || renamed === 0) throw new Error(`${renamed} keys were renamed, there are ${expected}`);
     };
-    const apply = (plan: Awaited<ReturnType<typeof planRedis>>) =>
+    const apply = (plan: RedisPlan) =>
       withUndoLog('redis', (undo) =>
         timed(async () => {
           const context = await applyContext(writer, { undo });
-          expectAll(total(await drain(applyRedis(plan, context)), 'moved'));
+          expectAll(total(await drain(redisStage.apply(plan, context)), 'moved'));
         }),
       );
     const contenders: readonly ((list: readonly Move[]) => Promise<number>)[] = [
       (list) => timed(async () => expectAll(await renameManyBare(bare, list, sizes))),
-      async (list) => apply(await planRedis(list, reading)),
+      async (list) => apply(await redisStage.plan(list, reading)),
       (list) =>
         timed(async () => {
-          const plan = await planRedis(list, reading);
+          const plan = await redisStage.plan(list, reading);
           await apply(plan);
-          const findings = await verifyRedis(plan, 'applied', reading);
+          const findings = await redisStage.verify(plan, 'applied', reading);
           if (findings.length > 0) throw new Error(`verify found ${JSON.stringify(findings)}`);
         }),
     ];

@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
-import { applyRedis, finalizeRedis } from '../../src/stages/redis/apply.ts';
-import { planRedis } from '../../src/stages/redis/plan.ts';
+import { redisStage } from '../../src/stages/redis.ts';
 import type { StageOptions } from '../../src/stages/stage.ts';
 import { keySlot } from '../../src/stores/redis/key-slot.ts';
 import {
@@ -103,12 +102,12 @@ async function moveAll(
   { reader, writer }: Ours,
   { keys, options }: { readonly keys: number; readonly options: Partial<StageOptions> },
 ): Promise<void> {
-  const plan = await planRedis([there], planContext(reader, { options }));
+  const plan = await redisStage.plan([there], planContext(reader, { options }));
   await withUndoLog('redis', async (undo) => {
     const context = await applyContext(writer, { undo, options });
-    const moved = total(await drain(applyRedis(plan, context)), 'moved');
+    const moved = total(await drain(redisStage.apply(plan, context)), 'moved');
     if (moved !== keys) throw new Error(`${moved} keys were moved, there are ${keys}`);
-    await drain(finalizeRedis(plan, context));
+    await drain(redisStage.finalize(plan, context));
   });
 }
 

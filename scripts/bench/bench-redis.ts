@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import type { Move } from '../../src/model/move.ts';
-import { applyRedis, batchesInFlight } from '../../src/stages/redis/apply.ts';
-import { DEFAULT_BATCH, planRedis, scanCount } from '../../src/stages/redis/plan.ts';
-import { verifyRedis } from '../../src/stages/redis/verify.ts';
+import { batchesInFlight } from '../../src/stages/redis/apply.ts';
+import { DEFAULT_BATCH, scanCount } from '../../src/stages/redis/plan.ts';
+import { redisStage } from '../../src/stages/redis.ts';
 import {
   openRedisReader,
   openRedisWriter,
@@ -124,23 +124,23 @@ interface Ours {
 }
 
 async function applyAlone(one: Move, { reader, writer, keys }: Ours): Promise<number> {
-  const plan = await planRedis([one], planContext(reader));
+  const plan = await redisStage.plan([one], planContext(reader));
   return withUndoLog('redis', (undo) =>
     timed(async () => {
       const context = await applyContext(writer, { undo });
-      expectAll(total(await drain(applyRedis(plan, context)), 'moved'), keys);
+      expectAll(total(await drain(redisStage.apply(plan, context)), 'moved'), keys);
     }),
   );
 }
 
 async function planApplyVerify(one: Move, { reader, writer, keys }: Ours): Promise<void> {
   const reading = planContext(reader);
-  const plan = await planRedis([one], reading);
+  const plan = await redisStage.plan([one], reading);
   await withUndoLog('redis', async (undo) => {
     const context = await applyContext(writer, { undo });
-    expectAll(total(await drain(applyRedis(plan, context)), 'moved'), keys);
+    expectAll(total(await drain(redisStage.apply(plan, context)), 'moved'), keys);
   });
-  const findings = await verifyRedis(plan, 'applied', reading);
+  const findings = await redisStage.verify(plan, 'applied', reading);
   if (findings.length > 0) throw new Error(`verify found ${JSON.stringify(findings)}`);
 }
 

@@ -13,6 +13,7 @@ import { benchReId } from './bench-re-id.ts';
 import { benchRedis } from './bench-redis.ts';
 import { benchRedisCluster } from './bench-redis-cluster.ts';
 import { benchResume } from './bench-resume.ts';
+import { benchValues } from './bench-values.ts';
 import { benchWhole } from './bench-whole.ts';
 import { printTable } from './print-table.ts';
 import type { Row } from './row.ts';
@@ -81,7 +82,7 @@ async function run(
     case 'redis': {
       const rows: Row[] = [];
       for (const keys of sizes) rows.push(...(await benchRedis({ keys, repeat, log })));
-      return rows;
+      return [...rows, ...(await benchValues({ repeat, log }))];
     }
     case 'cluster': {
       const rows: Row[] = [];

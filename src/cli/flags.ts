@@ -213,6 +213,20 @@ export const FLAGS: readonly Flag[] = [
     commands: CLAIMS,
   },
   {
+    name: 'value-field',
+    kind: 'list',
+    group: 'What moves',
+    help: "where JSON values name their tenant, such as 'task:{tenant}:*=tenant_id' (may be given again)",
+    commands: CLAIMS,
+  },
+  {
+    name: 'keep-values',
+    kind: 'switch',
+    group: 'What moves',
+    help: 'rename keys only: leave the tenant’s id inside values as it is',
+    commands: CLAIMS,
+  },
+  {
     name: 'qdrant-field',
     kind: 'text',
     group: 'What moves',

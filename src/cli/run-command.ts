@@ -1,11 +1,13 @@
 import { MapFolder } from '../journal/map-folder.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
+import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import { parseKeyTemplate } from '../model/key-template.ts';
 import type { Move } from '../model/move.ts';
 import { parseNameTemplate } from '../model/name-template.ts';
 import { canonicalPath } from '../model/payload-path.ts';
 import { parsePointIdScheme } from '../model/point-id.ts';
+import { parseValueField, type ValueField } from '../model/value-field.ts';
 import type { Waves } from '../model/waves.ts';
 import { makeRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
@@ -154,6 +156,22 @@ function recordedSettings(
   };
 }
 
+/** Where values name their tenant. A field of keys that no template claims would be a mistake without a sign. */
+function valueFields(settings: Settings, base: Profile): readonly ValueField[] {
+  if (settings['keep-values']) return [];
+  const given = settings['value-field'].map(parseValueField);
+  const claimed = new Set([...base.keyTemplates, ...settings['key-template']]);
+  for (const { template } of given) {
+    if (!claimed.has(template)) {
+      throw new MigrateError('usage', `--value-field names the keys '${template}', which no template claims`, {
+        next: `add --key-template '${template}'`,
+      });
+    }
+  }
+  const replaced = new Set(given.map(({ template }) => template));
+  return [...base.values.filter(({ template }) => !replaced.has(template)), ...given];
+}
+
 /** What belongs to a tenant, as the flags say. */
 export function profileOf(settings: Settings): Profile {
   const base = settings.profile === 'generic' ? generic : ragApi;
@@ -168,7 +186,8 @@ export function profileOf(settings: Settings): Profile {
     collectionTemplates: [...new Set([...base.collectionTemplates, ...settings['collection-template']])],
     collectionMode: settings['collection-mode'],
     pointIdSchemes: [...base.pointIdSchemes, ...(pointId === undefined ? [] : [parsePointIdScheme(pointId)])],
-    config: { ...base.config, path: settings['api-path'] },
+    values: valueFields(settings, base),
+    config: { ...base.config, path: settings['api-path'], refreshPath: `${settings['api-path']}/refresh` },
   };
 }
 

@@ -94,6 +94,8 @@ const schema = z.object({
   only: z.array(z.enum(STAGES, `must be one of ${STAGES.join(', ')}`)),
   profile: z.enum(['rag-api', 'generic']),
   'key-template': z.array(z.string()),
+  'value-field': z.array(z.string()),
+  'keep-values': z.boolean(),
   'qdrant-field': filled.optional(),
   'graph-label': z
     .string()

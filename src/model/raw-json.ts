@@ -48,21 +48,26 @@ export function canonicalRaw(text: string): string {
   return text.trim();
 }
 
-interface MemberSpan {
+/** Where one member of an object stands in its text. */
+export interface MemberSpan {
   readonly name: string;
+  /** Where its name begins and where it has ended. */
+  readonly nameStart: number;
+  readonly nameEnd: number;
   /** Where the value begins and where it has ended. */
   readonly start: number;
   readonly end: number;
 }
 
-function* memberSpans(text: string): Generator<MemberSpan> {
-  let at = skipBlank(text, expect(text, skipBlank(text, 0), '{'));
+/** Where the members of the object stand that begins at `from`, in order, with their repeats. */
+export function* memberSpans(text: string, from = 0): Generator<MemberSpan> {
+  let at = skipBlank(text, expect(text, skipBlank(text, from), '{'));
   while (text[at] !== '}') {
     const nameEnd = valueEnd(text, at);
     const name = JSON.parse(text.slice(at, nameEnd)) as string;
     const start = skipBlank(text, expect(text, skipBlank(text, nameEnd), ':'));
     const end = valueEnd(text, start);
-    yield { name, start, end };
+    yield { name, nameStart: at, nameEnd, start, end };
     at = nextItem(text, end, '}');
   }
 }

@@ -36,6 +36,11 @@ export function isMask(text: string): boolean {
   return parseMask(text) !== undefined;
 }
 
+/** Whether the mask shows nothing of its secret. */
+export function isBareMask(text: string): boolean {
+  return BARE.test(text);
+}
+
 /** Whether masking `secret` could have given `mask`. A bare `***` fits every secret: it proves nothing. */
 export function fitsMask(secret: string, mask: string): boolean {
   const shown = parseMask(mask);

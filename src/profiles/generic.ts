@@ -5,6 +5,7 @@ import { ragApi } from './rag-api.ts';
 export const generic: Profile = {
   name: 'generic',
   keyTemplates: [],
+  values: [],
   configKeyTemplates: [],
   forbiddenInIds: '',
   qdrantField: 'tenant',

@@ -1,10 +1,13 @@
 import type { PointIdScheme } from '../model/point-id.ts';
+import type { ValueField } from '../model/value-field.ts';
 
 /** What belongs to a tenant in an application's stores, as data. */
 export interface Profile {
   readonly name: string;
   /** Redis keys. `{tenant}` stands for the id, a trailing `*` for any rest. */
   readonly keyTemplates: readonly string[];
+  /** Where Redis values name their tenant; each template is one of `keyTemplates`. */
+  readonly values: readonly ValueField[];
   /** Redis keys that the config stage owns: the redis stage leaves them alone. */
   readonly configKeyTemplates: readonly string[];
   /** Characters that no tenant id of this application may hold. */
@@ -28,6 +31,8 @@ export interface Profile {
 export interface ConfigShape {
   /** Path of a tenant's config; `{tenant}` is percent-encoded. */
   readonly path: string;
+  /** Path at which the server is told to read the tenant's config anew; `{tenant}` as in `path`. */
+  readonly refreshPath: string;
   /** The fields that PUT takes; only these are sent and compared. */
   readonly sections: readonly string[];
   /** Members at the top of a section that the API masks. */

@@ -21,6 +21,10 @@ export const ragApi: Profile = {
     'task:{tenant}:*',
     'batch:{tenant}:*',
   ],
+  values: [
+    { template: 'task:{tenant}:*', field: 'tenant_id' },
+    { template: 'batch:{tenant}:*', field: 'tenant_id' },
+  ],
   configKeyTemplates: ['tenant:config:{tenant}'],
   forbiddenInIds: ':',
   qdrantField: 'workspace_id',
@@ -30,6 +34,7 @@ export const ragApi: Profile = {
   pointIdSchemes: [{ name: 'LightRAG', make: 'sha256-uuid4', text: '{tenant}{payload.id}' }],
   config: {
     path: '/tenants/{tenant}/config',
+    refreshPath: '/tenants/{tenant}/config/refresh',
     sections: ['llm_config', 'embedding_config', 'rerank_config', 'ds_ocr_config', 'mineru_config', 'custom_prompts'],
     maskedMembers: ['api_key', 'api_token'],
   },

@@ -5,22 +5,23 @@ import type { ConfigReader, ConfigWriter } from '../stores/config-api/config-api
 import { applyConfigs, finalizeConfigs } from './config/apply.ts';
 import { configBackup } from './config/backup.ts';
 import { type ConfigPair, type ConfigPlan, deletesSource, planConfig } from './config/config-plan.ts';
-import { type ConfigSecrets, givenFields, type MoveSecrets, strayNames } from './config/config-secrets.ts';
+import { type ConfigSecrets, givenFields, type SecretsOf, strayNames } from './config/config-secrets.ts';
 import { note, readSections } from './config/record.ts';
+import { recordedFields, type UnmaskedRecords } from './config/recorded-secrets.ts';
 import { undoConfigs } from './config/undo.ts';
 import { verifyConfigs } from './config/verify.ts';
 import type { PlanContext, Problem, Stage } from './stage.ts';
 
 /**
  * Moves the tenant's config through the application's API: the source's sections are PUT under the target's id, with
- * the given real values in place of what the API masks. The source's config stays, unless its deletion is asked for.
+ * real values in place of what the API masks: the given ones, else those of the application's own record (`records`). The source's config stays, unless its deletion is asked for.
  * Secrets of what is overwritten or deleted are kept in the undo log only where there is a key, and sealed with it.
  */
 export function configStage(
   given: ConfigSecrets | undefined,
-  encryptionKey?: string,
+  { encryptionKey, records }: { readonly encryptionKey?: string | undefined; readonly records?: UnmaskedRecords } = {},
 ): Stage<ConfigReader, ConfigWriter, ConfigPlan> {
-  const known: Known = { given, key: encryptionKey };
+  const known: Known = { given, key: encryptionKey, records };
   return {
     name: 'config',
     preflight: async (moves, ctx, probe) => {
@@ -30,7 +31,7 @@ export function configStage(
     },
     plan: (moves, ctx) => planConfigs(moves, ctx, known),
     apply: (plan, ctx) => applyConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
-    verify: verifyConfigs,
+    verify: (plan, phase, ctx) => verifyConfigs(plan, { phase, secretsOf: secretsOf(plan.configs, ctx, known) }, ctx),
     finalize: (plan, ctx) => finalizeConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
     undo: (plan, ctx) => undoConfigs(plan, ctx, secretsOf(plan.configs, ctx, known)),
     quiesce: (_moves, ctx) => waitForRequests(ctx),
@@ -44,6 +45,8 @@ const READS_AT_ONCE = 8;
 interface Known {
   readonly given: ConfigSecrets | undefined;
   readonly key: string | undefined;
+  /** Where the application keeps them, if it can be read. */
+  readonly records: UnmaskedRecords | undefined;
 }
 
 type Read = { readonly pair: ConfigPair } | { readonly move: Move; readonly error: MigrateError };
@@ -69,10 +72,10 @@ async function planConfigs(moves: readonly Move[], ctx: PlanContext<ConfigReader
     return read.pair;
   });
   const msForOne = (ctx.clock.now() - started) / Math.max(1, moves.length);
-  const decided = pairs.map((pair) => {
-    const secrets = secretsOf(moves, ctx, known)(pair.move);
-    return planConfig(pair, { secrets, maskedMembers, options: ctx.options });
-  });
+  const secrets = secretsOf(moves, ctx, known);
+  const decide = async (pair: ConfigPair) =>
+    planConfig(pair, { secrets: await secrets(pair.move, pair), maskedMembers, options: ctx.options });
+  const decided = await pMap(pairs, decide, { concurrency: READS_AT_ONCE });
   const configs = decided.map(({ planned }) => planned);
   for (const { source, action } of configs) {
     note(ctx, action === 'none' ? `No source config: ${source}` : `Source config found: ${source}`);
@@ -127,15 +130,19 @@ async function readPairs(moves: readonly Move[], ctx: PlanContext<ConfigReader>)
   return reads.filter((read) => read !== undefined);
 }
 
-function secretsOf(
-  moves: readonly Move[],
-  ctx: PlanContext<ConfigReader>,
-  { given, key }: Known,
-): (move: Move) => MoveSecrets {
+function secretsOf(moves: readonly Move[], ctx: PlanContext<ConfigReader>, known: Known): SecretsOf {
+  const { given, key, records } = known;
   const { sections } = ctx.profile.config;
-  return (move) => {
+  return async (move, found) => {
     const fields = givenFields(given, move, { moves, sections });
-    return { source: { given: fields.source, key }, target: { given: fields.target, key } };
+    const [source, target] = await Promise.all([
+      recordedFields(records, move.source, found.source, ctx.profile),
+      recordedFields(records, move.target, found.target, ctx.profile),
+    ]);
+    return {
+      source: { given: fields.source, recorded: source, key },
+      target: { given: fields.target, recorded: target, key },
+    };
   };
 }
 

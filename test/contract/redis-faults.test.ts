@@ -186,6 +186,8 @@ describe('a connection that is cut while equal sources are removed', () => {
       const pipeline = world.raw.pipeline();
       for (const [from, to] of names) pipeline.copy(Buffer.from(from, 'latin1'), Buffer.from(to, 'latin1'));
       await pipeline.exec();
+      for (const kind of ['task', 'batch'])
+        await world.raw.set(`${kind}:tenant_7:1`, '{"tenant_id":"tenant_7"}', 'KEEPTTL');
       const both = await world.snapshot();
       const plan = await world.plan({ merge: true });
       const start = { ...proxy.passed };

@@ -180,6 +180,9 @@ describe('a user', () => {
     await as(
       '+@read',
       '+renamenx',
+      '+eval',
+      '+evalsha',
+      '+set',
       '+info',
       '+ping',
       '+select',

@@ -198,6 +198,7 @@ describe('a target key that exists', () => {
   test('for all of a batch writes no line of the log', async () => {
     const { raw } = world;
     for (const [from, to] of names) await raw.copy(Buffer.from(from, 'latin1'), Buffer.from(to, 'latin1'));
+    for (const kind of ['task', 'batch']) await raw.set(`${kind}:tenant_7:1`, '{"tenant_id":"tenant_7"}', 'KEEPTTL');
     const plan = await world.plan({ merge: true });
     const applied = await world.apply(plan, { merge: true });
     expect([total(applied, 'skipped'), world.undoFile?.empty]).toEqual([names.size, true]);

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { type FaultControls, type SimulatedReply, type SimulatedRequest, startFaultHttp } from './fault-http.ts';
 import { runAsProcess } from './run-as-process.ts';
 
@@ -40,6 +41,11 @@ export interface ConfigApiStandInOptions {
   readonly token?: string;
   /** What is there at the start and after a reset, by tenant id. */
   readonly configs?: Readonly<Record<string, Sections>>;
+  /**
+   * Keeps the configs in this Redis as `tenant:config:<id>`, unmasked, as the application does in production. What was
+   * read once is answered from a cache that only a refresh clears.
+   */
+  readonly redisUrl?: string;
 }
 
 /** What `merged_config` fills in where the tenant has nothing of its own. */
@@ -51,6 +57,7 @@ const GLOBAL_DEFAULTS: Readonly<Partial<Record<SectionName, Section>>> = {
 
 export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {}): Promise<ConfigApiStandIn> {
   const configs = new Map<string, StoredConfig>();
+  const kept = options.redisUrl === undefined ? undefined : keepIn(options.redisUrl);
   const seed = (id: string, sections: Sections) => {
     const now = new Date().toISOString();
     configs.set(id, { sections: structuredClone(sections), created_at: now, updated_at: now });
@@ -64,7 +71,11 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
     {
       simulated: 'config-api',
       isWrite: (method) => method !== 'GET' && method !== 'HEAD',
-      answer: (request) => refusedToken(request, options.token) ?? answer(configs, request),
+      answer: async (request) => {
+        const refused = refusedToken(request, options.token);
+        if (refused !== undefined) return refused;
+        return kept === undefined ? answer(configs, request) : kept.around(configs, request, answer);
+      },
       reset: seedAll,
       controls: {
         seed: (body) => {
@@ -75,7 +86,49 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
     },
     options,
   );
-  return { ...controls, stored: (id) => configs.get(id), seed };
+  const close = async () => {
+    kept?.close();
+    await controls.close();
+  };
+  return { ...controls, close, stored: (id) => configs.get(id), seed };
+}
+
+/** The configs in Redis, and the cache before them. */
+function keepIn(url: string) {
+  const redis = new Redis(url, { protocol: 2 });
+  const cache = new Map<string, StoredConfig | undefined>();
+  type Answer = (configs: Map<string, StoredConfig>, request: SimulatedRequest) => SimulatedReply;
+  return {
+    close: () => redis.disconnect(),
+    /** Lets the request be answered from what it may see, and keeps what it changed. */
+    async around(
+      configs: Map<string, StoredConfig>,
+      request: SimulatedRequest,
+      answer: Answer,
+    ): Promise<SimulatedReply> {
+      const id = decoded(/^\/tenants\/([^/]+)\//.exec(`${request.pathname}/`)?.[1] ?? '') ?? '';
+      const key = `tenant:config:${id}`;
+      if (request.pathname.endsWith('/refresh')) cache.delete(id);
+      const reads = request.method === 'GET';
+      if (!reads || !cache.has(id)) {
+        const text = await redis.get(key);
+        const { tenant_id, created_at, updated_at, ...sections } = text === null ? {} : JSON.parse(text);
+        const stored = text === null ? undefined : { sections, created_at, updated_at };
+        if (reads) cache.set(id, stored);
+        if (stored === undefined) configs.delete(id);
+        else configs.set(id, stored);
+      }
+      const shown = cache.get(id);
+      const reply = answer(reads ? new Map(shown === undefined ? [] : [[id, shown]]) : configs, request);
+      if (request.method === 'DELETE') await redis.del(key);
+      const now = configs.get(id);
+      if (request.method === 'PUT' && now !== undefined) {
+        const { sections, ...times } = now;
+        await redis.set(key, JSON.stringify({ tenant_id: id, ...sections, ...times }));
+      }
+      return reply;
+    },
+  };
 }
 
 function answer(configs: Map<string, StoredConfig>, request: SimulatedRequest): SimulatedReply {

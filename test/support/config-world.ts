@@ -6,6 +6,7 @@ import { afterEach, beforeEach } from 'vitest';
 import type { Move } from '../../src/model/move.ts';
 import type { ConfigPlan } from '../../src/stages/config/config-plan.ts';
 import type { ConfigSecrets } from '../../src/stages/config/config-secrets.ts';
+import type { UnmaskedRecords } from '../../src/stages/config/recorded-secrets.ts';
 import { configStage } from '../../src/stages/config.ts';
 import type { Checkpoint, Finding, Problem, StageEvent, StageOptions } from '../../src/stages/stage.ts';
 import {
@@ -50,6 +51,8 @@ export interface StartOptions {
   readonly moves?: readonly Move[];
   readonly given?: ConfigSecrets;
   readonly key?: string;
+  /** The application's own records, unmasked. */
+  readonly records?: UnmaskedRecords;
   readonly options?: Partial<StageOptions>;
   readonly settings?: Partial<ConfigApiSettings>;
 }
@@ -110,9 +113,17 @@ export function configWorld(): ConfigWorld {
   };
 
   /** Plans with a reader; the plan goes through JSON, as between `plan` and `apply`. */
-  async function start({ moves = [MOVE], given, key, options = {}, settings = {} }: StartOptions = {}): Promise<Run> {
+  async function start({
+    moves = [MOVE],
+    given,
+    key,
+    records,
+    options = {},
+    settings = {},
+  }: StartOptions = {}): Promise<Run> {
     const events: StageEvent[] = [];
-    const stage = configStage(given, key);
+    const kept = records === undefined ? {} : { records };
+    const stage = configStage(given, { encryptionKey: key, ...kept });
     const reading = planContext(await reader(settings), { options, events });
     const plan = JSON.parse(JSON.stringify(await stage.plan(moves, reading))) as ConfigPlan;
     const undoPath = join(await mkdtemp(join(tmpdir(), 'tenant-migrate-config-')), 'undo.gz');
@@ -144,7 +155,13 @@ export function configWorld(): ConfigWorld {
         ),
       verify: (phase = 'applied') => stage.verify(plan, phase, reading),
       finalize: () => drain(stage.finalize(plan, writing)),
-      undo: (again) => drain((again === undefined ? stage : configStage(again.given, again.key)).undo(plan, writing)),
+      undo: (again) =>
+        drain(
+          (again === undefined ? stage : configStage(again.given, { encryptionKey: again.key, ...kept })).undo(
+            plan,
+            writing,
+          ),
+        ),
       quiesce: (signal = writing.signal) => stage.quiesce?.([...moves], { ...writing, signal }) ?? Promise.resolve(),
       notes: () => events.flatMap((event) => (event.type === 'note' ? [event.text] : [])),
     };

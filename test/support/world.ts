@@ -41,8 +41,9 @@ export function worldDifferences(before: World, after: World, most = 20): readon
 }
 
 /**
- * The world as it must be once `source` is `target`: the guide's key layout, payload field and labels, ids of points that
- * are made from the tenant, and the indexes on the labels; nothing else. The config record keeps its name.
+ * The world as it must be once `source` is `target`: the guide's key layout, `tenant_id` in the values of tasks and
+ * batches, payload field and labels, ids of points that are made from the tenant, and the indexes on the labels; nothing
+ * else. The config record keeps its name.
  */
 export function movedWorld(world: World, source: string, target: string): World {
   // Keys are compared as bytes, one character each.
@@ -55,12 +56,11 @@ export function movedWorld(world: World, source: string, target: string): World 
   );
   const moved = new Map<string, string>();
   for (const [name, text] of world) {
-    if (name.startsWith('redis '))
-      moved.set(
-        name.replace(own, (_, before, after) => before + to + after),
-        text,
-      );
-    else if (name.startsWith('qdrant '))
+    if (name.startsWith('redis ')) {
+      const renamed = name.replace(own, (_, before, after) => before + to + after);
+      const holdsTenant = renamed !== name && /^redis (?:task|batch):/.test(name);
+      moved.set(renamed, holdsTenant ? retold(text, source, target) : text);
+    } else if (name.startsWith('qdrant '))
       moved.set(
         renamedPoint(name, text, source, target),
         text.replace(`"workspace_id":${JSON.stringify(source)}`, () => `"workspace_id":${JSON.stringify(target)}`),
@@ -102,6 +102,18 @@ function lightRagId(tenant: string, recordId: string): string {
   const hash = createHash('sha256').update(`${tenant}${recordId}`).digest('hex').slice(0, 32);
   const variant = ((Number.parseInt(hash.charAt(16), 16) & 0x3) | 0x8).toString(16);
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-${variant}${hash.slice(17, 20)}-${hash.slice(20)}`;
+}
+
+/** A string's content with another tenant in its `tenant_id`, which stands at the top, once, as Python or JavaScript write it. */
+function retold(text: string, source: string, target: string): string {
+  const key = JSON.parse(text) as { type: string; content: unknown[] };
+  const [value] = key.content;
+  if (key.type !== 'string' || typeof value !== 'string') return text;
+  const bytes = (id: string) => Buffer.from(JSON.stringify(id)).toString('latin1');
+  const told = value.replace(/("tenant_id": ?)("(?:[^"\\]|\\.)*")/, (all, before, token) =>
+    token === bytes(source) ? before + bytes(target) : all,
+  );
+  return JSON.stringify({ ...key, content: [told] });
 }
 
 function relabelled(text: string, source: string, target: string): string {

@@ -1,5 +1,4 @@
 import { MigrateError } from '../../model/errors.ts';
-import type { Move } from '../../model/move.ts';
 import type { Sections } from '../../model/secret-mask.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
@@ -10,19 +9,18 @@ import {
   differingSections,
   isAsPlanned,
   type PlannedConfig,
-  provable,
+  toRePut,
 } from './config-plan.ts';
-import { fillSecrets, type GivenFields, type KnownSecrets, type MoveSecrets } from './config-secrets.ts';
+import { fillSecrets, type GivenFields, realFields, type SecretsOf } from './config-secrets.ts';
 import { keepSections } from './kept-sections.ts';
 import { overwriteTarget } from './overwrite.ts';
-import { deleteAsPlanned, note, pickSections, readSections } from './record.ts';
+import { deleteAsPlanned, note, pickSections, readSections, refresh } from './record.ts';
 import { logEntry, moveKey, ownBatches, type UndoEntry } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
-type SecretsOf = (move: Move) => MoveSecrets;
 
 interface Put {
-  readonly given: GivenFields;
+  readonly real: GivenFields;
   /** As the API returns them. */
   readonly sections: Sections;
   readonly kind: 'created' | 're-put';
@@ -38,7 +36,7 @@ export async function* applyConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: Secre
   const own = await ownBatches(ctx.undo);
   for (const [index, planned] of work.entries()) {
     ctx.signal.throwIfAborted();
-    yield await applyOne(planned, ctx, { secrets: secretsOf(planned), own: own.get(moveKey(planned)) });
+    yield await applyOne(planned, ctx, { secretsOf, own: own.get(moveKey(planned)) });
     ctx.emit({ type: 'progress', stage: 'config', done: index + 1, total: work.length });
   }
 }
@@ -49,14 +47,14 @@ export async function* finalizeConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: Se
     ctx.signal.throwIfAborted();
     if (planned.action === 'none' || planned.action === 'conflict') continue;
     const source = await readSections(ctx, planned.source);
-    if (source !== undefined) yield await deleteSource(planned, source, ctx, secretsOf(planned).source);
+    if (source !== undefined) yield await deleteSource(planned, source, ctx, secretsOf);
   }
 }
 
 async function applyOne(
   planned: PlannedConfig,
   ctx: Ctx,
-  { secrets, own }: { readonly secrets: MoveSecrets; readonly own: BatchId | undefined },
+  { secretsOf, own }: { readonly secretsOf: SecretsOf; readonly own: BatchId | undefined },
 ): Promise<Checkpoint> {
   if (planned.action === 'conflict') return { batch: NO_BATCH, moved: 0, conflicts: 1 };
   const source = await readSections(ctx, planned.source);
@@ -65,24 +63,27 @@ async function applyOne(
   // After finalize the source is gone and the target holds what was planned.
   if (source === undefined && differing.length === 0) return { batch: own ?? NO_BATCH, moved: 0, skipped: 1 };
   if (source === undefined || !isAsPlanned(planned, source)) throw stalePlan(planned, 'source');
-  const { given } = secrets.source;
+  const secrets = await secretsOf(planned, { source, target });
+  const real = realFields(secrets.source);
   if (target === undefined) {
     if (planned.action !== 'create') throw stalePlan(planned, 'target');
-    return putSections(planned, ctx, { given, sections: source, kind: 'created' });
+    return putSections(planned, ctx, { real, sections: source, kind: 'created' });
   }
   if (differing.length > 0 && planned.action === 'overwrite') {
     return overwriteTarget(planned, ctx, { source, target, secrets });
   }
   if (differing.length > 0) return conflict(planned, ctx, differing);
   // What this run wrote holds the real values. Equal masks of any other origin prove nothing.
-  const names = own === undefined ? provable(planned.sections, given) : [];
-  if (names.length > 0) return putSections(planned, ctx, { given, sections: only(source, names), kind: 're-put' });
+  const names = own === undefined ? toRePut(planned.sections, secrets) : [];
+  if (names.length > 0) return putSections(planned, ctx, { real, sections: only(source, names), kind: 're-put' });
+  // The attempt that wrote it may have been stopped before the server was told.
+  if (own !== undefined) await refresh(planned.target, ctx);
   note(ctx, `Target config already there: ${planned.target}`);
   return { batch: own ?? NO_BATCH, moved: 0, skipped: 1 };
 }
 
-async function putSections(planned: PlannedConfig, ctx: Ctx, { given, sections, kind }: Put): Promise<Checkpoint> {
-  const filled = fillSecrets(sections, ctx.profile.config.maskedMembers, given);
+async function putSections(planned: PlannedConfig, ctx: Ctx, { real, sections, kind }: Put): Promise<Checkpoint> {
+  const filled = fillSecrets(sections, ctx.profile.config.maskedMembers, real);
   await ctx.permit(1);
   const move = { source: planned.source, target: planned.target };
   const entry: UndoEntry = kind === 'created' ? { kind, ...move } : { kind, ...move, sections: Object.keys(sections) };
@@ -98,6 +99,7 @@ async function putSections(planned: PlannedConfig, ctx: Ctx, { given, sections, 
     },
   });
   if (written === 'changed') throw changedMeanwhile(planned.target);
+  await refresh(planned.target, ctx);
   note(ctx, kind === 'created' ? 'Target config created' : `Target config written once more: ${planned.target}`);
   return { batch, moved: 1 };
 }
@@ -118,11 +120,12 @@ async function deleteSource(
   planned: PlannedConfig,
   source: Sections,
   ctx: Ctx,
-  known: KnownSecrets,
+  secretsOf: SecretsOf,
 ): Promise<Checkpoint> {
   const target = await readSections(ctx, planned.target);
   if (!isAsPlanned(planned, source)) throw changedMeanwhile(planned.source);
   if (!isAsPlanned(planned, target)) throw changedMeanwhile(planned.target);
+  const { source: known } = await secretsOf(planned, { source, target });
   const kept = keepSections(source, ctx.profile.config.maskedMembers, known);
   await ctx.permit(1);
   const batch = await logEntry(ctx.undo, {
@@ -133,6 +136,7 @@ async function deleteSource(
   });
   const written = await deleteAsPlanned(planned.source, planned, ctx);
   if (written === 'changed') throw changedMeanwhile(planned.source);
+  await refresh(planned.source, ctx);
   note(ctx, `Source config deleted: ${planned.source}`);
   // The record was counted when it was written to the target.
   return { batch, moved: 0 };

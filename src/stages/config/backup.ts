@@ -7,7 +7,8 @@ import type { ConfigReader, ConfigWriter } from '../../stores/config-api/config-
 import { RestoreTally } from '../restore-tally.ts';
 import type { BackupBatch, BackupPart, PlanContext, RestoreContext, RestoreLook, StageBackup } from '../stage.ts';
 import { type ConfigSecrets, fillSecrets, type GivenFields, givenFields } from './config-secrets.ts';
-import { note, pickSections, readSections } from './record.ts';
+import { note, pickSections, readSections, refresh } from './record.ts';
+import { recordedFields, type UnmaskedRecords } from './recorded-secrets.ts';
 import type { UndoEntry } from './undo-log.ts';
 
 /** A config as a backup has it. No secret stands in it readably. */
@@ -23,6 +24,7 @@ interface ConfigRecord {
 
 /** What is known of secrets beside the backup. */
 interface Known {
+  readonly records: UnmaskedRecords | undefined;
   readonly given: ConfigSecrets | undefined;
   /** Seals the secrets and opens them; without it a backup holds none. */
   readonly key: string | undefined;
@@ -43,7 +45,8 @@ export function configBackup(known: Known): StageBackup<ConfigReader, ConfigWrit
 async function* readConfig(tenant: string, ctx: PlanContext<ConfigReader>, known: Known): AsyncGenerator<BackupBatch> {
   const found = await readSections(ctx, tenant);
   if (found === undefined || Object.keys(found).length === 0) return;
-  const given = givenFor(tenant, ctx, known);
+  const recorded = await recordedFields(known.records, tenant, found, ctx.profile);
+  const given = new Map([...recorded, ...givenFor(tenant, ctx, known)]);
   const values: Record<string, string> = {};
   const secrets: string[] = [];
   const sections = replaceSecrets(found, ctx.profile.config.maskedMembers, ({ path, value, masked }) => {
@@ -156,6 +159,7 @@ async function* restoreConfig(
         next: 'look at it, then type the same command again',
       });
     }
+    await refresh(part.tenant, ctx);
     note(ctx, `Config restored: ${part.tenant}`);
     yield 1;
   }

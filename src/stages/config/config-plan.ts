@@ -11,11 +11,13 @@ import {
   overwriteNotice,
   overwriteProblem,
   restoreProblems,
+  secretConflictProblem,
   secretProblems,
   unprovenNotice,
 } from './config-problems.ts';
-import { checkSecrets, type GivenFields, type MoveSecrets } from './config-secrets.ts';
+import { checkSecrets, type GivenFields, type MoveSecrets, realFields } from './config-secrets.ts';
 import { keptBytes, unrestorable } from './kept-sections.ts';
+import { provenDifferent, provenEqual } from './recorded-secrets.ts';
 
 /** What is to be done with each move's config. Holds names and digests, never a config's content. */
 export interface ConfigPlan extends StagePlan {
@@ -103,20 +105,24 @@ interface FullPair extends ConfigPair {
 /** The target has no config, or one that is equal as far as the API shows. */
 function planEqual(pair: FullPair, how: DecideOptions): Decided {
   const { move, target, sections } = pair;
-  const { given } = how.secrets.source;
+  const real = realFields(how.secrets.source);
   const problems = [...sourceProblems(pair, how), ...deletionProblems(pair, how)];
-  const missing = ungiven(sections, given);
+  const missing = ungiven(sections, real);
   const deletion = deletionBytes(pair, how);
   if (target === undefined) {
     if (missing.length > 0) problems.push(maskedProblem(move, missing));
     const undoBytes = deletion + ENTRY_BYTES;
     return { planned: { ...move, action: 'create', sections }, problems, notices: [], undoBytes };
   }
-  const again = provable(sections, given).length > 0;
+  const proven = provenEqual(real, how.secrets.target.recorded);
+  const other = provenDifferent(real, how.secrets.target.recorded);
+  if (other.length > 0 && how.options.onConflict !== 'overwrite') problems.push(secretConflictProblem(move, other));
+  const again = toRePut(sections, how.secrets).length > 0;
+  const unproven = missing.filter((name) => !proven.has(name));
   return {
     planned: { ...move, action: again ? 're-put' : 'leave', sections },
     problems,
-    notices: missing.length > 0 ? [unprovenNotice(move, missing)] : [],
+    notices: unproven.length > 0 ? [unprovenNotice(move, unproven)] : [],
     undoBytes: deletion + (again ? ENTRY_BYTES : 0),
   };
 }
@@ -127,10 +133,11 @@ function planOverwrite(pair: FullPair & { readonly target: Sections }, how: Deci
   const { maskedMembers, secrets } = how;
   const lost = Object.fromEntries(Object.entries(target).filter(([name]) => differing.includes(name)));
   const isReplaced = ({ name }: PlannedSection) => differing.includes(name);
-  const missing = ungiven(sections.filter(isReplaced), secrets.source.given);
+  const real = realFields(secrets.source);
+  const missing = ungiven(sections.filter(isReplaced), real);
   const unproven = ungiven(
     sections.filter((section) => !isReplaced(section)),
-    secrets.source.given,
+    real,
   );
   const unknown = unrestorable(lost, maskedMembers, secrets.target);
   const problems = [
@@ -156,7 +163,11 @@ function planOverwrite(pair: FullPair & { readonly target: Sections }, how: Deci
 }
 
 function sourceProblems({ move, source }: FullPair, { maskedMembers, secrets }: DecideOptions): Problem[] {
-  return secretProblems(move.source, checkSecrets(source, maskedMembers, secrets.source.given));
+  const { given, recorded } = secrets.source;
+  const check = checkSecrets(source, maskedMembers, given);
+  // A value that has the right mask, and is not the one that the application has.
+  const mismatched = [...new Set([...check.mismatched, ...provenDifferent(given, recorded)])];
+  return secretProblems(move.source, { ...check, mismatched });
 }
 
 function deletionProblems({ move, source }: FullPair, { maskedMembers, secrets, options }: DecideOptions): Problem[] {
@@ -198,6 +209,16 @@ export function differingSections(planned: readonly PlannedSection[], found: Sec
 /** Whether a tenant's config is what the plan says about the source's, as far as the API shows it. */
 export function isAsPlanned(planned: PlannedConfig, found: Sections | undefined): boolean {
   return differingSections(planned.sections, found).length === 0;
+}
+
+/** The sections of an equal target that are written once more: every secret is known, and not proven to be there. */
+export function toRePut(planned: readonly PlannedSection[], { source, target }: MoveSecrets): readonly string[] {
+  const real = realFields(source);
+  const proven = provenEqual(real, target.recorded);
+  const names = new Set(provable(planned, real));
+  return planned.flatMap(({ name, masked }) =>
+    names.has(name) && !masked.every((field) => proven.has(field)) ? [name] : [],
+  );
 }
 
 /** The sections that can be written with every secret real, though the API shows them masked. */

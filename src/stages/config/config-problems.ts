@@ -63,6 +63,15 @@ export function conflictProblem(move: Move, names: readonly string[]): Problem {
   };
 }
 
+export function secretConflictProblem({ source, target }: Move, fields: readonly string[]): Problem {
+  return {
+    stage: 'config',
+    code: 'conflict',
+    message: `${target} has the same config as ${source}, but other values of ${fields.join(', ')} behind the same masks`,
+    fix: `look which are right; with --on-conflict overwrite ${source}'s are written, and no rollback brings the others back`,
+  };
+}
+
 export function conflictNotice(move: Move, names: readonly string[]): Finding {
   return {
     stage: 'config',

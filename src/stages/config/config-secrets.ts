@@ -11,7 +11,10 @@ export type GivenFields = ReadonlyMap<string, string>;
 
 /** What is known of the secrets of one tenant's config. */
 export interface KnownSecrets {
+  /** By the operator, who can give it again at an undo. */
   readonly given: GivenFields;
+  /** By the application's own record, which may be gone at an undo. */
+  readonly recorded: GivenFields;
   /** Seals secrets for the undo log; without it the log holds none. */
   readonly key: string | undefined;
 }
@@ -21,6 +24,17 @@ export interface MoveSecrets {
   readonly source: KnownSecrets;
   readonly target: KnownSecrets;
 }
+
+/** Every real value that is known. */
+export function realFields({ given, recorded }: KnownSecrets): GivenFields {
+  return recorded.size === 0 ? given : new Map([...recorded, ...given]);
+}
+
+/** What is known of the secrets of a move, by what the API shows of its ends now. */
+export type SecretsOf = (
+  move: Move,
+  found: { readonly source?: Sections | undefined; readonly target?: Sections | undefined },
+) => Promise<MoveSecrets>;
 
 /** How the given values fit one config. Names of fields, never values. */
 export interface SecretCheck {

@@ -1,7 +1,7 @@
 import { MigrateError } from '../../model/errors.ts';
 import { seal, unseal } from '../../model/secret-box.ts';
 import { fieldName, fitsMask, maskOf, replaceSecrets, type Sections, secretFields } from '../../model/secret-mask.ts';
-import { type FilledConfig, fillSecrets, type GivenFields, type KnownSecrets } from './config-secrets.ts';
+import { type FilledConfig, fillSecrets, type GivenFields, type KnownSecrets, realFields } from './config-secrets.ts';
 
 /** Sections as the undo log holds them: a mask in place of each secret, and where there is a key the secrets sealed. */
 export type KeptSections = { readonly sections: Sections; readonly sealed?: string };
@@ -10,11 +10,12 @@ export type KeptSections = { readonly sections: Sections; readonly sealed?: stri
 export function unrestorable(
   sections: Sections,
   maskedMembers: readonly string[],
-  { given, key }: KnownSecrets,
+  { given, recorded, key }: KnownSecrets,
 ): readonly string[] {
   return secretFields(sections, maskedMembers).flatMap(({ path, value, masked }) => {
     const name = fieldName(path);
-    const secret = given.get(name);
+    // What the application recorded can be kept only where it can be sealed: the record goes with the config.
+    const secret = given.get(name) ?? (key === undefined ? undefined : recorded.get(name));
     const known = masked ? secret !== undefined && fitsMask(secret, value) : secret === value || key !== undefined;
     return known ? [] : [name];
   });
@@ -29,14 +30,15 @@ export function keepSections(sections: Sections, maskedMembers: readonly string[
     throw new MigrateError('refused', text, { stage: 'config', next });
   }
   const kept = replaceSecrets(sections, maskedMembers, ({ value, masked }) => (masked ? value : maskOf(value)));
-  const secrets = secretsIn(sections, maskedMembers, known.given);
+  const secrets = secretsIn(sections, maskedMembers, realFields(known));
   if (known.key === undefined || secrets.size === 0) return { sections: kept };
   return { sections: kept, sealed: seal(JSON.stringify([...secrets]), known.key) };
 }
 
 /** About the bytes that {@link keepSections} would give, at most; nothing is sealed for that. */
-export function keptBytes(sections: Sections, maskedMembers: readonly string[], { given, key }: KnownSecrets): number {
-  const secrets = JSON.stringify([...secretsIn(sections, maskedMembers, given)]);
+export function keptBytes(sections: Sections, maskedMembers: readonly string[], known: KnownSecrets): number {
+  const { key } = known;
+  const secrets = JSON.stringify([...secretsIn(sections, maskedMembers, realFields(known))]);
   // base64url takes 4 for 3; salt, nonce and tag some 70 more.
   const sealed = key === undefined ? 0 : Math.ceil((Buffer.byteLength(secrets) * 4) / 3) + 100;
   return Buffer.byteLength(JSON.stringify(sections)) + sealed;
@@ -46,9 +48,10 @@ export function keptBytes(sections: Sections, maskedMembers: readonly string[], 
  * The secrets that are known: those of the log where the key is there, else the given ones. Throws
  * MigrateError('settings') where the key does not open the log's.
  */
-export function openSecrets({ sealed }: { readonly sealed?: string }, { given, key }: KnownSecrets): GivenFields {
-  if (sealed === undefined || key === undefined) return given;
-  return new Map([...given, ...(JSON.parse(unseal(sealed, key)) as [string, string][])]);
+export function openSecrets({ sealed }: { readonly sealed?: string }, known: KnownSecrets): GivenFields {
+  const { key } = known;
+  if (sealed === undefined || key === undefined) return realFields(known);
+  return new Map([...realFields(known), ...(JSON.parse(unseal(sealed, key)) as [string, string][])]);
 }
 
 /** Sections from the log or the API with their secrets. Throws MigrateError('refused') where one is not known. */

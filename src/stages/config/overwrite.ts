@@ -4,10 +4,10 @@ import type { Sections } from '../../model/secret-mask.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { changedMeanwhile, stalePlan } from './changed.ts';
-import { differingSections, isAsPlanned, type PlannedConfig, provable } from './config-plan.ts';
-import { fillSecrets, type MoveSecrets } from './config-secrets.ts';
+import { differingSections, isAsPlanned, type PlannedConfig, toRePut } from './config-plan.ts';
+import { fillSecrets, type MoveSecrets, realFields, type SecretsOf } from './config-secrets.ts';
 import { keepSections, openSecrets, restoreSections } from './kept-sections.ts';
-import { leftChanged, note, pickSections, readSections } from './record.ts';
+import { leftChanged, note, pickSections, readSections, refresh } from './record.ts';
 import type { OverwrittenEntry, SectionDigests, UndoEntry } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
@@ -28,8 +28,8 @@ export async function overwriteTarget(planned: PlannedConfig, ctx: Ctx, ends: En
   const { maskedMembers } = ctx.profile.config;
   const differing = differingSections(planned.sections, target);
   // Equal masks prove nothing: what is given is written once more, in the same request.
-  const unproven = provable(planned.sections, secrets.source.given).filter((name) => !differing.includes(name));
-  const filled = fillSecrets(only(source, [...differing, ...unproven]), maskedMembers, secrets.source.given);
+  const unproven = toRePut(planned.sections, secrets).filter((name) => !differing.includes(name));
+  const filled = fillSecrets(only(source, [...differing, ...unproven]), maskedMembers, realFields(secrets.source));
   const move = { source: planned.source, target: planned.target };
   const kept = keepSections(only(target, differing), maskedMembers, secrets.target);
   const entry: OverwrittenEntry = {
@@ -53,6 +53,7 @@ export async function overwriteTarget(planned: PlannedConfig, ctx: Ctx, ends: En
     },
   });
   if (written === 'changed') throw changedMeanwhile(planned.target);
+  await refresh(planned.target, ctx);
   note(ctx, `Target config overwritten: ${planned.target} (${differing.join(', ')})`);
   return { batch, moved: 1 };
 }
@@ -61,7 +62,7 @@ export async function overwriteTarget(planned: PlannedConfig, ctx: Ctx, ends: En
 export async function restoreTarget(
   entry: OverwrittenEntry,
   ctx: Ctx,
-  { batch, secrets }: { readonly batch: BatchId; readonly secrets: MoveSecrets },
+  { batch, secretsOf }: { readonly batch: BatchId; readonly secretsOf: SecretsOf },
 ): Promise<Checkpoint> {
   const target = await readSections(ctx, entry.target);
   if (target === undefined) return leftChanged(entry.target, ctx, batch);
@@ -72,8 +73,9 @@ export async function restoreTarget(
     note(ctx, `The config of ${entry.source} is gone, so the one of ${entry.target} is left as it is`);
     return { batch, moved: 0, conflicts: 1 };
   }
-  const given = openSecrets(entry, secrets.target);
-  const filled = restoreSections(entry.sections, ctx.profile.config.maskedMembers, given);
+  // Not by the record of the target, which now holds what was written over it.
+  const { target: known } = await secretsOf(entry, {});
+  const filled = restoreSections(entry.sections, ctx.profile.config.maskedMembers, openSecrets(entry, known));
   await ctx.permit(1);
   const written = await ctx.store.put({
     tenant: entry.target,
@@ -86,6 +88,7 @@ export async function restoreTarget(
     },
   });
   if (written === 'changed') return leftChanged(entry.target, ctx, batch);
+  await refresh(entry.target, ctx);
   note(ctx, `Target config restored: ${entry.target}`);
   return { batch, moved: 1 };
 }

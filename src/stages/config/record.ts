@@ -48,6 +48,12 @@ export function deleteAsPlanned(
   });
 }
 
+/** Has the server read the tenant's config anew; a server without such an endpoint keeps no cache that it could clear. */
+export async function refresh(tenant: string, ctx: Pick<PlanContext<ConfigWriter>, 'store' | 'emit'>): Promise<void> {
+  if ((await ctx.store.refresh(tenant)) === 'done') return;
+  note(ctx, `The config API has no way to refresh ${tenant}: where it keeps a cache, restart it`);
+}
+
 /** Notes and counts a config that undo does not touch. */
 export function leftChanged(tenant: string, ctx: Pick<PlanContext<unknown>, 'emit'>, batch: BatchId): Checkpoint {
   note(ctx, `The config of ${tenant} was changed since and is left as it is`);

@@ -1,27 +1,21 @@
-import type { Move } from '../../model/move.ts';
 import type { ConfigWriter } from '../../stores/config-api/config-api.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { type ConfigPlan, isAsPlanned, type PlannedConfig } from './config-plan.ts';
-import type { KnownSecrets, MoveSecrets } from './config-secrets.ts';
+import type { SecretsOf } from './config-secrets.ts';
 import { openSecrets, restoreSections } from './kept-sections.ts';
 import { restoreTarget } from './overwrite.ts';
-import { deleteAsPlanned, leftChanged, note, pickSections, readSections } from './record.ts';
+import { deleteAsPlanned, leftChanged, note, pickSections, readSections, refresh } from './record.ts';
 import { type DeletedEntry, entriesOf, moveKey, unreadable } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
 
 /** Takes back what the undo log names. What was changed since is left, noted and counted as a conflict. */
-export async function* undoConfigs(
-  plan: ConfigPlan,
-  ctx: Ctx,
-  secretsOf: (move: Move) => MoveSecrets,
-): AsyncGenerator<Checkpoint> {
+export async function* undoConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: SecretsOf): AsyncGenerator<Checkpoint> {
   const configs = new Map(plan.configs.map((planned) => [moveKey(planned), planned]));
   for await (const batch of ctx.undo.read()) {
     for (const entry of entriesOf(batch)) {
       const planned = configs.get(moveKey(entry));
       if (planned === undefined) throw unreadable(batch.id);
-      const secrets = secretsOf(planned);
       switch (entry.kind) {
         case 're-put':
           yield { batch: batch.id, moved: 0, skipped: 1 };
@@ -30,10 +24,10 @@ export async function* undoConfigs(
           yield await removeCreated(planned, ctx, batch.id);
           break;
         case 'overwritten':
-          yield await restoreTarget(entry, ctx, { batch: batch.id, secrets });
+          yield await restoreTarget(entry, ctx, { batch: batch.id, secretsOf });
           break;
         case 'deleted':
-          yield await restoreSource(planned, entry, ctx, { batch: batch.id, known: secrets.source });
+          yield await restoreSource(planned, entry, ctx, { batch: batch.id, secretsOf });
       }
     }
   }
@@ -51,6 +45,7 @@ async function removeCreated(planned: PlannedConfig, ctx: Ctx, batch: BatchId): 
   await ctx.permit(1);
   const written = await deleteAsPlanned(planned.target, planned, ctx);
   if (written === 'changed') return leftChanged(planned.target, ctx, batch);
+  await refresh(planned.target, ctx);
   note(ctx, `Target config removed: ${planned.target}`);
   return { batch, moved: 1 };
 }
@@ -59,7 +54,7 @@ async function restoreSource(
   planned: PlannedConfig,
   entry: DeletedEntry,
   ctx: Ctx,
-  { batch, known }: { readonly batch: BatchId; readonly known: KnownSecrets },
+  { batch, secretsOf }: { readonly batch: BatchId; readonly secretsOf: SecretsOf },
 ): Promise<Checkpoint> {
   const source = await readSections(ctx, planned.source);
   if (source !== undefined) {
@@ -69,7 +64,10 @@ async function restoreSource(
   // The log holds masks where the API shows secrets; a target that is still equal has what the API shows.
   const target = await readSections(ctx, planned.target);
   const asShown = target !== undefined && isAsPlanned(planned, target) ? target : entry.sections;
-  const filled = restoreSections(asShown, ctx.profile.config.maskedMembers, openSecrets(entry, known));
+  // The target's record has what was moved there.
+  const known = await secretsOf(planned, { target: asShown === target ? target : undefined });
+  const real = new Map([...known.target.recorded, ...openSecrets(entry, known.source)]);
+  const filled = restoreSections(asShown, ctx.profile.config.maskedMembers, real);
   await ctx.permit(1);
   const written = await ctx.store.put({
     tenant: planned.source,
@@ -80,6 +78,7 @@ async function restoreSource(
     },
   });
   if (written === 'changed') return leftChanged(planned.source, ctx, batch);
+  await refresh(planned.source, ctx);
   note(ctx, `Source config restored: ${planned.source}`);
   return { batch, moved: 1 };
 }

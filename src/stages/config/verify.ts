@@ -2,12 +2,17 @@ import type { Move } from '../../model/move.ts';
 import type { ConfigReader } from '../../stores/config-api/config-api.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
 import { type ConfigPlan, deletesSource, describeSections, differingSections } from './config-plan.ts';
+import { realFields, type SecretsOf } from './config-secrets.ts';
 import { readSections } from './record.ts';
+import { provenDifferent } from './recorded-secrets.ts';
 
-/** Reads both ends of every planned move anew and names what is not as promised. Secrets are compared as masks. */
+/**
+ * Reads both ends of every planned move anew and names what is not as promised. Secrets are compared as masks, and by their
+ * real values where the application's records can be read.
+ */
 export async function verifyConfigs(
   plan: ConfigPlan,
-  phase: VerifyPhase,
+  { phase, secretsOf }: { readonly phase: VerifyPhase; readonly secretsOf: SecretsOf },
   ctx: PlanContext<ConfigReader>,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
@@ -33,6 +38,12 @@ export async function verifyConfigs(
     if (names.length > 0) {
       const message = `the config of ${planned.target} differs from ${planned.source}'s in ${names.join(', ')}`;
       findings.push({ ...difference('content', message, where), samples: names });
+    }
+    const secrets = await secretsOf(planned, { source, target });
+    const wrong = provenDifferent(realFields(secrets.source), secrets.target.recorded);
+    if (wrong.length > 0) {
+      const message = `the application has other values of ${wrong.join(', ')} for ${planned.target} than for ${planned.source}`;
+      findings.push({ ...difference('content', message, where), samples: wrong });
     }
   }
   return findings;

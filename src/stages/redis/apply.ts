@@ -7,14 +7,17 @@ import { ByteBudget } from './byte-budget.ts';
 import { compareEnds } from './compare-ends.ts';
 import { copyAgain, type Differing } from './copy-again.ts';
 import { COPY_BYTES, copyKeys } from './copy-keys.ts';
+import { type Batch, OpenBatches } from './open-batches.ts';
 import { overwriteTargets } from './overwrite.ts';
 import { DEFAULT_BATCH, isFar, scanCount } from './plan.ts';
 import { isCopied } from './redis-mode.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { removeCopied } from './remove-copied.ts';
 import { removeSources } from './remove-sources.ts';
+import { rewriteValues } from './rewrite-values.ts';
 import { TenantKeys } from './tenant-keys.ts';
 import type { KeptEntry, RenameEntry } from './undo-entry.ts';
+import type { ValueRules } from './value-rules.ts';
 
 /** Batches whose copied sources are removed at once; each holds the dumps of some. */
 const REMOVALS_IN_FLIGHT = 3;
@@ -24,10 +27,7 @@ export function batchesInFlight(roundTripMs: number): number {
   return isFar(roundTripMs) ? 12 : 4;
 }
 
-interface Batch {
-  readonly move: number;
-  readonly pairs: readonly RenamePair[];
-}
+type Pairs = Pick<Batch, 'move' | 'pairs'>;
 
 /** What all batches of one apply share where keys are copied. */
 interface CopyRoom {
@@ -37,13 +37,17 @@ interface CopyRoom {
 }
 
 /** See the contract: one scan feeds pipelined renames (or copies), several under way while the scan goes on. */
-export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
+export async function* applyRedis(
+  plan: RedisPlan,
+  ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
+): AsyncIterable<Checkpoint> {
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
   const limit = batchesInFlight(await ctx.store.roundTripMs());
   const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
-  for await (const checkpoints of inFlight(batches(plan, ctx), limit, (batch) => moveBatch(plan, batch, room, ctx))) {
+  for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, (batch) => move(plan, batch, room, ctx))) {
     for (const checkpoint of checkpoints) {
       done += checkpoint.moved;
       ctx.emit({ type: 'progress', stage: 'redis', done, total });
@@ -53,37 +57,46 @@ export async function* applyRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter
   yield* copyAgain(room.differing, ctx);
 }
 
-async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Batch> {
+async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: ValueRules): AsyncIterable<Batch> {
   const left = (plan.left ?? []).map(fromJson);
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves, left);
   const size = ctx.options.batchSize ?? DEFAULT_BATCH;
-  const open: RenamePair[][] = plan.moves.map(() => []);
+  const open = plan.moves.map((_, move) => new OpenBatches(move, size));
   // What the server that took over had not yet received stands under the source again.
   const text = 'another server has taken over as the master: its keys are listed from the start';
   const onAnew = () => ctx.emit({ type: 'note', stage: 'redis', text });
   for await (const page of ctx.store.scan(scanCount(await ctx.store.roundTripMs()), onAnew)) {
     for (const key of page) {
       const role = keys.roleOf(key);
-      if (role?.role !== 'source') continue;
-      const pairs = open[role.move] ?? [];
-      pairs.push({ from: key, to: role.target });
-      if (pairs.length < size) continue;
-      open[role.move] = [];
-      await ctx.permit(pairs.length);
-      yield { move: role.move, pairs };
+      if (role === undefined || role.role === 'config') continue;
+      const rule = rules.for(role);
+      if (role.role === 'target' && rule === undefined) continue;
+      const full = open[role.move]?.add(role.role === 'source' ? { from: key, to: role.target } : key, rule);
+      if (full === undefined) continue;
+      await ctx.permit(Math.max(full.pairs.length, full.ruled.length));
+      yield full;
     }
   }
-  for (const [move, pairs] of open.entries()) {
-    if (pairs.length === 0) continue;
-    await ctx.permit(pairs.length);
-    yield { move, pairs };
+  for (const rest of open.flatMap((batches) => batches.rest())) {
+    await ctx.permit(Math.max(rest.pairs.length, rest.ruled.length));
+    yield rest;
   }
+}
+
+async function move(
+  plan: RedisPlan,
+  batch: Batch,
+  room: CopyRoom,
+  ctx: ApplyContext<RedisWriter>,
+): Promise<readonly Checkpoint[]> {
+  const moved = batch.pairs.length === 0 ? [] : await moveBatch(plan, batch, room, ctx);
+  return batch.ruled.length === 0 ? moved : [...moved, ...(await rewriteValues(batch.ruled, ctx))];
 }
 
 /** Each pair in its way. What a cluster cannot rename while slots are on their way is copied, too. */
 async function moveBatch(
   plan: RedisPlan,
-  { move, pairs }: Batch,
+  { move, pairs }: Pairs,
   room: CopyRoom,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<readonly Checkpoint[]> {
@@ -107,7 +120,7 @@ async function moveBatch(
 
 async function renameBatch(
   plan: RedisPlan,
-  { move, pairs }: Batch,
+  { move, pairs }: Pairs,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<{ readonly checkpoints: readonly Checkpoint[]; readonly unstable: readonly RenamePair[] }> {
   // Where the target may hold keys of its own, those are never named in the undo log: it must not take them away.
@@ -195,7 +208,11 @@ function reportConflict(from: ByteString, ctx: ApplyContext<RedisWriter>): void 
  * Removes the source of each pair that is equal at both ends, after comparing once more and logging it.
  * Only a run that copies, is merged or continued can hold such pairs: elsewhere the target was empty.
  */
-export async function* finalizeRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
+export async function* finalizeRedis(
+  plan: RedisPlan,
+  ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
+): AsyncIterable<Checkpoint> {
   // What was copied beside the plan (a slot on its way, a late key) verify has seen: then the run is `continuing`.
   if (!ctx.options.merge && !ctx.options.continuing && (plan.copied ?? 0) === 0) return;
   // A transaction with many keys is nothing for a cluster, and the log need not hold what the target holds.
@@ -204,6 +221,6 @@ export async function* finalizeRedis(plan: RedisPlan, ctx: ApplyContext<RedisWri
       const { source = '', target = '' } = plan.moves[move] ?? {};
       return removeCopied({ move: { source, target }, pairs }, ctx);
     };
-    for await (const checkpoints of inFlight(batches(plan, ctx), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
-  } else for await (const { pairs } of batches(plan, ctx)) yield* removeSources(pairs, ctx);
+    for await (const checkpoints of inFlight(batches(plan, ctx, rules), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
+  } else for await (const { pairs } of batches(plan, ctx, rules)) yield* removeSources(pairs, ctx, rules);
 }

@@ -17,7 +17,9 @@ import type {
 } from '../stage.ts';
 import { scanCount } from './plan.ts';
 import { Repeats } from './repeats.ts';
-import type { RedisUndoEntry } from './undo-entry.ts';
+import { TenantKeys } from './tenant-keys.ts';
+import type { RedisUndoEntry, ValuesEntry } from './undo-entry.ts';
+import { ValueRules } from './value-rules.ts';
 
 /** Keys that are weighed together. */
 const KEYS_AT_ONCE = 500;
@@ -43,7 +45,7 @@ export const redisBackup: StageBackup<RedisReader, RedisWriter> = {
   read: readKeys,
   compare: compareKeys,
   restore: restoreKeys,
-  undoEntries: renamesOf,
+  undoEntries: undoEntriesOf,
 };
 
 async function* readKeys(tenant: string, ctx: PlanContext<RedisReader>): AsyncGenerator<BackupBatch> {
@@ -200,7 +202,30 @@ async function* restoreKeys(part: BackupPart, ctx: RestoreContext<RedisWriter>):
   }
 }
 
-async function* renamesOf(part: BackupPart, { source, target }: Move, _profile: Profile): AsyncGenerator<Json[]> {
+/** Values before renames: a log is read backwards, and what came last is taken back first. */
+async function* undoEntriesOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
+  yield* valuesOf(part, move, profile);
+  yield* renamesOf(part, move);
+}
+
+/** The backup holds no tokens, so they are written as JSON mostly is. What never named its tenant stays as it is. */
+async function* valuesOf(part: BackupPart, move: Move, profile: Profile): AsyncGenerator<Json[]> {
+  const rules = new ValueRules(profile, profile.keyTemplates, [move]);
+  const keys = new TenantKeys(profile.keyTemplates, profile.configKeyTemplates, [move]);
+  if (rules.none) return;
+  for await (const lines of part.lines()) {
+    const entries = lines.flatMap((line): ValuesEntry[] => {
+      const role = keys.roleOf(keyRecord(line).key);
+      const rule = role === undefined ? undefined : rules.for(role);
+      if (role?.role !== 'source' || rule === undefined) return [];
+      const { source, target, path } = rule;
+      return [{ kind: 'values', source, target, path, keys: [toJson(role.target)], tokens: [JSON.stringify(source)] }];
+    });
+    if (entries.length > 0) yield entries;
+  }
+}
+
+async function* renamesOf(part: BackupPart, { source, target }: Move): AsyncGenerator<Json[]> {
   let keys: Json[] = [];
   const entry = (): RedisUndoEntry => ({ kind: 'rename', source, target, keys });
   for await (const lines of part.lines()) {

@@ -15,6 +15,8 @@ import { isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape, claimingTemplate, lookAlikeShape, Tally, wholeSegmentAt } from './shapes.ts';
 import type { KeyRole, OwnRole, TenantKeys } from './tenant-keys.ts';
 import { UndoSize } from './undo-size.ts';
+import { ValueCensus } from './value-census.ts';
+import type { ValueRule, ValueRules } from './value-rules.ts';
 
 const MOST_LISTED = 20;
 const CHUNK = 500;
@@ -24,6 +26,8 @@ interface Shape {
   readonly move: number;
   readonly from: string;
   readonly to: string;
+  /** Where the values of its keys name their tenant. */
+  readonly rule: ValueRule | undefined;
   count: number;
   readonly sample: Reservoir<SourceKey>;
 }
@@ -36,6 +40,14 @@ interface Conflict {
   readonly other: KeyFingerprint;
 }
 
+/** By what a census judges keys. */
+interface CensusParts {
+  readonly keys: TenantKeys;
+  readonly copies: Copies;
+  readonly rules: ValueRules;
+  readonly known?: KnownTenants;
+}
+
 /** What one scan of the keyspace counts and samples. */
 export class Census {
   readonly found: number[];
@@ -43,6 +55,7 @@ export class Census {
   readonly occupied: number[];
   readonly sums = new ShapeSums();
   readonly undoSize: UndoSize;
+  readonly values: ValueCensus;
   conflicts = 0;
   /** Source keys that are copied instead of renamed. */
   copied = 0;
@@ -52,6 +65,7 @@ export class Census {
   readonly #ctx: PlanContext<RedisReader>;
   readonly #copies: Copies;
   readonly #keys: TenantKeys;
+  readonly #rules: ValueRules;
   readonly #sources: readonly ByteString[];
   readonly #shapes = new Map<string, Shape>();
   /** What stands under the target ids already. */
@@ -69,14 +83,12 @@ export class Census {
   #pending: { key: ByteString; role: OwnRole }[] = [];
 
   /** `known`: where other tenants were looked for before. */
-  constructor(
-    moves: readonly Move[],
-    { keys, copies, known }: { readonly keys: TenantKeys; readonly copies: Copies; readonly known?: KnownTenants },
-    ctx: PlanContext<RedisReader>,
-  ) {
+  constructor(moves: readonly Move[], { keys, copies, known, rules }: CensusParts, ctx: PlanContext<RedisReader>) {
     this.#moves = moves;
     this.#copies = copies;
     this.#ctx = ctx;
+    this.#rules = rules;
+    this.values = new ValueCensus(ctx, rules);
     this.#keys = keys;
     this.#ambiguous = new AmbiguousKeys(moves, keys, known);
     this.undoSize = new UndoSize(ctx.options.seed);
@@ -109,9 +121,11 @@ export class Census {
       }
     }
     while (this.#pending.length >= CHUNK) await this.#compare(this.#pending.splice(0, CHUNK));
+    await this.values.read();
   }
 
   async finish(): Promise<void> {
+    await this.values.read(true);
     while (this.#pending.length > 0) await this.#compare(this.#pending.splice(0, CHUNK));
   }
 
@@ -135,17 +149,22 @@ export class Census {
         count: 0,
         from: claimedShape(template, source),
         to: claimedShape(template, target),
+        rule: this.#rules.for(role),
         sample: new Reservoir(SAMPLES_PER_SHAPE, this.#ctx.options.seed + this.#shapes.size),
       };
       this.#shapes.set(name, shape);
     }
     shape.count += 1;
-    // Copies are weighed before they are made.
-    if (this.#ctx.options.verify !== 'counts' || this.#copies !== 'none') shape.sample.offer({ key, role });
+    if (shape.rule !== undefined) this.undoSize.addValue(role.target, shape.rule);
+    // Copies are weighed before they are made, and the values of a shape that is rewritten are looked at in any case.
+    const looked = this.#copies !== 'none' || shape.rule !== undefined;
+    if (this.#ctx.options.verify !== 'counts' || looked) shape.sample.offer({ key, role });
   }
 
-  #atTarget(key: ByteString, { move, claim }: KeyRole & { role: 'target' }): void {
+  #atTarget(key: ByteString, role: KeyRole & { role: 'target' }): void {
+    const { move, claim } = role;
     this.atTarget[move] = (this.atTarget[move] ?? 0) + 1;
+    if (this.#rules.for(role) !== undefined) this.values.addStanding(key);
     if (this.#ctx.options.verify !== 'sample') return;
     const name = `${move} ${claim.template.text}`;
     let shape = this.#standing.get(name);
@@ -211,6 +230,16 @@ export class Census {
     const shape = claimedShape(claim.template, this.#moves[move]?.target ?? '');
     if (isSummed(own, store)) this.sums.add(shape, target, own);
     if (isSummed(other, store)) this.sums.remove(shape, target, other);
+  }
+
+  /** What the sampled values say about their tenant. */
+  valueCounts(): ReturnType<ValueCensus['count']> {
+    const shapes = [...this.#shapes.values()].map(({ sample, move, ...shape }) => ({
+      ...shape,
+      source: this.#moves[move]?.source ?? '',
+      keys: sample.items.map(({ key }) => key),
+    }));
+    return this.values.count(shapes);
   }
 
   shapes(): readonly ShapeCount[] {

@@ -152,6 +152,7 @@ function joined(
       plan.shapes.map((shape) => ({ ...shape, from: `${ofDatabase(db)} ${shape.from}` })),
     ),
     conflicts: sum(({ conflicts }) => conflicts),
+    mends: sum(({ mends }) => mends ?? 0),
     ...(settled ? { settled } : {}),
     notices: databases.flatMap(({ db, plan }) => [
       contentsOf(db, plan),

@@ -11,6 +11,7 @@ import { type Copies, copiesOf } from './redis-mode.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { serverNotices } from './server-notice.ts';
 import { TenantKeys } from './tenant-keys.ts';
+import type { ValueRules } from './value-rules.ts';
 
 const PROBE_COMMANDS = 500;
 /** A rename costs the server and the client about this much more than a look-up of a missing key, a copied key so much. */
@@ -31,10 +32,14 @@ export function scanCount(roundTripMs: number): number {
 }
 
 /** See the contract: one scan of the keyspace, two where {@link knownTenants} says so. */
-export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisReader>): Promise<RedisPlan> {
+export async function planRedis(
+  moves: readonly Move[],
+  ctx: PlanContext<RedisReader>,
+  rules: ValueRules,
+): Promise<RedisPlan> {
   const [roundTrip, asked] = await Promise.all([ctx.store.roundTripMs(), ctx.store.server()]);
   const copies = copiesOf(ctx.options.redisMode ?? 'auto', asked);
-  const { left, censusOf } = await neighbours({ moves, copies, count: scanCount(roundTrip) }, ctx);
+  const { left, censusOf } = await neighbours({ moves, rules, copies, count: scanCount(roundTrip) }, ctx);
   // The probe goes out first and is answered before the scan: together they cost no round trip more.
   const [probe, { census, scanMs, anew }] = await Promise.all([
     ctx.store.probeMs(PROBE_COMMANDS, ownPrefix(moves, ctx)),
@@ -46,7 +51,12 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
   const renamesMs = (work / PROBE_COMMANDS) * Math.max(0, probe - roundTrip);
   const counts = census.moveCounts();
   const shapes = census.shapes();
-  const samples = await census.samples();
+  const [values, samples, expiring, undoBytes] = await Promise.all([
+    census.valueCounts(),
+    census.samples(),
+    census.mostExpiring(),
+    census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
+  ]);
   return {
     stage: 'redis',
     unit: 'keys',
@@ -54,15 +64,17 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     shapes,
     conflicts: census.conflicts,
     occupied: census.occupied,
+    mends: census.values.standing,
     notices: [
       ...serverNotices(server),
       ...census.notices(),
+      ...values.notices,
       ...copyNotices({ copies, copied: census.copied, server }, ctx),
       ...moduleTypeNotices(samples),
     ],
     problems: [...census.problems(server), ...(await copyProblems({ census, server }, ctx))],
     estimateMs: found === 0 ? 0 : Math.round(scanMs + renamesMs + roundTrip * 2),
-    undoBytes: await census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
+    undoBytes,
     basis: {
       product: server.product,
       version: server.version,
@@ -72,24 +84,31 @@ export async function planRedis(moves: readonly Move[], ctx: PlanContext<RedisRe
     templates: ctx.profile.keyTemplates,
     left: left.map(toJson),
     samples,
-    expiring: await census.mostExpiring(),
+    expiring,
     sums: census.sums.toJson(),
+    values: values.counts,
     server: { runId: server.runId, expiredKeys: server.expiredKeys, evictedKeys: server.evictedKeys },
   };
 }
 
 /** To whom keys are left, and a census of all others: where it must be known before which other tenants there are, it is. */
 async function neighbours(
-  { moves, copies, count }: { readonly moves: readonly Move[]; readonly copies: Copies; readonly count: number },
+  {
+    moves,
+    rules,
+    copies,
+    count,
+  }: { readonly moves: readonly Move[]; readonly rules: ValueRules; readonly copies: Copies; readonly count: number },
   ctx: PlanContext<RedisReader>,
 ) {
   const keys = TenantKeys.of(ctx.profile, moves);
   const leave = ctx.options.ambiguousKeys === 'leave';
-  if (!leave && !keys.rivals.endless) return { left: [], censusOf: () => new Census(moves, { keys, copies }, ctx) };
+  if (!leave && !keys.rivals.endless)
+    return { left: [], censusOf: () => new Census(moves, { keys, copies, rules }, ctx) };
   const known = await knownTenants(keys, ctx, count);
   const left = leave ? [...known.keys()] : [];
   const rest = left.length === 0 ? keys : TenantKeys.of(ctx.profile, moves, left);
-  return { left, censusOf: () => new Census(moves, { keys: rest, copies, known }, ctx) };
+  return { left, censusOf: () => new Census(moves, { keys: rest, copies, rules, known }, ctx) };
 }
 
 /** What keys of the first source begin with: a user may be forbidden to name any others. */

@@ -1,5 +1,4 @@
 import { fromText } from '../../model/byte-string.ts';
-import { MigrateError } from '../../model/errors.ts';
 import { claimedPrefix, crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
@@ -7,6 +6,8 @@ import type { RedisReader, RedisWriter, RenamePair } from '../../stores/redis/re
 import type { PlanContext, Problem } from '../stage.ts';
 import { mebibytes } from './mebibytes.ts';
 import { copiesOf, isCopied, missingHeadroom, type RedisMode } from './redis-mode.ts';
+import { refusalOf } from './refusal-of.ts';
+import { deniedToRewrite } from './value-rights.ts';
 
 /** See the contract. Reads, and in a real run renames and removes, keys that do not exist, which changes nothing. */
 export async function preflightRedis(
@@ -33,7 +34,11 @@ export async function preflightRedis(
   if (ctx.options.onConflict === 'overwrite' && (copies !== 'none' || ctx.store.cluster))
     return [noOverwrite(ctx.store.address)];
   const overwrite = ctx.options.onConflict === 'overwrite' ? await deniedToOverwrite(pairs, ctx, probe) : undefined;
-  return [rename, takeBack, read, remove, overwrite, ...copy].filter((problem) => problem !== undefined);
+  const denials = [rename, takeBack, read, remove, overwrite, ...copy].filter((problem) => problem !== undefined);
+  // What a user may not do with keys it may not do with their values: told once.
+  if ((rename ?? takeBack ?? read) !== undefined) return denials;
+  const values = await deniedToRewrite(moves, ctx, { server, probe });
+  return values === undefined ? denials : [...denials, values];
 }
 
 /** What the server's state forbids. */
@@ -173,18 +178,6 @@ async function deniedToOverwrite(
   if (rename !== undefined) return denied(address, { ...OVERWRITE, refusal: rename });
   const restore = await probe.refusedRestore(pairs[0].to);
   return restore === undefined ? undefined : denied(address, { ...RESTORE, refusal: restore });
-}
-
-/** The server's refusal where this user may not do it. */
-function refusalOf(work: Promise<unknown>): Promise<string | undefined> {
-  return work.then(
-    () => undefined,
-    (error: unknown) => {
-      // Without the address that stands before it, which the problem names itself.
-      if (error instanceof MigrateError && error.code === 'denied') return error.message.replace(/^.*?: /, '');
-      throw error;
-    },
-  );
 }
 
 /** Keys that do not exist, one of each template for each master, and what they would become. */

@@ -23,8 +23,18 @@ export interface RedisPlan extends StagePlan {
   readonly copies?: 'cross-slot' | 'all';
   /** How many source keys are copied; absent as `copies`. */
   readonly copied?: number;
+  /** Values that will be rewritten, by shape of their keys. */
+  readonly values: readonly ValueCount[];
   /** The server's counters when the plan was made: a later shortfall may be explained by them. */
   readonly server: { readonly runId: string; readonly expiredKeys: number; readonly evictedKeys: number };
+}
+
+export interface ValueCount {
+  readonly shape: string;
+  readonly field: string;
+  /** Estimated from a sample where it is not `exact`. */
+  readonly count: number;
+  readonly exact: boolean;
 }
 
 export interface KeySample {

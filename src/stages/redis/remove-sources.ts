@@ -3,7 +3,9 @@ import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts'
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
 import { dumpGroups, LARGEST_DUMP } from './dump-groups.ts';
+import { namedIn } from './named-in.ts';
 import type { UnlinkEntry } from './undo-entry.ts';
+import type { ValueRules } from './value-rules.ts';
 
 /** What one transaction did. */
 interface Removal {
@@ -26,24 +28,29 @@ interface Removal {
 export async function* removeSources(
   pairs: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): AsyncIterable<Checkpoint> {
   const { groups, tooLarge } = await dumpGroups(pairs, ({ from }) => from, ctx.store);
   for (const group of groups) {
-    const removal = await removeEqual(group, ctx);
+    const removal = await removeEqual(group, ctx, rules);
     if (removal.removed !== 'written') yield* checkpoint(removal, ctx);
     // One at a time, so that only what is being written stays.
-    else for (const pair of removal.equal) yield* checkpoint(await removeEqual([pair], ctx), ctx, pair);
+    else for (const pair of removal.equal) yield* checkpoint(await removeEqual([pair], ctx, rules), ctx, pair);
   }
   if (tooLarge.length > 0) yield { batch: 0, moved: 0, failed: reportTooLarge(tooLarge, ctx) };
 }
 
-async function removeEqual(pairs: readonly RenamePair[], ctx: ApplyContext<RedisWriter>): Promise<Removal> {
+async function removeEqual(
+  pairs: readonly RenamePair[],
+  ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
+): Promise<Removal> {
   let logged: Omit<Removal, 'removed'> = { batch: 0, equal: [], different: 0, tooLarge: [] };
   const keys = pairs.flatMap(({ from, to }) => [from, to]);
   const removed = await ctx.store.unlinkUnwritten(keys, async () => {
     const ends = await compareEnds(pairs, ctx);
     const equal = ends.filter((end) => end.equal === true).map(({ pair }) => pair);
-    const { names, ...rest } = await log(equal, ctx);
+    const { names, ...rest } = await log(equal, ctx, rules);
     logged = { equal, different: ends.filter((end) => end.equal === false).length, ...rest };
     return names;
   });
@@ -54,8 +61,14 @@ async function removeEqual(pairs: readonly RenamePair[], ctx: ApplyContext<Redis
 async function log(
   pairs: readonly RenamePair[],
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): Promise<{ batch: number; names: readonly ByteString[]; tooLarge: readonly RenamePair[] }> {
   const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
+  const named = await namedIn(
+    pairs.map(({ from }) => from),
+    ctx.store,
+    rules,
+  );
   const tooLarge: RenamePair[] = [];
   const names: ByteString[] = [];
   const entries: UnlinkEntry[] = [];
@@ -67,7 +80,9 @@ async function log(
     else {
       const { expiresAt, payload } = dumped;
       const [key, target] = [toJson(pair.from), toJson(pair.to)];
-      entries.push({ kind: 'unlink', key, target, payload: payload.toString('base64'), expiresAt });
+      const own = named.get(pair.from);
+      const tenant = own === undefined ? {} : { named: own };
+      entries.push({ kind: 'unlink', key, target, payload: payload.toString('base64'), expiresAt, ...tenant });
       names.push(pair.from);
     }
   }

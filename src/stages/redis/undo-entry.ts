@@ -7,6 +7,7 @@ import type { KeyPrint } from './key-print.ts';
 export type RedisUndoEntry =
   | RenameEntry
   | KeptEntry
+  | ValuesEntry
   | UnlinkEntry
   | OverwriteEntry
   | OverwrittenEntry
@@ -24,6 +25,17 @@ export type RenameEntry = {
 /** Written afterwards: keys of that batch that were not renamed or copied, since their targets were taken by somebody else. */
 export type KeptEntry = { readonly kind: 'kept'; readonly of: BatchId; readonly keys: readonly Json[] };
 
+/** Values under the target's name in whose field `path` the source's id became the target's. */
+export type ValuesEntry = {
+  readonly kind: 'values';
+  readonly source: string;
+  readonly target: string;
+  readonly path: readonly string[];
+  readonly keys: readonly Json[];
+  /** The JSON token that stood there, one for each key. */
+  readonly tokens: readonly string[];
+};
+
 /** A source that was removed, since it equalled its target. */
 export type UnlinkEntry = {
   readonly kind: 'unlink';
@@ -31,6 +43,8 @@ export type UnlinkEntry = {
   readonly target: Json;
   readonly payload: string;
   readonly expiresAt: number;
+  /** Where its value named its tenant: the field, the token that stood there, and the move's target. */
+  readonly named?: { readonly path: readonly string[]; readonly token: string; readonly target: string };
 };
 
 /** A source that took the place of a different target. */

@@ -2,6 +2,7 @@ import { type ByteString, toJson } from '../../model/byte-string.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { MoveCounts } from '../stage.ts';
+import { MOST_RULED } from './open-batches.ts';
 
 const SAMPLES = 200;
 /** What stands around the keys of a batch, and around the keys of an entry with a dump, without the ids' own bytes. */
@@ -19,6 +20,7 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 export class UndoSize {
   #names = 0;
   #dumps = 0;
+  #values = 0;
   readonly #sample: Reservoir<ByteString>;
 
   constructor(seed: number) {
@@ -35,6 +37,13 @@ export class UndoSize {
     this.#names += 2 * (jsonBytes(key) + 1) + PRINT_BYTES;
   }
 
+  /** A key whose value will be rewritten; its old token is logged with its name. */
+  addValue(key: ByteString, { source }: { readonly source: string }): void {
+    this.#values += 1;
+    // The token stands there as a string, its quotes escaped.
+    this.#names += jsonBytes(key) + Buffer.byteLength(JSON.stringify(JSON.stringify(source))) + 2;
+  }
+
   /** A key that will be dumped before it is removed or overwritten; `other` is its name at the other end. */
   addDump(key: ByteString, other: ByteString): void {
     this.#dumps += 1;
@@ -46,7 +55,9 @@ export class UndoSize {
   async bytes(store: RedisReader, moves: readonly MoveCounts[], batchSize: number): Promise<number> {
     const around = moves.reduce((sum, { source, target, found }) => {
       const ids = Buffer.byteLength(JSON.stringify(source + target));
-      return sum + (found === 0 ? 0 : Math.ceil(found / batchSize + 1) * (BATCH_BYTES + ids));
+      const batches =
+        Math.ceil(found / batchSize + 1) + Math.ceil((2 * this.#values) / Math.min(batchSize, MOST_RULED) + 1);
+      return sum + (found === 0 ? 0 : batches * (BATCH_BYTES + ids));
     }, 0);
     const sizes = await store.sizes(this.#sample.items);
     const known = sizes.filter((size) => size !== undefined);

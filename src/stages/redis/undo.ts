@@ -13,8 +13,10 @@ import type {
   RemovedEntry,
   RenameEntry,
   UnlinkEntry,
+  ValuesEntry,
 } from './undo-entry.ts';
 import { undoOverwrite } from './undo-overwrite.ts';
+import { type OldToken, oldTokens, putTokensBack } from './undo-values.ts';
 
 /** What the newer part of the log says about the older one. */
 interface Known {
@@ -56,6 +58,7 @@ async function undoBatch(
   const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
   const unlinked = entries.filter((entry) => entry.kind === 'unlink');
   counts.moved += await remake(unlinked, ctx);
+  counts.failed += await putTokensBack(unlinked.flatMap(namesOf), ctx);
   for (const entry of entries) {
     if (entry.kind === 'overwritten' || entry.kind === 'copied') known.made.add(entry.of);
     else if (entry.kind === 'kept') known.kept.set(entry.of, new Set(entry.keys.map(fromJson)));
@@ -69,6 +72,8 @@ async function undoBatch(
       const { count, settled } = await undoOverwrite(entry, known.made.has(logged.id), ctx);
       if (settled) known.settled.set(target, entry.destroyed);
       if (count !== undefined) counts[count] += 1;
+    } else if (entry.kind === 'values') {
+      counts.failed += await putTokensBack(tokensOf(plan, entry, ctx), ctx);
     } else if (entry.kind === 'rename') {
       const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
       const keys = entry.keys.map(fromJson).filter((key) => !kept.has(key));
@@ -178,6 +183,20 @@ function backwards(
   });
 }
 
+/**
+ * The keys whose values were rewritten, under both names: where the source was removed as an equal twin, what is made
+ * again of the target names the target, too.
+ */
+function tokensOf(plan: RedisPlan, entry: ValuesEntry, ctx: ApplyContext<RedisWriter>): readonly OldToken[] {
+  const { source, target } = entry;
+  const back = { source: target, target: source };
+  const roles = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, [back]);
+  return oldTokens(entry).flatMap((item): OldToken[] => {
+    const role = roles.roleOf(item.key);
+    return role?.role === 'source' ? [item, { ...item, key: role.target }] : [item];
+  });
+}
+
 /** A removed source is made again from its equal twin as that is now, or from its dump where the twin is gone. */
 async function remake(entries: readonly UnlinkEntry[], ctx: ApplyContext<RedisWriter>): Promise<number> {
   const pairs = entries.map(({ key, target }) => ({ from: fromJson(target), to: fromJson(key) }));
@@ -192,4 +211,9 @@ async function remake(entries: readonly UnlinkEntry[], ctx: ApplyContext<RedisWr
     if (!expired && (await ctx.store.restore(fromJson(entry.key), { payload, expiresAt: entry.expiresAt }))) made += 1;
   }
   return made;
+}
+
+/** What the value of a source names that is made again from its twin, which names the target. */
+function namesOf({ key, named }: UnlinkEntry): readonly OldToken[] {
+  return named === undefined ? [] : [{ ...named, key: fromJson(key) }];
 }

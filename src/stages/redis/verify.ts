@@ -10,6 +10,8 @@ import { replication } from './replication.ts';
 import { sameKey } from './same-key.ts';
 import { differingShapes, isSummed, ShapeSums } from './shape-sums.ts';
 import { claimedShape } from './shapes.ts';
+import type { ValueRules } from './value-rules.ts';
+import { ValueCheck } from './verify-values.ts';
 
 const CHUNK = 500;
 const MOST_NAMED = 10;
@@ -19,13 +21,13 @@ const SCAN_COUNT = { near: 3_000, far: 15_000 };
 /** See the contract. Reads keys by expressions of its own, not by the mover's claims. */
 export async function verifyRedis(
   plan: RedisPlan,
-  phase: VerifyPhase,
+  { phase, rules }: { readonly phase: VerifyPhase; readonly rules: ValueRules },
   ctx: PlanContext<RedisReader>,
 ): Promise<readonly Finding[]> {
   const count = isFar(await ctx.store.roundTripMs()) ? SCAN_COUNT.far : SCAN_COUNT.near;
-  let seen = new Enumeration(plan, phase, ctx);
+  let seen = new Enumeration(plan, { phase, rules }, ctx);
   const onAnew = () => {
-    seen = new Enumeration(plan, phase, ctx);
+    seen = new Enumeration(plan, { phase, rules }, ctx);
   };
   for await (const page of ctx.store.scan(count, onAnew)) {
     ctx.signal.throwIfAborted();
@@ -37,7 +39,8 @@ export async function verifyRedis(
     ctx.options.verify === 'full' ? ctx.store.now().then((now) => seen.sums(now)) : [],
     ctx.options.verify === 'counts' ? [] : compareSamples(plan, ctx),
   ]);
-  return [...seen.leftBehind(), ...counts, ...sums, ...sampled, ...(await replication(plan, ctx))];
+  const replicated = await replication(plan, ctx);
+  return [...seen.leftBehind(), ...counts, ...sums, ...sampled, ...seen.values.findings(), ...replicated];
 }
 
 class Enumeration {
@@ -45,6 +48,8 @@ class Enumeration {
   readonly #phase: VerifyPhase;
   readonly #ctx: PlanContext<RedisReader>;
   readonly #owners: Owners;
+  readonly #rules: ValueRules;
+  readonly values: ValueCheck;
   readonly #atTarget: number[];
   readonly #left = new Map<'absent' | 'equal' | 'different', { count: number; names: string[] }>();
   /** Keys that only the source has, one number for each move. */
@@ -54,9 +59,15 @@ class Enumeration {
   #sources: (Owned & { readonly target: ByteString })[] = [];
   #targets: Owned[] = [];
 
-  constructor(plan: RedisPlan, phase: VerifyPhase, ctx: PlanContext<RedisReader>) {
+  constructor(
+    plan: RedisPlan,
+    { phase, rules }: { readonly phase: VerifyPhase; readonly rules: ValueRules },
+    ctx: PlanContext<RedisReader>,
+  ) {
     this.#plan = plan;
     this.#phase = phase;
+    this.#rules = rules;
+    this.values = new ValueCheck(ctx.store);
     this.#ctx = ctx;
     this.#owners = new Owners(plan, ctx.profile);
     this.#atTarget = plan.moves.map(() => 0);
@@ -71,16 +82,20 @@ class Enumeration {
       if (owned.target !== undefined) this.#sources.push({ ...owned, target: owned.target });
       else {
         this.#atTarget[owned.move] = (this.#atTarget[owned.move] ?? 0) + 1;
+        const rule = this.#rules.in(owned.template.text, owned.move);
+        if (rule !== undefined) this.values.add(key, rule);
         if (this.#ctx.options.verify === 'full') this.#targets.push(owned);
       }
     }
     while (this.#sources.length >= CHUNK) await this.#look(this.#sources.splice(0, CHUNK));
     while (this.#targets.length >= CHUNK) await this.#sum(this.#targets.splice(0, CHUNK));
+    await this.values.read();
   }
 
   async finish(): Promise<void> {
     while (this.#sources.length > 0) await this.#look(this.#sources.splice(0, CHUNK));
     while (this.#targets.length > 0) await this.#sum(this.#targets.splice(0, CHUNK));
+    await this.values.read(true);
   }
 
   async #look(sources: readonly (Owned & { readonly target: ByteString })[]): Promise<void> {

@@ -12,6 +12,8 @@ export interface ConfigApiSettings {
   readonly token?: string;
   /** Path of one tenant's config; `{tenant}` is percent-encoded. */
   readonly path: string;
+  /** Path at which the server is told to read a tenant's config anew; absent where there is none. */
+  readonly refreshPath?: string;
   /** How a config is written. */
   readonly method: 'PUT' | 'POST' | 'PATCH';
   /** For one request, from connecting to the last byte of the reply. */
@@ -41,6 +43,11 @@ export interface ConfigWriter extends ConfigReader {
    * `changed` means that something else stands there now, and that nothing more was sent.
    */
   put(write: ConfigWrite & { readonly sections: ConfigBody; readonly secrets: readonly string[] }): Promise<Written>;
+  /**
+   * Has the server read the tenant's config anew (POST), where the settings say how; `absent` where it answers that it
+   * has no such endpoint.
+   */
+  refresh(tenant: string): Promise<'done' | 'absent'>;
   /** Sends nothing for so long; `signal` ends it with its reason. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
   /** Deletes the record under the same rule. A record that is gone already is `done`. */
@@ -67,6 +74,7 @@ export async function openConfigWriter(settings: ConfigApiSettings): Promise<Con
     ...reader(connection),
     put: ({ sections, secrets, ...write }) =>
       writeAndLook(connection, write, { method: settings.method, body: JSON.stringify(sections), secrets }),
+    refresh: (tenant) => (settings.refreshPath === undefined ? Promise.resolve('done') : refresh(connection, tenant)),
     async pause(ms, signal) {
       signal.throwIfAborted();
       // The timer's own error names no reason.
@@ -129,6 +137,17 @@ function reader({ http, token, retry }: Connection): ConfigReader {
     },
     close: () => http.close(),
   };
+}
+
+async function refresh({ http, token, retry }: Connection, tenant: string): Promise<'done' | 'absent'> {
+  const last = await retry.execute(async ({ attempt }): Promise<Try> => {
+    return { attempt, outcome: await http.refresh(tenant) };
+  });
+  if ('verdict' in last) throw new TypeError('a refresh has no verdict');
+  const { outcome } = last;
+  if (isAccepted(outcome)) return 'done';
+  if (!('lost' in outcome) && (outcome.status === 404 || outcome.status === 405)) return 'absent';
+  throw failure(outcome, { method: 'POST', tenant, address: `${http.address(tenant)} (refresh)`, secrets: token });
 }
 
 async function writeAndLook(

@@ -17,6 +17,8 @@ export interface ConfigHttp {
   address(tenant: string): string;
   path(tenant: string): string;
   send(method: string, tenant: string, body?: string): Promise<Outcome>;
+  /** POST to the tenant's refresh path. */
+  refresh(tenant: string): Promise<Outcome>;
   close(): Promise<void>;
 }
 
@@ -31,35 +33,39 @@ export async function openHttp(settings: ConfigApiSettings): Promise<ConfigHttp>
     accept: 'application/json',
     ...(settings.token === undefined ? {} : { authorization: `Bearer ${settings.token}` }),
   };
-  const path = (tenant: string) => settings.path.replaceAll('{tenant}', encodeURIComponent(tenant));
+  const pathOf = (template: string, tenant: string) => template.replaceAll('{tenant}', encodeURIComponent(tenant));
+  const path = (tenant: string) => pathOf(settings.path, tenant);
   return {
     address: (tenant) => `${origin}${prefix}${path(tenant)}`,
     path,
-    async send(method, tenant, body) {
-      try {
-        const reply = await agent.request({
-          origin,
-          path: `${prefix}${path(tenant)}`,
-          method: method as 'GET',
-          headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-          body: body ?? null,
-          // One clock for the whole request instead of undici's separate ones.
-          signal: AbortSignal.timeout(settings.timeoutMs),
-          headersTimeout: 0,
-          bodyTimeout: 0,
-        });
-        const bytes = await reply.body.arrayBuffer();
-        return {
-          status: reply.statusCode,
-          text: decode(bytes),
-          retryAfterMs: Number(reply.headers['retry-after'] ?? 0) * 1000 || 0,
-        };
-      } catch (cause) {
-        return { lost: lostReason(cause, settings.timeoutMs), cause };
-      }
-    },
+    send: (method, tenant, body) => request(method, path(tenant), body),
+    refresh: (tenant) => request('POST', pathOf(settings.refreshPath ?? settings.path, tenant)),
     close: () => agent.close(),
   };
+
+  async function request(method: string, at: string, body?: string): Promise<Outcome> {
+    try {
+      const reply = await agent.request({
+        origin,
+        path: `${prefix}${at}`,
+        method: method as 'GET',
+        headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+        body: body ?? null,
+        // One clock for the whole request instead of undici's separate ones.
+        signal: AbortSignal.timeout(settings.timeoutMs),
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      const bytes = await reply.body.arrayBuffer();
+      return {
+        status: reply.statusCode,
+        text: decode(bytes),
+        retryAfterMs: Number(reply.headers['retry-after'] ?? 0) * 1000 || 0,
+      };
+    } catch (cause) {
+      return { lost: lostReason(cause, settings.timeoutMs), cause };
+    }
+  }
 }
 
 function checkSettings(settings: ConfigApiSettings): { readonly origin: string; readonly prefix: string } {

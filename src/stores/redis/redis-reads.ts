@@ -8,6 +8,7 @@ import { requireValue } from './redis-refusal.ts';
 import type { RedisServer } from './redis-server.ts';
 import type { DumpedKey, RedisReader, RenamePair } from './redis-store.ts';
 import { scanKeys } from './scan-server.ts';
+import { readGlimpses, readTexts } from './texts.ts';
 
 /** Relative expiries are read with the delay of a round trip on either side. */
 const RELATIVE_EXPIRY_TOLERANCE_MS = 5_000;
@@ -122,6 +123,17 @@ export class RedisReads implements RedisReader {
 
   sizes(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]> {
     return this.#inChunks(keys, readSizes);
+  }
+
+  texts<T>(
+    keys: readonly ByteString[],
+    take: (text: Buffer, key: ByteString) => T,
+  ): Promise<readonly (T | undefined)[]> {
+    return this.#inChunks(keys, (connection, chunk) => readTexts(connection, chunk, take));
+  }
+
+  glimpses(keys: readonly ByteString[]): Promise<readonly (readonly Buffer[])[]> {
+    return this.#inChunks(keys, readGlimpses);
   }
 
   async #inChunks<T>(

@@ -5,6 +5,7 @@ import type { KeyFingerprint } from './redis-content.ts';
 import { RedisReads } from './redis-reads.ts';
 import type { RedisServer } from './redis-server.ts';
 import { RedisWrites } from './redis-writes.ts';
+import type { ReplaceOutcome, TokenReplacement } from './replace-tokens.ts';
 
 /** Reads of a Redis-compatible server. No method changes anything. Losses are retried here. */
 export interface RedisReader {
@@ -40,6 +41,16 @@ export interface RedisReader {
   expiries(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]>;
   /** About how many bytes each value takes, in order; 0 where the key is missing, undefined where nothing tells. */
   sizes(keys: readonly ByteString[]): Promise<readonly (number | undefined)[]>;
+  /**
+   * What `take` makes of the string under each key, in order; undefined where there is none, another type, or one above
+   * 64 MB. The strings themselves are in memory a few megabytes at a time.
+   */
+  texts<T>(
+    keys: readonly ByteString[],
+    take: (text: Buffer, key: ByteString) => T,
+  ): Promise<readonly (T | undefined)[]>;
+  /** The first 64 KB or 100 elements of each value, in order: to see what it is about. Empty for types of modules. */
+  glimpses(keys: readonly ByteString[]): Promise<readonly (readonly Buffer[])[]>;
   /** DUMP and expiry of each key, in order; undefined where it is missing. All payloads are in memory at once. */
   dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]>;
   /** False where the server tells only how long a key will last: two readings then differ by the way of the request. */
@@ -96,6 +107,14 @@ export interface RedisWriter extends RedisReader {
    * them meanwhile: then nothing was changed.
    */
   putBackUnwritten(putBack: PutBack, stillSo: () => Promise<boolean>): Promise<'done' | 'written'>;
+  /**
+   * Replaces a part of each string value, which keeps its expiry; a value that is not what it was stays as it is. Each
+   * for itself, by a script or, where this user may run none, in transactions. What was done before its reply was lost
+   * is `changed`: look again.
+   */
+  replaceTokens(items: readonly TokenReplacement[]): Promise<readonly ReplaceOutcome[]>;
+  /** The server's words where it does not let this user set a key that keeps its expiry. Tried on one that is absent. */
+  refusedSet(absent: ByteString): Promise<string | undefined>;
   /**
    * The server's words where it says that this user may not restore a key. Tried on a key that does not exist with a
    * payload that nothing can be made of.

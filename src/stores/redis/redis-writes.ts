@@ -8,6 +8,7 @@ import { isFatal, refusalError, staysNotReady } from './redis-refusal.ts';
 import type { DumpedKey, PutBack, RedisWriter, RenameOutcome, RenamePair, SeenKey } from './redis-store.ts';
 import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
 import { removedByScript, removingScript } from './remove-script.ts';
+import { type ReplaceOutcome, type TokenReplacement, TokenReplacer } from './replace-tokens.ts';
 
 /** Times that a rename is tried while its slot is on its way. */
 const UNSTABLE_TRIES = 3;
@@ -20,6 +21,7 @@ export class RedisWrites extends RedisReads implements RedisWriter {
   readonly #transactions = new Transactions(this.connection);
   /** False once the server refused a script. */
   #scripts = true;
+  readonly #replacer = new TokenReplacer(this.connection, this.#transactions);
 
   async rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]> {
     const outcomes: (RenameOutcome | undefined)[] = pairs.map(() => undefined);
@@ -190,6 +192,18 @@ export class RedisWrites extends RedisReads implements RedisWriter {
     if (replies === 'written' || !agreed) return 'written';
     if (replies !== 'done') this.#accepted(replies);
     return 'done';
+  }
+
+  replaceTokens(items: readonly TokenReplacement[]): Promise<readonly ReplaceOutcome[]> {
+    return this.#replacer.replace(items);
+  }
+
+  async refusedSet(absent: ByteString): Promise<string | undefined> {
+    const [reply] = await this.connection.read((pipeline) => {
+      pipeline.call('SET', toArgument(absent), '', 'XX', 'KEEPTTL');
+    });
+    const error = reply === undefined ? '' : replyError(reply);
+    return errorWord(error) === 'NOPERM' || /unknown command|syntax/i.test(error) ? error : undefined;
   }
 
   async refusedRestore(key: ByteString): Promise<string | undefined> {

@@ -1,0 +1,60 @@
+import { fromText } from '../../model/byte-string.ts';
+import { claimedPrefix, parseKeyTemplate } from '../../model/key-template.ts';
+import type { Move } from '../../model/move.ts';
+import type { RedisServer } from '../../stores/redis/redis-server.ts';
+import type { RedisReader, RedisWriter } from '../../stores/redis/redis-store.ts';
+import type { PlanContext, Problem } from '../stage.ts';
+import { refusalOf } from './refusal-of.ts';
+
+const FIX =
+  'give the user the rights for values (MIGRATION.md, "Rights"), or leave the values as they are with --keep-values';
+
+interface Asked {
+  readonly server: RedisServer;
+  readonly probe: RedisWriter | undefined;
+}
+
+/** Whether the values that name their tenant could be read and set. Setting is tried on absent keys, in a real run only. */
+export async function deniedToRewrite(
+  moves: readonly Move[],
+  ctx: PlanContext<RedisReader>,
+  { server, probe }: Asked,
+): Promise<Problem | undefined> {
+  const keys = absentKeys(moves, ctx);
+  const [key] = keys;
+  if (key === undefined) return undefined;
+  const { address } = ctx.store;
+  const problem = (code: string, what: string, fix = FIX): Problem => {
+    return { stage: 'redis', code, message: `Redis at ${address} ${what}`, fix };
+  };
+  if (server.product === 'redis' && Number.parseInt(server.version, 10) < 6) {
+    return problem(
+      'unsupported',
+      `is version ${server.version}, which cannot set a value that keeps its expiry`,
+      '--keep-values',
+    );
+  }
+  const read = await refusalOf(ctx.store.texts(keys, () => undefined));
+  if (read !== undefined) return problem('denied', `does not let this user read values that name the tenant: ${read}`);
+  if (probe === undefined) return undefined;
+  const [hash, was, token] = ['', Buffer.alloc(0), Buffer.alloc(0)];
+  const replace = await refusalOf(probe.replaceTokens([{ key, hash, start: 0, end: 0, was, token }]));
+  const refused = replace ?? (await probe.refusedSet(key));
+  if (refused === undefined) return undefined;
+  return problem(
+    'denied',
+    `does not let this user rewrite values that name the tenant (EVAL, or WATCH, MULTI, SET, EXEC): ${refused}`,
+  );
+}
+
+function absentKeys(moves: readonly Move[], { profile, clock, options }: PlanContext<RedisReader>): readonly string[] {
+  const random = `tenant-migrate-absent-${clock.now().toString(36)}-${options.seed}`;
+  return (
+    (profile.values ?? [])
+      .filter(({ template }) => profile.keyTemplates.includes(template))
+      .map(({ template }) => parseKeyTemplate(template))
+      // A closed template has one key, which may be there.
+      .filter(({ open }) => open)
+      .flatMap((template) => moves.map(({ target }) => claimedPrefix(template, fromText(target)) + random))
+  );
+}
