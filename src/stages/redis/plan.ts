@@ -51,10 +51,10 @@ export async function planRedis(
   const renamesMs = (work / PROBE_COMMANDS) * Math.max(0, probe - roundTrip);
   const counts = census.moveCounts();
   const shapes = census.shapes();
-  const [values, samples, expiring, undoBytes] = await Promise.all([
-    census.valueCounts(),
+  const [samples, expiring, values, undoBytes] = await Promise.all([
     census.samples(),
     census.mostExpiring(),
+    census.valueCounts(),
     census.undoSize.bytes(ctx.store, counts, ctx.options.batchSize ?? DEFAULT_BATCH),
   ]);
   return {
