@@ -140,8 +140,8 @@ function secretsOf(moves: readonly Move[], ctx: PlanContext<ConfigReader>, known
       recordedFields(records, move.target, found.target, ctx.profile),
     ]);
     return {
-      source: { given: fields.source, recorded: source, key },
-      target: { given: fields.target, recorded: target, key },
+      source: { given: fields.source, ...source, key },
+      target: { given: fields.target, ...target, key },
     };
   };
 }

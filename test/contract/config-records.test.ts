@@ -130,6 +130,16 @@ test('equal masks are proven equal by the records of both ends, or written once 
   expect(codes(await start())).toEqual(['conflict']);
 });
 
+test('a record of the source alone does not have an equal target written again', async () => {
+  world.api.seed('siraya', SHOWN);
+  world.api.seed('tenant_76920508', SHOWN);
+  const run = await world.start({ records });
+  expect([run.plan.configs[0]?.action, run.plan.settled]).toEqual(['leave', true]);
+  expect(run.plan.notices).toMatchObject([
+    { kind: 'secret-unproven', samples: ['llm_config.api_key', 'mineru_config.api_token'] },
+  ]);
+});
+
 test('a deleted source comes back with its secrets: sealed in the log, or from the record that the target has', async () => {
   const options = { deleteSourceConfig: true };
   expect(codes(await start({ options }))).toEqual(['not-restorable']);

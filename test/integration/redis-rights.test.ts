@@ -10,7 +10,7 @@ const GUIDE = readFileSync(join(import.meta.dirname, '../../MIGRATION.md'), 'utf
 const [SOURCE, TARGET, PASSWORD] = ['siraya', 'tenant_76920508', 'a-long-password'];
 /** What the guide calls optional: a move of small keys into an empty target does without. */
 const OPTIONAL =
-  /lock|\+(set|pttl|pexpire|del|watch|multi|exec|client\||acl\||ping|time|wait|dump|unlink|memory|getrange|.scan$|xrange|xpending|xinfo.groups)/;
+  /lock|\+(set|evalsha|eval|pttl|pexpire|del|watch|multi|exec|client\||acl\||ping|time|wait|dump|unlink|memory|getrange|.scan$|xrange|xpending|xinfo.groups)/;
 
 /** The rules of the user whom the guide gives this name, as a server takes them. */
 function rulesOf(user: string): readonly string[] {

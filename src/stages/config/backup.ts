@@ -45,7 +45,7 @@ export function configBackup(known: Known): StageBackup<ConfigReader, ConfigWrit
 async function* readConfig(tenant: string, ctx: PlanContext<ConfigReader>, known: Known): AsyncGenerator<BackupBatch> {
   const found = await readSections(ctx, tenant);
   if (found === undefined || Object.keys(found).length === 0) return;
-  const recorded = await recordedFields(known.records, tenant, found, ctx.profile);
+  const { recorded } = await recordedFields(known.records, tenant, found, ctx.profile);
   const given = new Map([...recorded, ...givenFor(tenant, ctx, known)]);
   const values: Record<string, string> = {};
   const secrets: string[] = [];

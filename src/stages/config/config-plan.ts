@@ -118,7 +118,7 @@ function planEqual(pair: FullPair, how: DecideOptions): Decided {
   const other = provenDifferent(real, how.secrets.target.recorded);
   if (other.length > 0 && how.options.onConflict !== 'overwrite') problems.push(secretConflictProblem(move, other));
   const again = toRePut(sections, how.secrets).length > 0;
-  const unproven = missing.filter((name) => !proven.has(name));
+  const unproven = ungiven(sections, forAnEqualTarget(how.secrets)).filter((name) => !proven.has(name));
   return {
     planned: { ...move, action: again ? 're-put' : 'leave', sections },
     problems,
@@ -213,12 +213,19 @@ export function isAsPlanned(planned: PlannedConfig, found: Sections | undefined)
 
 /** The sections of an equal target that are written once more: every secret is known, and not proven to be there. */
 export function toRePut(planned: readonly PlannedSection[], { source, target }: MoveSecrets): readonly string[] {
-  const real = realFields(source);
-  const proven = provenEqual(real, target.recorded);
-  const names = new Set(provable(planned, real));
+  const proven = provenEqual(realFields(source), target.recorded);
+  const names = new Set(provable(planned, forAnEqualTarget({ source, target })));
   return planned.flatMap(({ name, masked }) =>
     names.has(name) && !masked.every((field) => proven.has(field)) ? [name] : [],
   );
+}
+
+/**
+ * The values with which an equal target is written once more. The source's record counts only where the target has one,
+ * too: an application that keeps none there may keep a stale one here.
+ */
+function forAnEqualTarget({ source, target }: MoveSecrets): GivenFields {
+  return target.kept ? realFields(source) : source.given;
 }
 
 /** The sections that can be written with every secret real, though the API shows them masked. */

@@ -15,6 +15,8 @@ export interface KnownSecrets {
   readonly given: GivenFields;
   /** By the application's own record, which may be gone at an undo. */
   readonly recorded: GivenFields;
+  /** Whether the application keeps such a record of this tenant. */
+  readonly kept: boolean;
   /** Seals secrets for the undo log; without it the log holds none. */
   readonly key: string | undefined;
 }

@@ -17,7 +17,15 @@ export interface UnmaskedRecords {
   read(tenant: string): Promise<Json | undefined>;
 }
 
-const NONE: GivenFields = new Map();
+/** What a tenant's record tells of its secrets. */
+export interface Recorded {
+  /** By the name of the field. */
+  readonly recorded: GivenFields;
+  /** Whether the application keeps a record of the tenant at all. */
+  readonly kept: boolean;
+}
+
+const NONE: Recorded = { recorded: new Map(), kept: false };
 
 /**
  * The real values of the fields that the API masks, by name, as far as the application's own record proves them: it is
@@ -29,7 +37,7 @@ export async function recordedFields(
   tenant: string,
   found: Sections | undefined,
   profile: Profile,
-): Promise<GivenFields> {
+): Promise<Recorded> {
   const { maskedMembers } = profile.config;
   const masked = secretFields(found ?? {}, maskedMembers).filter((field) => field.masked && !isBareMask(field.value));
   if (records === undefined || masked.length === 0) return NONE;
@@ -37,13 +45,14 @@ export async function recordedFields(
   if (!isMembers(record) || record.tenant_id !== tenant) return NONE;
   const own = pickSections(record, profile);
   const real = new Map(secretFields(own, maskedMembers).map(({ path, value }) => [fieldName(path), value]));
-  return new Map(
+  const recorded = new Map(
     masked.flatMap(({ path, value }): [string, string][] => {
       const secret = real.get(fieldName(path));
       const agrees = sameButSecrets(found, own, { section: String(path[0]), maskedMembers });
       return secret !== undefined && agrees && fitsMask(secret, value) ? [[fieldName(path), secret]] : [];
     }),
   );
+  return { recorded, kept: true };
 }
 
 /** Names of fields whose real value is known at both ends and the same. */
