@@ -56,10 +56,13 @@ export interface PointPlace {
   readonly shardKey?: string | undefined;
 }
 
+/** How an answer begins whose result is a list. */
+const RESULT_LIST = /^\s*\{\s*"result"\s*:\s*(?=\[)/;
+
 export function pointReading({ raw, json }: Connection): QdrantPointReading {
   /** Without parsing what is inside. */
-  async function resultText(call: RawCall): Promise<string> {
-    const text = await raw.send(call);
+  const resultText = async (call: RawCall): Promise<string> => resultOf(await raw.send(call), call);
+  function resultOf(text: string, call: RawCall): string {
     const result = memberOf(text, 'result');
     if (result === undefined) throw notQdrant(raw.purpose(call), 200);
     return result;
@@ -75,7 +78,12 @@ export function pointReading({ raw, json }: Connection): QdrantPointReading {
     async retrieveTexts(collection, ids) {
       if (ids.length === 0) return [];
       const body = { ids: `[${ids.join(',')}]`, with_payload: 'true', with_vector: 'true' };
-      return rawItems(await resultText(readCall(collection, '/points', body))).map(onOneLine);
+      const call = readCall(collection, '/points', body);
+      const text = await raw.send(call);
+      // The items end where the array does: what follows in the answer need not be looked for first.
+      const before = RESULT_LIST.exec(text)?.[0].length;
+      const items = before === undefined ? rawItems(resultOf(text, call)) : rawItems(text.slice(before));
+      return items.map(onOneLine);
     },
     async presentIds(collection, ids) {
       if (ids.length === 0) return new Set();
