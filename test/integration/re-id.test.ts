@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { seedTenant } from '../../scripts/seed.ts';
-import { type CliResult, runCli } from '../support/cli.ts';
+import type { CliResult } from '../support/cli.ts';
+import { runCliHere } from '../support/cli-in-process.ts';
 import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
 import { freshId } from '../support/stores.ts';
 import { movedWorld, readWorld, worldDifferences } from '../support/world.ts';
@@ -14,10 +15,10 @@ describe('a tenant whose point ids LightRAG made', () => {
   let qdrant: Awaited<ReturnType<typeof startQdrantStandIn>>;
   let source: string;
   let target: string;
-  let cwd: string;
+  let state: string;
   const world = () => readWorld({ qdrantUrl: qdrant.url });
   const run = (args: readonly string[]): Promise<CliResult> =>
-    runCli([...args, '--qdrant-url', qdrant.url, ...OTHERS, '--json'], { cwd, env: {} });
+    runCliHere([...args, '--qdrant-url', qdrant.url, ...OTHERS, '--json', '--state-dir', state]);
 
   beforeAll(async () => {
     qdrant = await startQdrantStandIn();
@@ -25,7 +26,7 @@ describe('a tenant whose point ids LightRAG made', () => {
   afterAll(() => qdrant.close());
   beforeEach(async () => {
     [source, target] = [freshId('acme'), freshId('tenant')];
-    cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-re-id-'));
+    state = mkdtempSync(join(tmpdir(), 'tenant-migrate-re-id-'));
     const size = { keys: 0, points: { lightrag_vdb_entities: 60 }, nodes: 0, relationships: 0 };
     const options = { qdrantUrl: qdrant.url, idScheme: 'lightrag', dimensions: 8 } as const;
     for (const tenant of [source, `${source}_eu`]) await seedTenant({ tenant, ...size }, options);
