@@ -20,6 +20,8 @@ export class KeyRivals {
   /** True where the rest of a key, too, decides who else could have it: then no list of ids can be made beforehand. */
   readonly endless: boolean;
   readonly #ordered: readonly KeyTemplate[];
+  /** 0 is the most specific. */
+  readonly #ranks: ReadonlyMap<KeyTemplate, number>;
   readonly #excluded: ReadonlySet<ByteString>;
   /** Readings that all keys of a template and a tenant of ours share; none stands here where the rest decides. */
   readonly #shared = new Map<KeyTemplate, Map<ByteString, readonly KeyReading[]>>();
@@ -29,6 +31,7 @@ export class KeyRivals {
   /** `templates` are those that also make the claims, the same objects. */
   constructor(templates: readonly KeyTemplate[], own: readonly ByteString[]) {
     this.#ordered = bySpecificity(templates);
+    this.#ranks = new Map(this.#ordered.map((template, rank) => [template, rank]));
     this.#excluded = new Set([...own, ...reservedIds(templates)]);
     const heads = new Set<ByteString>();
     let endless = false;
@@ -82,7 +85,7 @@ export class KeyRivals {
   }
 
   #isLooser(other: KeyTemplate, than: KeyTemplate): boolean {
-    return this.#ordered.indexOf(other) > this.#ordered.indexOf(than);
+    return (this.#ranks.get(other) ?? 0) > (this.#ranks.get(than) ?? 0);
   }
 }
 
@@ -135,7 +138,12 @@ function reservedIds(templates: readonly KeyTemplate[]): readonly ByteString[] {
 
 function tellingStart(templates: readonly KeyTemplate[], heads: ReadonlySet<ByteString>): RegExp | undefined {
   if (heads.size === 0) return undefined;
-  const shortest = [...heads].filter((head) => ![...heads].some((other) => other !== head && head.startsWith(other)));
+  // In this order what begins with a shorter one stands right behind it.
+  const shortest: ByteString[] = [];
+  for (const head of [...heads].sort((a, b) => (a < b ? -1 : 1))) {
+    const last = shortest.at(-1);
+    if (last === undefined || !head.startsWith(last)) shortest.push(head);
+  }
   const prefixes = new Set(templates.map(({ prefix }) => prefix));
   const either = (texts: Iterable<ByteString>) => [...texts].map(escapeExpression).join('|');
   return new RegExp(`^(?:${either(prefixes)})(?:${either(shortest)})`);

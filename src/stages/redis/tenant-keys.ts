@@ -24,7 +24,9 @@ export class TenantKeys {
   readonly #targets = new Map<ByteString, number>();
   readonly #ends: readonly { readonly source: ByteString; readonly target: ByteString }[];
   readonly #left: ReadonlySet<ByteString>;
-  readonly #rivals: KeyRivals;
+  /** Made when it is first asked for: moving keys and taking them back mostly need it not. */
+  #rivals: KeyRivals | undefined;
+  readonly #ids: readonly ByteString[];
 
   /** `left`: other tenants whose keys ours must not be taken for. */
   constructor(
@@ -42,12 +44,8 @@ export class TenantKeys {
     }
     this.#ends = moves.map(({ source, target }) => ({ source: fromText(source), target: fromText(target) }));
     this.#left = new Set(left);
-    const [all, ids] = [
-      [...this.templates, ...config],
-      [...this.#sources.keys(), ...this.#targets.keys()],
-    ];
-    this.#claims = new KeyClaims(all, ids);
-    this.#rivals = new KeyRivals(all, ids);
+    this.#ids = [...this.#sources.keys(), ...this.#targets.keys()];
+    this.#claims = new KeyClaims([...this.templates, ...config], this.#ids);
   }
 
   static of(profile: Profile, moves: readonly Move[], left?: Iterable<ByteString>): TenantKeys {
@@ -55,7 +53,8 @@ export class TenantKeys {
   }
 
   /** See {@link KeyRivals}. */
-  get rivals(): Pick<KeyRivals, 'endless' | 'knownBy'> {
+  get rivals(): KeyRivals {
+    this.#rivals ??= new KeyRivals([...this.templates, ...this.#config], this.#ids);
     return this.#rivals;
   }
 
@@ -74,8 +73,8 @@ export class TenantKeys {
   others(key: ByteString, { role, move, claim }: OwnRole): readonly KeyReading[] {
     const ends = this.#ends[move] ?? { source: '', target: '' };
     const tenant = role === 'source' ? ends.target : ends.source;
-    const own = this.#rivals.of(key, claim);
-    const twins = this.#rivals.of(renameKey(key, claim.template, claim.tenant, tenant), { ...claim, tenant });
+    const own = this.rivals.of(key, claim);
+    const twins = this.rivals.of(renameKey(key, claim.template, claim.tenant, tenant), { ...claim, tenant });
     if (own.length === 0) return twins;
     return twins.length === 0 ? own : [...own, ...twins];
   }
