@@ -95,7 +95,7 @@ function expectEqual(expected: World, found: World, story: readonly string[]): v
 /** Every key under its new name, worked out from the name alone. */
 function moved(world: World): World {
   const claimed = /^(redis (?:task:|batch:)?)([abxym])(?=(?:_[a-z_]+)?:)/s;
-  const own = (name: string) => !/^redis tenant:config:/.test(name) && !/^redis a_eu/.test(name);
+  const own = (name: string) => !/^redis tenant:config:/.test(name) && !/^redis (?:task:|batch:)?a_eu/.test(name);
   const rename = (name: string) =>
     own(name) ? name.replace(claimed, (_, head: string, id: string) => head + (TARGETS[id] ?? id)) : name;
   return new Map([...world].map(([name, text]) => [rename(name), text]));
