@@ -39,8 +39,9 @@ const small = { batchSize: 7 };
 /** Both names of every key, as they stand between apply and finalize. */
 const copiedOf = (rename: (key: string) => boolean): Snapshot => {
   const all = new Map(Object.entries(before));
+  const after = renamed(before, names);
   for (const [from, to] of names) {
-    all.set(to, before[from] ?? '');
+    all.set(to, after[to] ?? '');
     if (rename(from)) all.delete(from);
   }
   return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
