@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Driver } from 'neo4j-driver';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { pythonJson } from '../../scripts/seed/python-json.ts';
@@ -10,6 +10,7 @@ import { runCli } from '../support/cli.ts';
 import { type Content, contentOf, type Document, type Entity } from '../support/lightrag/content.ts';
 import { Lightrag, type LightragStores, openGraph } from '../support/lightrag/lightrag.ts';
 import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
+import { freshCluster } from '../support/redis-cluster.ts';
 import { freshRedis } from '../support/redis-server.ts';
 import { readWorld, worldDifferences } from '../support/world.ts';
 
@@ -19,8 +20,7 @@ const COLLECTIONS = Object.keys(CONTENT.vectors);
 interface Kind {
   readonly name: string;
   start(): Promise<{
-    readonly client: Redis;
-    readonly url: string;
+    readonly client: Redis | Cluster;
     readonly flags: readonly string[];
     stop(): Promise<unknown>;
   }>;
@@ -36,7 +36,19 @@ const KINDS: readonly Kind[] = [
         client.disconnect();
         await server.stop();
       };
-      return { client, url: server.url, flags: ['--redis-url', server.url], stop };
+      return { client, flags: ['--redis-url', server.url], stop };
+    },
+  },
+  {
+    name: 'a Redis Cluster of three masters',
+    start: async () => {
+      const cluster = await freshCluster();
+      const client = new Cluster([{ host: '127.0.0.1', port: cluster.port }], { redisOptions: { protocol: 2 } });
+      const stop = async () => {
+        client.disconnect();
+        await cluster.stop();
+      };
+      return { client, flags: ['--redis-url', `redis://127.0.0.1:${cluster.port}`], stop };
     },
   },
 ];
