@@ -217,7 +217,7 @@ describe('the stores', () => {
   });
 
   it('masked secrets are refused with the names of the fields', async () => {
-    await refused([], /masks llm_config\.api_key[\s\S]*--config-secrets[\s\S]*--skip-config/, {
+    await refused([], /masks ds_ocr_config\.api_key[\s\S]*--config-secrets[\s\S]*--skip-config/, {
       TENANT_MIGRATE_CONFIG_SECRETS: '{}',
     });
   });
