@@ -33,7 +33,8 @@ export async function seedDemo(urls: DemoUrls, tenant: TenantSize = guideTenant)
   await refuseFullServer(urls.redisUrl);
   say('Seeding the guide’s tenant and four neighbours whose ids look alike');
   const { tenants: _read, ...stores } = urls;
-  const seeded = await seed({ ...stores, tenants: [tenant, ...neighbours] });
+  // With LightRAG's point ids, which are made from the tenant: they have to change with it.
+  const seeded = await seed({ ...stores, tenants: [tenant, ...neighbours], idScheme: 'lightrag' });
   for (const { tenant: id, keys, points, nodes } of seeded.tenants) {
     const pointCount = Object.values(points).reduce((sum, count) => sum + count, 0);
     console.log(`   ${id.padEnd(12)} ${keys} keys, ${pointCount} points, ${nodes} nodes`);
