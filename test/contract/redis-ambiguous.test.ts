@@ -83,6 +83,18 @@ describe('a key that two known tenants could have', () => {
     },
   );
 
+  test('keeps its value where it is left, also where values of its template name their tenant', async () => {
+    world.profile = { ...ragApi, values: [{ template: '{tenant}_text_chunks:*', field: 'tenant_id' }] };
+    for (const tenant of ['siraya', 'tenant_7']) {
+      await world.raw.set(`${tenant}_text_chunks:1`, '{"tenant_id":"siraya"}');
+      await given(`task:${tenant}_text_chunks:1`);
+    }
+    const before = await world.snapshot();
+    const plan = await moved({ ambiguousKeys: 'leave' });
+    await world.finalize(plan, { ambiguousKeys: 'leave', continuing: true });
+    expect(await world.snapshot()).toEqual(before);
+  });
+
   test('is looked for under a template that claims the rest, also where the other tenant comes later in the scan', async () => {
     world.profile = LOOSE;
     const notes = Array.from({ length: 50 }, (_, i) => `siraya_eu_notes_${i}`);

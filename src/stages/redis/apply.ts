@@ -68,7 +68,8 @@ async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: 
   for await (const page of ctx.store.scan(scanCount(await ctx.store.roundTripMs()), onAnew)) {
     for (const key of page) {
       const role = keys.roleOf(key);
-      if (role === undefined || role.role === 'config') continue;
+      // What is left to another tenant is no key of the run: neither its name nor its value.
+      if (role === undefined || role.role === 'config' || role.role === 'left') continue;
       const rule = rules.for(role);
       if (role.role === 'target' && rule === undefined) continue;
       const full = open[role.move]?.add(role.role === 'source' ? { from: key, to: role.target } : key, rule);

@@ -216,7 +216,7 @@ async function* valuesOf(part: BackupPart, move: Move, profile: Profile): AsyncG
   for await (const lines of part.lines()) {
     const entries = lines.flatMap((line): ValuesEntry[] => {
       const role = keys.roleOf(keyRecord(line).key);
-      const rule = role === undefined ? undefined : rules.for(role);
+      const rule = role?.role === 'source' ? rules.for(role) : undefined;
       if (role?.role !== 'source' || rule === undefined) return [];
       const { source, target, path } = rule;
       return [{ kind: 'values', source, target, path, keys: [toJson(role.target)], tokens: [JSON.stringify(source)] }];

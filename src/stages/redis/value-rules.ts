@@ -3,7 +3,7 @@ import { parseKeyTemplate } from '../../model/key-template.ts';
 import type { Move } from '../../model/move.ts';
 import { fieldPath } from '../../model/value-field.ts';
 import type { Profile } from '../../profiles/profile.ts';
-import { type KeyRole, TenantKeys } from './tenant-keys.ts';
+import { type OwnRole, TenantKeys } from './tenant-keys.ts';
 
 /** How the value of one key names its tenant. */
 export interface ValueRule {
@@ -42,9 +42,9 @@ export class ValueRules {
     return this.#rules.size === 0;
   }
 
-  /** The rule for a key whose role is known. The same rule is the same object. */
-  for(role: KeyRole): ValueRule | undefined {
-    return role.role === 'config' ? undefined : this.in(role.claim.template.text, role.move);
+  /** The rule for a key that the run moves or counts. The same rule is the same object. */
+  for({ claim, move }: OwnRole): ValueRule | undefined {
+    return this.in(claim.template.text, move);
   }
 
   /** The rule for a key that a template gives to a tenant of a move. */
@@ -55,6 +55,6 @@ export class ValueRules {
   of(key: ByteString): ValueRule | undefined {
     if (!this.#prefixes.some((prefix) => key.startsWith(prefix))) return undefined;
     const role = this.#keys.roleOf(key);
-    return role === undefined ? undefined : this.for(role);
+    return role?.role === 'source' || role?.role === 'target' ? this.for(role) : undefined;
   }
 }
