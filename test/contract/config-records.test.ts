@@ -1,6 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { RedisServer } from '../../scripts/services/redis.ts';
+import { ragApi } from '../../src/profiles/rag-api.ts';
+import { pickSections } from '../../src/stages/config/record.ts';
+import type { StageOptions } from '../../src/stages/stage.ts';
 import { openDatabases } from '../../src/stores/redis/redis-databases.ts';
 import { openRedisReader } from '../../src/stores/redis/redis-store.ts';
 import { RedisRecords } from '../../src/wire/redis-records.ts';
@@ -167,6 +170,28 @@ test('a server without refresh is told of, and one whose refresh fails fails the
   await failing.apply();
   expect(await failing.verify()).toEqual([]);
 });
+
+test.each<['apply' | 'finalize', Partial<StageOptions>]>([
+  ['apply', {}],
+  ['apply', { onConflict: 'overwrite' }],
+  ['finalize', { deleteSourceConfig: true }],
+])(
+  'what %s wrote with %o is taken back though its refresh failed and the cache does not show it',
+  async (step, options) => {
+    if (options.onConflict !== undefined)
+      await redis.set(TARGET, record('tenant_76920508', { llm_config: { model: 'old' } }));
+    const [source, target] = [await parsed(SOURCE), await parsed(TARGET)];
+    const run = await start({ options, key: 'a key of the test' });
+    if (step === 'finalize') await run.apply();
+    api.fail({ path: /refresh/, kind: 'status', status: 500, times: Number.POSITIVE_INFINITY });
+    await expect(run[step]()).rejects.toMatchObject({ code: 'store' });
+    api.clearFailures();
+    await run.undo();
+    const shown = async (key: string) => pickSections((await parsed(key)) ?? {}, ragApi);
+    expect(await shown(SOURCE)).toEqual(pickSections(source, ragApi));
+    expect(await shown(TARGET)).toEqual(pickSections(target ?? {}, ragApi));
+  },
+);
 
 test('Redis that cannot be asked leaves the secrets to the operator', async () => {
   const away = new RedisRecords(

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../model/errors.ts';
+import type { Move } from '../../model/move.ts';
 import type { Sections } from '../../model/secret-mask.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { ConfigBody, ConfigReader, ConfigWriter } from '../../stores/config-api/config-api.ts';
@@ -52,6 +53,17 @@ export function deleteAsPlanned(
 export async function refresh(tenant: string, ctx: Pick<PlanContext<ConfigWriter>, 'store' | 'emit'>): Promise<void> {
   if ((await ctx.store.refresh(tenant)) === 'done') return;
   note(ctx, `The config API has no way to refresh ${tenant}: where it keeps a cache, restart it`);
+}
+
+/**
+ * Has the server read both ends anew: where a run ended between a write and its refresh, the server would still show what
+ * was there before, and what was written would be taken for never done.
+ */
+export async function lookBehindCache(
+  { source, target }: Move,
+  { store }: Pick<PlanContext<ConfigWriter>, 'store'>,
+): Promise<void> {
+  for (const tenant of [source, target]) await store.refresh(tenant);
 }
 
 /** Notes and counts a config that undo does not touch. */

@@ -4,7 +4,7 @@ import { type ConfigPlan, isAsPlanned, type PlannedConfig } from './config-plan.
 import type { SecretsOf } from './config-secrets.ts';
 import { openSecrets, restoreSections } from './kept-sections.ts';
 import { restoreTarget } from './overwrite.ts';
-import { deleteAsPlanned, leftChanged, note, pickSections, readSections, refresh } from './record.ts';
+import { deleteAsPlanned, leftChanged, lookBehindCache, note, pickSections, readSections, refresh } from './record.ts';
 import { type DeletedEntry, entriesOf, moveKey, unreadable } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
@@ -16,6 +16,7 @@ export async function* undoConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: Secret
     for (const entry of entriesOf(batch)) {
       const planned = configs.get(moveKey(entry));
       if (planned === undefined) throw unreadable(batch.id);
+      if (entry.kind !== 're-put') await lookBehindCache(planned, ctx);
       switch (entry.kind) {
         case 're-put':
           yield { batch: batch.id, moved: 0, skipped: 1 };
