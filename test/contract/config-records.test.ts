@@ -193,6 +193,16 @@ test.each<['apply' | 'finalize', Partial<StageOptions>]>([
   },
 );
 
+test('a deletion that ended before its refresh is seen by the next attempt, which has no record to log', async () => {
+  const run = await start({ options: { deleteSourceConfig: true }, key: 'a key of the test' });
+  await run.apply();
+  api.fail({ path: /siraya.config/, method: 'DELETE', kind: 'status-after', status: 400 });
+  await expect(run.finalize()).rejects.toMatchObject({ code: 'store' });
+  expect(await redis.exists(SOURCE)).toBe(0);
+  await run.finalize();
+  expect(await run.verify('finalized')).toEqual([]);
+});
+
 test('Redis that cannot be asked leaves the secrets to the operator', async () => {
   const away = new RedisRecords(
     ['tenant:config:{tenant}'],

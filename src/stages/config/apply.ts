@@ -14,7 +14,7 @@ import {
 import { fillSecrets, type GivenFields, realFields, type SecretsOf } from './config-secrets.ts';
 import { keepSections } from './kept-sections.ts';
 import { overwriteTarget } from './overwrite.ts';
-import { deleteAsPlanned, note, pickSections, readSections, refresh } from './record.ts';
+import { deleteAsPlanned, lookBehindCache, note, pickSections, readSections, refresh } from './record.ts';
 import { logEntry, moveKey, ownBatches, type UndoEntry } from './undo-log.ts';
 
 type Ctx = ApplyContext<ConfigWriter>;
@@ -46,6 +46,7 @@ export async function* finalizeConfigs(plan: ConfigPlan, ctx: Ctx, secretsOf: Se
   for (const planned of plan.configs.filter((one) => deletesSource(one, ctx.options))) {
     ctx.signal.throwIfAborted();
     if (planned.action === 'none' || planned.action === 'conflict') continue;
+    await lookBehindCache(planned, ctx);
     const source = await readSections(ctx, planned.source);
     if (source !== undefined) yield await deleteSource(planned, source, ctx, secretsOf);
   }
