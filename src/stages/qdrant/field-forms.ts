@@ -78,6 +78,8 @@ export interface TenantField {
   readonly path: PayloadPath;
   /** Source and target as JSON tokens. */
   readonly tokens: readonly [string, string];
+  /** The same two in the other type, where a payload may hold either. */
+  readonly also?: readonly [string, string];
 }
 
 export function tenantField(path: PayloadPath, { source, target }: Move, form: Form): TenantField {
@@ -102,26 +104,29 @@ export function holds(text: string | undefined, token: string, other: string): b
  * A payload as text without what a move changes: a tenant that stands alone is left out, one in an array is written in
  * one way for source and target.
  */
-export function payloadWithout(payload: ReadonlyMap<string, string>, { path, tokens }: TenantField): string {
-  return withoutAt(payload, path, tokens) ?? '{}';
+export function payloadWithout(payload: ReadonlyMap<string, string>, { path, tokens, also }: TenantField): string {
+  return withoutAt(payload, path, also === undefined ? [tokens] : [tokens, also]);
 }
 
-function withoutAt(
-  members: ReadonlyMap<string, string>,
-  [head, ...rest]: readonly string[],
-  tokens: readonly [string, string],
-): string {
+/** Source and target, in each type that counts. */
+type Ends = readonly (readonly [string, string])[];
+
+function withoutAt(members: ReadonlyMap<string, string>, [head, ...rest]: readonly string[], ends: Ends): string {
   const kept = [...members].flatMap(([name, text]) => {
     if (name !== head) return [[name, text] as const];
     if (rest.length > 0)
-      return [[name, text.startsWith('{') ? withoutAt(rawMembers(text), rest, tokens) : text] as const];
-    return text.startsWith('[') ? [[name, neutralArray(text, tokens)] as const] : [];
+      return [[name, text.startsWith('{') ? withoutAt(rawMembers(text), rest, ends) : text] as const];
+    return text.startsWith('[') ? [[name, neutralArray(text, ends)] as const] : [];
   });
   const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${sorted.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`;
 }
 
-function neutralArray(text: string, [source, target]: readonly [string, string]): string {
-  const elements = movedElements(rawItems(text), { source, target });
-  return `[${elements.map((element) => (element === target ? '*' : element)).join(',')}]`;
+function neutralArray(text: string, ends: Ends): string {
+  const elements = ends.reduce(
+    (all, [source, target]) =>
+      movedElements(all, { source, target }).map((element) => (element === target ? '*' : element)),
+    rawItems(text) as readonly string[],
+  );
+  return `[${elements.join(',')}]`;
 }

@@ -8,7 +8,7 @@ import type { CollectionFacts } from '../../../stores/qdrant/collection-facts.ts
 import type { Alias, QdrantReader } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, MoveCounts, PlanContext, Problem, ShapeCount } from '../../stage.ts';
 import { contentSum, readPoints, sampledPoint, splitSample } from '../content.ts';
-import { AS_NUMBER, AS_TEXT, couldBeNumber, type TenantField, tenantField } from '../field-forms.ts';
+import { AS_NUMBER, AS_TEXT, couldBeNumber, type TenantField, tenantField, tokenOf } from '../field-forms.ts';
 import { idPageSize } from '../page-sizes.ts';
 import type { SampledPoint } from '../qdrant-plan.ts';
 import type { Surveyed } from '../survey.ts';
@@ -177,8 +177,10 @@ function leftIn(name: string, move: Move, { surveyed }: World): number {
 
 /** The field that a move changes in such a collection, too: left out of comparisons. */
 export function contentField(move: Move, { profile }: Pick<PlanContext<QdrantReader>, 'profile'>): TenantField {
-  const form = couldBeNumber(move.source) && couldBeNumber(move.target) ? AS_NUMBER : AS_TEXT;
-  return tenantField(knownPath(profile.qdrantField), move, form);
+  const field = tenantField(knownPath(profile.qdrantField), move, AS_TEXT);
+  // One collection may hold the id as text and as a number.
+  const numbers = couldBeNumber(move.source) && couldBeNumber(move.target);
+  return numbers ? { ...field, also: [tokenOf(move.source, AS_NUMBER), tokenOf(move.target, AS_NUMBER)] } : field;
 }
 
 /** Compares what stands under the new name already; resolves to the points that the old name does not have. */
