@@ -31,7 +31,7 @@ export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
     yield* removeOld(planned, heedingWriter(ctx));
     yield* finalizeNamed(planned.named, heedingWriter(ctx));
   },
-  undo: (_plan, ctx) => undo(heedingWriter(ctx)),
+  undo: (planned, ctx) => undo(planned, heedingWriter(ctx)),
   quiesce: (moves, ctx) => quiesce(moves, { ...ctx, store: ctx.store.stoppedBy(ctx.signal) }),
   tenants: async (ctx) => (await ctx.store.tenants(ctx.profile.qdrantField, MOST_TENANTS)).map(({ value }) => value),
   backup: qdrantBackup,

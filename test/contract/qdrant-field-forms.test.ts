@@ -229,6 +229,26 @@ describe.each(servers)('a tenant in Qdrant ($server)', ({ start }) => {
       expect(await fieldOf(collection, 1)).toEqual(['new', 'x', 'acme']);
     });
 
+    it('goes back into an array that was the id alone when it was moved, and nobody else loses an entry', async () => {
+      for (const strict of [false, true]) {
+        const refuses = { enabled: true, unindexed_filtering_retrieve: false, unindexed_filtering_update: false };
+        const settings = strict ? { ...VECTORS, strict_mode_config: refuses } : VECTORS;
+        const collection = await world.collection('docs', settings, { field: 'tenant' });
+        const alone = (id: number) => `{"id":${id},"vector":[1],"payload":{"tenant":"acme"}}`;
+        await world.upsert(collection, [1, 2, 3].map(alone));
+        const plan = await qdrantStage.plan([move], planContext(store, { profile }));
+        const ctx = await loggedContext(store, { profile });
+        await drain(qdrantStage.apply(plan, ctx));
+        await world.setPayload(collection, '1', { tenant: ['x', 'beta'] });
+        await world.setPayload(collection, '2', { tenant: ['acme', 'beta', 'x'] });
+        expect(total(await drain(qdrantStage.undo(plan, ctx)), 'moved')).toBe(3);
+        expect(await fieldOf(collection, 1)).toEqual(['x', 'acme']);
+        expect(await fieldOf(collection, 2)).toEqual(['acme', 'beta', 'x']);
+        expect(await fieldOf(collection, 3)).toBe('acme');
+        await world.drop(collection);
+      }
+    });
+
     it('is moved where strict mode wants an index for every filter, and refused where it allows too few conditions', async () => {
       const strict_mode_config = {
         enabled: true,

@@ -3,7 +3,7 @@ import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext } from '../stage.ts';
 import { mayAskForArrays, splitPages } from './arrays.ts';
 import { AS_NUMBER, AS_TEXT, matchOf, tokenOf } from './field-forms.ts';
-import type { ArraysEntry } from './undo-entry.ts';
+import type { ArraysEntry, PointsEntry } from './undo-entry.ts';
 
 /**
  * Gives the source back its place in the logged arrays. An array that is as the move left it becomes what it was; in
@@ -37,4 +37,33 @@ export async function giveBackArrays(
     }
   }
   return count + changed;
+}
+
+/**
+ * Of the logged points that were the id alone those that hold the target in an array by now: its entry alone is given
+ * back, so that nobody else's is lost; an array that holds the source again stays. Resolves to their ids.
+ */
+export async function giveBackInArrays(
+  { collection, field, number, ids, move }: PointsEntry,
+  facts: CollectionFacts,
+  ctx: ApplyContext<QdrantWriter>,
+): Promise<readonly string[]> {
+  const form = number ? AS_NUMBER : AS_TEXT;
+  const match = matchOf(field, move.target, form);
+  const [source, target] = [tokenOf(move.source, form), tokenOf(move.target, form)];
+  const unordered = !mayAskForArrays(facts);
+  const asked = unordered ? { severalValues: true } : { inArrays: true };
+  if ((await ctx.store.count({ collection, ids, match, ...asked })) === 0) return [];
+  const found: string[] = [];
+  for await (const { groups, others } of splitPages({ facts, match, ids, onlyArrays: true }, ctx)) {
+    found.push(...others);
+    for (const { elements, ids: alike } of groups) {
+      found.push(...alike);
+      if (elements.includes(source)) continue;
+      const to = elements.map((element) => (element === target ? source : element));
+      const where = { collection, field, shardKeys: facts.shardKeys, unordered };
+      await ctx.store.setArray({ ...where, ids: alike, from: elements, to });
+    }
+  }
+  return found;
 }

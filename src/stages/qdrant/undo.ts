@@ -4,8 +4,9 @@ import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { AS_NUMBER, AS_TEXT, matchOf } from './field-forms.ts';
 import { endUndoNamed, isNamed, NamedMemory, undoNamed } from './named/undo-named.ts';
+import type { QdrantPlan } from './qdrant-plan.ts';
 import { ReIdUndo } from './re-id/take-back.ts';
-import { giveBackArrays } from './undo-arrays.ts';
+import { giveBackArrays, giveBackInArrays } from './undo-arrays.ts';
 import { type ArraysEntry, type PointsEntry, undoEntry } from './undo-entry.ts';
 
 /** What an undo remembers of the collections it came by. */
@@ -23,7 +24,10 @@ interface Memory {
  * removes the indexes that we made. A write of ours that is still queued cannot overtake: the server applies the
  * writes of a shard in the order of its log.
  */
-export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
+export async function* undo(
+  { moves }: Pick<QdrantPlan, 'moves'>,
+  ctx: ApplyContext<QdrantWriter>,
+): AsyncGenerator<Checkpoint> {
   const memory: Memory = { gone: new Map(), indexes: new Map(), seen: new Map(), named: new NamedMemory() };
   const reId = new ReIdUndo(ctx);
   for await (const { id: batch, entries } of ctx.undo.read()) {
@@ -53,7 +57,7 @@ export async function* undo(ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Che
     }
     yield { batch, ...sums };
   }
-  yield* await endUndoNamed(memory.named, ctx);
+  yield* await endUndoNamed(memory.named, moves, ctx);
   for (const [collection, { field, batch }] of memory.indexes) {
     await ctx.permit(0);
     await unlessGone(memory, collection, () => ctx.store.deleteIndex(collection, field));
@@ -80,10 +84,13 @@ async function giveBack(
   const facts = await factsOf(entry, batch, memory, ctx);
   if (entry.kind === 'arrays') return giveBackArrays(entry, facts, ctx);
   const match = matchOf(field, move.target, number ? AS_NUMBER : AS_TEXT);
-  const count = await ctx.store.count({ collection, ids, match });
+  const inArrays = new Set(await giveBackInArrays(entry, facts, ctx));
+  const single = inArrays.size === 0 ? ids : ids.filter((id) => !inArrays.has(id));
+  if (single.length === 0) return inArrays.size;
+  const count = await ctx.store.count({ collection, ids: single, match });
   // Counted or not: a write of ours that is still queued would not be seen yet.
-  await ctx.store.setField({ collection, ids, match, to: move.source, shardKeys: facts.shardKeys });
-  return count;
+  await ctx.store.setField({ collection, ids: single, match, to: move.source, shardKeys: facts.shardKeys });
+  return count + inArrays.size;
 }
 
 /** What the collection is like, with an index where no filter is let in without one. */

@@ -24,11 +24,13 @@ async function* drop({ from, to }: NamedCollection, ctx: ApplyContext<QdrantWrit
   const old = await ifThere(() => ctx.store.collection(from));
   if (old === undefined) return;
   const pageSize = Math.min(COMPARED_AT_ONCE, old.limits.maxQueryLimit ?? COMPARED_AT_ONCE);
+  let compared = 0;
   for await (const points of ctx.store.scrollTexts({ collection: from, pageSize })) {
     ctx.signal.throwIfAborted();
     const standings = await ctx.store.standings(to, points);
     const differing = standings.filter((standing) => standing !== 'equal').length;
     if (differing > 0) throw notEqual(`${differing} points of ${from} are not in ${to} as they are now`, ctx);
+    compared += points.length;
   }
   // Deleting a collection takes its aliases with it.
   const aliases = (await ctx.store.aliases()).filter(({ collection }) => collection === from);
@@ -36,6 +38,9 @@ async function* drop({ from, to }: NamedCollection, ctx: ApplyContext<QdrantWrit
     throw notEqual(`${aliases.map(({ alias }) => alias).join(', ')} became an alias of ${from}`, ctx);
   await ctx.permit(0);
   const batch = await ctx.undo.append([{ kind: 'named-dropped', from, to, ...blueprintOf(old) }]);
+  // The compare takes its time: what came meanwhile before the place that was being read, the count alone sees.
+  const now = await ctx.store.count({ collection: from });
+  if (now !== compared) throw notEqual(`${from} holds ${now} points, and ${compared} were compared`, ctx);
   await ctx.store.deleteCollection(from);
   yield { batch, moved: 0 };
 }

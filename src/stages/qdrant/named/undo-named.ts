@@ -1,7 +1,10 @@
 import { MigrateError } from '../../../model/errors.ts';
+import type { Move } from '../../../model/move.ts';
+import { nameOf, parseNameTemplate } from '../../../model/name-template.ts';
+import { idOfPoint, type PointText } from '../../../model/point-text.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
-import { idPageSize } from '../page-sizes.ts';
+import type { TenantField } from '../field-forms.ts';
 import { ifThere } from '../survey.ts';
 import {
   type AliasesEntry,
@@ -12,8 +15,11 @@ import {
 } from '../undo-entry.ts';
 import { takeAliasesBack } from './change-aliases.ts';
 import { makeLike } from './make-like.ts';
+import { contentField } from './plan-named.ts';
+import { sameButForTenant } from './same-content.ts';
 
 const BROUGHT_AT_ONCE = 200;
+const COMPARED_AT_ONCE = 200;
 
 /** What the entries of a run say of renamed collections, newest first. */
 export class NamedMemory {
@@ -98,10 +104,11 @@ async function bringBack(
 
 /**
  * The end of an undo, when all points are back: aliases stand for what they stood for, and a collection that we made is
- * deleted where it holds nothing but what came from the old one. Else only what we inserted is taken out of it.
+ * deleted where every point of it stands in the old one with the same content. Else only what we inserted is taken out.
  */
 export async function endUndoNamed(
   memory: NamedMemory,
+  moves: readonly Move[],
   ctx: ApplyContext<QdrantWriter>,
 ): Promise<readonly Checkpoint[]> {
   const { store } = ctx;
@@ -113,7 +120,8 @@ export async function endUndoNamed(
   for (const [to, { from, made, batch }] of memory.copies) {
     if ((await ifThere(() => store.collection(to))) === undefined) continue;
     await ctx.permit(0);
-    const others = await idsMissingIn(from, to, ctx);
+    const pair: Pair = { from, to, field: contentField(moveOf({ from, to }, moves, ctx), ctx) };
+    const others = await othersIn(pair, ctx);
     const aliases = (await store.aliases()).filter(({ collection }) => collection === to);
     if (made && others === 0 && aliases.length === 0) await store.deleteCollection(to);
     else {
@@ -123,37 +131,72 @@ export async function endUndoNamed(
       ];
       if (kept.length > 0)
         ctx.emit({ type: 'note', stage: 'qdrant', text: `${to} stays: it has ${kept.join(' and ')}` });
-      await takeOut(to, ctx);
+      await takeOut(pair, ctx);
     }
     done.push({ batch, moved: 0 });
   }
   return done;
 }
 
-async function idsMissingIn(from: string, to: string, ctx: ApplyContext<QdrantWriter>): Promise<number> {
-  const { limits } = await ctx.store.collection(to);
-  let missing = 0;
-  for await (const ids of ctx.store.scrollIds({ collection: to, pageSize: idPageSize(limits) })) {
-    ctx.signal.throwIfAborted();
-    const present = await ctx.store.presentIds(from, ids);
-    missing += ids.filter((id) => !present.has(id)).length;
-  }
-  return missing;
+/** The old collection and the new one, and the field in which their points may differ. */
+interface Pair {
+  readonly from: string;
+  readonly to: string;
+  readonly field: TenantField;
 }
 
-/** Deletes from the new collection what the log says we inserted, and what is back in the old one. */
-async function takeOut(to: string, ctx: ApplyContext<QdrantWriter>): Promise<void> {
+/** Whose collection it is. */
+function moveOf(
+  { from, to }: Pick<Pair, 'from' | 'to'>,
+  moves: readonly Move[],
+  { profile }: ApplyContext<QdrantWriter>,
+): Move {
+  const templates = profile.collectionTemplates.map(parseNameTemplate);
+  const own = moves.find(({ source, target }) =>
+    templates.some((one) => nameOf(one, source) === from && nameOf(one, target) === to),
+  );
+  return own ?? { source: from, target: to };
+}
+
+/** How many points of the new collection the old one does not have as they are. */
+async function othersIn(pair: Pair, ctx: ApplyContext<QdrantWriter>): Promise<number> {
+  const { limits } = await ctx.store.collection(pair.to);
+  const pageSize = Math.min(COMPARED_AT_ONCE, limits.maxQueryLimit ?? COMPARED_AT_ONCE);
+  let others = 0;
+  for await (const points of ctx.store.scrollTexts({ collection: pair.to, pageSize })) {
+    ctx.signal.throwIfAborted();
+    others += points.length - (await alike(pair, points, ctx)).length;
+  }
+  return others;
+}
+
+/** Ids of those points of the new collection that stand in the old one with the same content. */
+async function alike(
+  { from, field }: Pair,
+  points: readonly PointText[],
+  { store }: ApplyContext<QdrantWriter>,
+): Promise<readonly string[]> {
+  const old = new Map((await store.retrieveTexts(from, points.map(idOfPoint))).map((one) => [idOfPoint(one), one]));
+  return points.flatMap((point) => {
+    const id = idOfPoint(point);
+    const same = old.get(id);
+    return same !== undefined && sameButForTenant(same, point, field) ? [id] : [];
+  });
+}
+
+/** Deletes from the new collection what the log says we inserted, and what is back in the old one as it is. */
+async function takeOut(pair: Pair, ctx: ApplyContext<QdrantWriter>): Promise<void> {
+  const { from, to } = pair;
   for await (const { entries } of ctx.undo.read()) {
     for (const entry of entries.map(undoEntry)) {
-      if (entry.kind !== 'named-copied' || entry.to !== to || entry.ids.length === 0) continue;
-      await ctx.permit(entry.ids.length);
-      const back = await ctx.store.presentIds(entry.from, entry.ids);
-      const gone = entry.ids.filter((id) => back.has(id));
-      if (gone.length > 0)
-        await ctx.store.deletePoints(
-          to,
-          gone.map((id) => ({ id })),
-        );
+      if (entry.kind !== 'named-copied' || entry.from !== from || entry.to !== to) continue;
+      for (let at = 0; at < entry.ids.length; at += COMPARED_AT_ONCE) {
+        const ids = entry.ids.slice(at, at + COMPARED_AT_ONCE);
+        await ctx.permit(ids.length);
+        const back = await alike(pair, await ctx.store.retrieveTexts(to, ids), ctx);
+        const places = back.map((id) => ({ id }));
+        if (places.length > 0) await ctx.store.deletePoints(to, places);
+      }
     }
   }
 }
