@@ -305,6 +305,57 @@ describe.each(servers)('what is named after a tenant in Qdrant ($server)', ({ st
     expect((await everything()).collections[to()]?.points).toHaveProperty('5');
   });
 
+  it('is not dropped where a point came under the old name while all were compared', async () => {
+    const ctx = await context();
+    const plan = await planOf();
+    await drain(qdrantStage.apply(plan, ctx));
+    const append: typeof ctx.undo.append = async (entries) => {
+      if (JSON.stringify(entries).includes('named-dropped')) {
+        await world.upsert(from(), ['{"id":5,"vector":{"text":[1,0]},"payload":{"late":true}}']);
+      }
+      return ctx.undo.append(entries);
+    };
+    const undo = { append, read: () => ctx.undo.read() };
+    await expect(drain(qdrantStage.finalize(plan, { ...ctx, undo }))).rejects.toThrow(
+      '31 points, and 30 were compared',
+    );
+    expect((await everything()).collections[from()]?.points).toHaveProperty('5');
+  });
+
+  it('undone, a point that was written under both names after the copy stays under both', async () => {
+    const ctx = await context();
+    const plan = await planOf();
+    await drain(qdrantStage.apply(plan, ctx));
+    const late = (of: string) => `{"id":5,"vector":{"text":[1,0]},"payload":{"of":"${of}"}}`;
+    await world.upsert(from(), [late('old')]);
+    await world.upsert(to(), [late('new')]);
+    await drain(qdrantStage.undo(plan, ctx));
+    const { collections } = await everything();
+    expect(Object.keys(collections[to()]?.points ?? {})).toEqual(['5']);
+    expect(collections[to()]?.points['5']).toContain('"new"');
+    expect(collections[from()]?.points).toEqual({
+      ...before.collections[from()]?.points,
+      '5': expect.stringContaining('"old"'),
+    });
+  });
+
+  it('whose ids could be numbers is compared as text and as number', async () => {
+    move = { source: '420042', target: '430043' };
+    const docs = world.name('numbers_420042');
+    profile = { ...profile, collectionTemplates: [world.name('numbers_{tenant}')] };
+    await world.collection('numbers_420042', { vectors: { size: 1, distance: 'Dot' } });
+    await world.upsert(docs, ['{"id":1,"vector":[1],"payload":{"tenant":["420042","x"]}}']);
+    before = await everything();
+    const ctx = await context({ options: { verify: 'full' } });
+    const plan = await planOf({ verify: 'full' });
+    expect(plan.problems).toEqual([]);
+    await applyAll(plan, ctx);
+    const { points } = await world.state(world.name('numbers_430043'));
+    expect(points['1']).toContain('["430043","x"]');
+    await drain(qdrantStage.undo(plan, ctx));
+    expect(await everything()).toEqual(before);
+  });
+
   it('verify sees a point lost, a point changed, and an alias that was not taken along', async () => {
     const ctx = await context();
     const plan = await planOf();
