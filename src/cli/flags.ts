@@ -298,7 +298,7 @@ export const FLAGS: readonly Flag[] = [
     kind: 'switch',
     group: 'What moves',
     help: 'leave moves of the list out of which no store knows either end',
-    commands: MOVES,
+    commands: READS_TOO,
   },
   {
     name: 'delete-source-config',

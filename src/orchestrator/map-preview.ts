@@ -43,6 +43,22 @@ export function disguiseForVerify(moves: readonly Move[]): Disguise {
   return { moves: looked, reveal: stands.reveal };
 }
 
+/** Each row with what stands under its ids at all: the disguise counts an id that stands in two moves in one of them. */
+export function withAllOfBothEnds(plan: RunPlan): RunPlan {
+  const stages = plan.stages.map((stage) => {
+    const standing = new Map<string, number>();
+    const add = (id: string, count: number) => standing.set(id, (standing.get(id) ?? 0) + count);
+    for (const { source, target, found, atTarget } of stage.moves) {
+      add(source, found);
+      add(target, atTarget);
+    }
+    const all = (id: string) => standing.get(id) ?? 0;
+    const moves = stage.moves.map((one) => ({ ...one, found: all(one.source), atTarget: all(one.target) }));
+    return { ...stage, moves };
+  });
+  return { ...plan, stages };
+}
+
 function standIns(moves: readonly Move[]) {
   const word = `stand-in-${digest(JSON.stringify(moves)).slice(0, 8)}-`;
   const names: string[] = [];

@@ -4,7 +4,7 @@ import { canonicalJson, type Json } from '../model/json.ts';
 import { type Move, moveText } from '../model/move.ts';
 import { type WaveView, waveViews } from '../model/waves.ts';
 import type { RunEvent } from '../report/event.ts';
-import type { Outcome, RunPlan, RunReport } from '../report/report.ts';
+import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import type { Problem } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Ending, isStop } from './ending.ts';
@@ -16,6 +16,7 @@ import {
   revealedReport,
   takenTemporaries,
   waveProblems,
+  withAllOfBothEnds,
 } from './map-preview.ts';
 import { joinedRows, mapTenants, storedInMap, toldBy, waveRows } from './map-report.ts';
 import { takeBackWaves } from './map-rollback.ts';
@@ -34,7 +35,7 @@ import { sharedLocks } from './shared-locks.ts';
  * report, not thrown.
  */
 export async function executeMap(input: MapInput): Promise<RunReport> {
-  if (input.command === 'verify') return lookAt(input, disguiseForVerify(input.moves)).then(({ report }) => report);
+  if (input.command === 'verify') return verifyList(input);
   if (input.dryRun || input.command === 'plan') return preview(input).then(({ report }) => report);
   const locks = new RunLocks(input.locks, input.waves.waves.flat(), input.clock);
   try {
@@ -77,6 +78,23 @@ async function lookAt(input: MapInput, disguise: Disguise): Promise<Looked> {
     emit,
   });
   return { report: revealedReport(report, moves, disguise, waves), plan };
+}
+
+/** Compares what the waves should have done. Of a tenant that is nowhere nothing was verified. */
+async function verifyList(input: MapInput): Promise<RunReport> {
+  const startedAt = input.clock.now();
+  const { report, plan } = await lookAt(input, disguiseForVerify(input.moves));
+  const isOver = report.outcome === 'verified' || report.outcome === 'differences';
+  if (!isOver || plan === undefined) return report;
+  const all = withAllOfBothEnds(plan);
+  const none = new Set(missingMoves(plan.moves, all.stages).map(moveText));
+  // An id that stands in two moves was looked at in one of them.
+  const isSeen = (row: TenantRow) => row.status !== 'missing' || none.has(moveText(row));
+  const tenants = report.tenants?.map((row) => (isSeen(row) ? row : { ...row, status: 'unknown' as const }));
+  const problems = await unknown(input, all);
+  if (problems.length === 0) return { ...report, ...(tenants === undefined ? {} : { tenants }) };
+  const { stages: rows, findings } = report;
+  return refused(input, { problems, rows, findings, tenants, startedAt });
 }
 
 /** Without the rows that only look whether the temporary ids are free. */

@@ -233,6 +233,21 @@ describe('a list of moves', { timeout: 120_000 }, () => {
     await expectAsBefore();
   });
 
+  it('that no store knows is not called verified', async () => {
+    const [one, two, three] = [freshId('o'), freshId('t'), freshId('th')];
+    const chain: [string, string][] = [[one, two], [two, three]]; // biome-ignore format: short
+    const nothing = await run('verify', '--map', list(chain), '--json');
+    expect(nothing.json()).toMatchObject({
+      outcome: 'refused',
+      exitCode: 5,
+      problems: [{ code: 'unknown-tenant' }, {}],
+    });
+    const some = list([...moves(), ...chain], 'some.csv');
+    const without = await run('verify', '--map', some, '--json', '--skip-missing');
+    expect(without.json(), without.stderr).toMatchObject({ outcome: 'differences', exitCode: 2 });
+    expect(statusesOf(without.json()).filter((status) => status === 'missing')).toHaveLength(2);
+  });
+
   it('without chains is one run, whose report tells of each tenant; wrong lists are refused with their line', async () => {
     const path = list([
       [ids.m, ids.n],
