@@ -100,7 +100,7 @@ const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
 const NEAR = 1e-5;
 
 /** Whether the server may have made the one of the other by normalising its vectors once more. */
-function isNear(a: PointText, b: PointText): boolean {
+export function isNear(a: PointText, b: PointText): boolean {
   if (canonicalRaw(payloadOf(a)) !== canonicalRaw(payloadOf(b))) return false;
   const [one, other] = [a, b].map((text) => canonicalRaw(rawMembers(text).get('vector') ?? '{}')) as [string, string];
   if (one.replace(NUMBER, '0') !== other.replace(NUMBER, '0')) return false;
