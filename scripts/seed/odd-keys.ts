@@ -1,9 +1,12 @@
 import { between, type Random, sentence } from './random.ts';
 import type { RedisCommand, SeededKey } from './tenant-keys.ts';
 
-/** One key of every Redis type and of every kind that a careless move breaks, all of them the tenant's. */
-export function oddKeys(random: Random, tenant: string): SeededKey[] {
-  const numbers = Array.from({ length: 300 }, (_, i) => i);
+/**
+ * One key of every Redis type and of every kind that a careless move breaks, all of them the tenant's; large ones of so
+ * many members.
+ */
+export function oddKeys(random: Random, tenant: string, members: number): SeededKey[] {
+  const numbers = Array.from({ length: members }, (_, i) => i);
   const key = (rest: string) => `${tenant}:${rest}`;
   return [
     made(key('session'), ['HSET', 'user', 'u-1', 'seen', '2026-01-01', 'note', sentence(random, 3)]),
@@ -19,7 +22,7 @@ export function oddKeys(random: Random, tenant: string): SeededKey[] {
     made(key('places'), ['GEOADD', 120.2, 23.1, 'harbour', 121.5, 25.03, 'temple']),
     made(key('counter'), ['SET', '9007199254740993']),
     made(key('empty'), ['SET', '']),
-    made(key('large'), ['SET', sentence(random, 20).repeat(500)]),
+    made(key('large'), ['SET', sentence(random, 20).repeat(Math.round((members * 5) / 3))]),
     made(key('bytes'), ['SET', Buffer.from([0xff, 0xfe, 0x00, 0x0a, 0x0d, 0x80])]),
     made(key('file[1]*?.txt'), ['SET', 'a key that is also a pattern']),
     made(key('two\nlines "and" blanks'), ['SET', 'x']),

@@ -21,14 +21,17 @@ export function* tenantKeys({
   seed,
   tenant,
   total,
+  members = 300,
 }: {
   seed: number;
   tenant: string;
   total: number;
+  /** Of large keys. */
+  members?: number;
 }): Generator<SeededKey> {
   const random = randomFor(seed, tenant, 'keys');
   let left = total;
-  for (const key of claimed(random, tenant, total)) {
+  for (const key of claimed(random, tenant, { total, members })) {
     if (left-- === 0) break;
     yield key;
   }
@@ -42,9 +45,13 @@ export function* tenantKeys({
 }
 
 /** The kinds in the shares that a real tenant showed; `tenantKeys` fills up with cached answers. */
-function* claimed(random: Random, tenant: string, total: number): Generator<SeededKey> {
+function* claimed(
+  random: Random,
+  tenant: string,
+  { total, members }: { total: number; members: number },
+): Generator<SeededKey> {
   const share = (part: number) => Math.max(1, Math.floor(total * part));
-  yield* oddKeys(random, tenant);
+  yield* oddKeys(random, tenant, members);
   yield* documents(random, tenant, share(0.005));
   for (let i = 0; i < share(0.0016); i++) yield task(random, tenant, i);
   for (let i = 0; i < share(0.0005); i++) yield batch(random, tenant, i);

@@ -45,7 +45,13 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
   }
 }
 
+/** The words by which help is asked for: alone, with a value, or among other short flags. */
+const HELP = /^(?:--?help|help$|h$|-[^-]*h)/;
+
 async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
+  // The parser writes the help of every command that it runs. Without a flag to describe that costs next to nothing.
+  const describing = ctx.argv.some((word) => HELP.test(word));
+  const withFlags = (builder: Argv, command: string) => registerFlags(builder, command, describing);
   let invocation: Invocation | undefined;
   const take = (command: Invocation['command'], names: readonly string[]) => (args: Record<string, unknown>) => {
     const given = names.filter((name) => args[name] !== undefined);
@@ -128,7 +134,7 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('runs', []),
     )
     .command('backup', 'keep a tenant’s data in a folder, and bring it back', (builder) =>
-      backupCommands(builder, take),
+      backupCommands(builder, take, withFlags),
     )
     .example([
       ['$0 siraya tenant_76920508 --dry-run', 'what would be done'],
@@ -163,7 +169,9 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
 
 type Take = (command: Invocation['command'], names: readonly string[]) => (args: Record<string, unknown>) => void;
 
-function backupCommands(builder: Argv, take: Take): Argv {
+type WithFlags = (builder: Argv, command: string) => Argv;
+
+function backupCommands(builder: Argv, take: Take, withFlags: WithFlags): Argv {
   const id = (inner: Argv) => inner.positional('id', { type: 'string', describe: 'id of the backup, or its start' });
   const tenant = (inner: Argv) => inner.positional('tenant', { type: 'string', describe: 'tenant id' });
   const same = (inner: Argv) => inner;
@@ -193,8 +201,8 @@ function runPositional(builder: Argv): Argv {
 }
 
 /** All flags are known to every command, so that a misplaced one is told apart from a mistyped one; help shows its own. */
-function withFlags(builder: Argv, command: string): Argv {
-  const own = new Set(flagsOf(command));
+function registerFlags(builder: Argv, command: string, describing: boolean): Argv {
+  const own = new Set(describing ? flagsOf(command) : []);
   for (const flag of FLAGS) builder.option(flag.name, optionOf(flag, !own.has(flag) || flag.hidden === true));
   return builder;
 }

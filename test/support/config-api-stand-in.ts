@@ -32,6 +32,8 @@ export interface ConfigApiStandIn extends FaultControls {
   stored(id: string): StoredConfig | undefined;
   /** Puts a tenant's config in place of what was there, without a request. */
   seed(id: string, sections: Sections): void;
+  /** Whether configs are kept in the Redis that was named at the start, from now on. */
+  keepInRedis(on: boolean): void;
 }
 
 export interface ConfigApiStandInOptions {
@@ -62,8 +64,10 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
     const now = new Date().toISOString();
     configs.set(id, { sections: structuredClone(sections), created_at: now, updated_at: now });
   };
+  let keeping = kept !== undefined;
   const seedAll = () => {
     configs.clear();
+    kept?.forget();
     for (const [id, sections] of Object.entries(options.configs ?? {})) seed(id, sections);
   };
   seedAll();
@@ -74,7 +78,7 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
       answer: async (request) => {
         const refused = refusedToken(request, options.token);
         if (refused !== undefined) return refused;
-        return kept === undefined ? answer(configs, request) : kept.around(configs, request, answer);
+        return kept === undefined || !keeping ? answer(configs, request) : kept.around(configs, request, answer);
       },
       reset: seedAll,
       controls: {
@@ -90,16 +94,22 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
     kept?.close();
     await controls.close();
   };
-  return { ...controls, close, stored: (id) => configs.get(id), seed };
+  const keepInRedis = (on: boolean) => {
+    keeping = on;
+  };
+  return { ...controls, close, stored: (id) => configs.get(id), seed, keepInRedis };
 }
 
 /** The configs in Redis, and the cache before them. */
 function keepIn(url: string) {
   const redis = new Redis(url, { protocol: 2 });
+  // What a request needed of it fails that request.
+  redis.on('error', () => undefined);
   const cache = new Map<string, StoredConfig | undefined>();
   type Answer = (configs: Map<string, StoredConfig>, request: SimulatedRequest) => SimulatedReply;
   return {
     close: () => redis.disconnect(),
+    forget: () => cache.clear(),
     /** Lets the request be answered from what it may see, and keeps what it changed. */
     async around(
       configs: Map<string, StoredConfig>,

@@ -148,6 +148,7 @@ export function neighbourWorld({ ids, seed }: { readonly ids: readonly string[];
     })),
     configs: there.map((tenant) => ({ tenant, sections: tenantConfig(seed, tenant) })),
     graph: there.map((label, at) => graphOf(label, seed + at)),
+    kept: false,
     secrets: secretsOf(tenantConfig(seed, source)),
   };
 }

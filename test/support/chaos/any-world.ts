@@ -97,5 +97,6 @@ export const anyWorld: fc.Arbitrary<SmallWorld> = fc
     collections: [{ name: 'any', points }],
     configs: [],
     graph: [],
+    kept: false,
     secrets: '{}',
   }));

@@ -28,7 +28,7 @@ async function put(url: string, body: object): Promise<void> {
   if (reply.statusCode !== 200) throw new Error(`PUT ${url}: ${reply.statusCode} ${said}`);
 }
 
-/** Of the source's label: two indexes, one of them named after it. */
+/** Of the source's label: three indexes, two of them named after it, one for full text. */
 export async function fillGraph(driver: Driver, { graph, source }: SmallWorld): Promise<void> {
   for (const { label: own, nodes, relationships } of graph) {
     const label = escaped(own);
@@ -44,9 +44,14 @@ export async function fillGraph(driver: Driver, { graph, source }: SmallWorld): 
       { rows: relationships },
     );
   }
-  const name = `entity_id_idx_${source.replace(/\W/g, '_')}`;
+  const after = source.replace(/\W/g, '_');
+  const name = `entity_id_idx_${after}`;
   await driver.executeQuery(`CREATE INDEX \`${name}\` FOR (n:\`${escaped(source)}\`) ON (n.entity_id)`);
   await driver.executeQuery(`CREATE INDEX FOR (n:\`${escaped(source)}\`) ON (n.rank)`);
+  await driver.executeQuery(
+    `CREATE FULLTEXT INDEX \`entity_id_fulltext_idx_${after}\` FOR (n:\`${escaped(source)}\`) ON EACH [n.entity_id]
+     OPTIONS {indexConfig: {\`fulltext.analyzer\`: 'cjk', \`fulltext.eventually_consistent\`: true}}`,
+  );
 }
 
 const escaped = (name: string): string => name.replaceAll('`', '``');

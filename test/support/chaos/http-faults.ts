@@ -62,7 +62,7 @@ export const qdrantFaults: readonly Fault[] = qdrantKinds.map(
 );
 
 function apiRule(site: Site, rule: Omit<Parameters<Site['slot']['api']['fail']>[0], 'path'>): string {
-  const [skip, times] = [between(site.random, 0, 3), between(site.random, 1, 4)];
+  const [skip, times] = [between(site.random, 0, 4), between(site.random, 1, 4)];
   site.slot.api.fail({ path: /config/, skip: rule.method === undefined ? skip : 0, times, ...rule });
   site.met();
   return `${times} times${rule.method === undefined ? ` after ${skip} requests` : ''}`;

@@ -3,12 +3,49 @@ import type { Site } from './fault.ts';
 import type { FaultProxy, Trigger } from './fault-proxy.ts';
 import type { ProxyName } from './slot.ts';
 
-/** About how much a run of a small world sends to each store, and what its writes look like on the wire. */
-const TRAFFIC: Readonly<Record<ProxyName, { up: number; down: number; write: string; writes: number }>> = {
-  redis: { up: 110_000, down: 290_000, write: 'renamenx', writes: 100 },
-  qdrant: { up: 40_000, down: 110_000, write: '?wait=true', writes: 12 },
-  api: { up: 1_850, down: 10_000, write: 'PUT /', writes: 1 },
-  graph: { up: 9_000, down: 60_000, write: 'SET n:', writes: 2 },
+interface Traffic {
+  readonly up: number;
+  readonly down: number;
+  /** What the writes look like on the wire, and about how many there are of each. */
+  readonly writes: readonly (readonly [text: string, times: number])[];
+}
+
+/** About how much a run of a small world sends to each store. */
+const TRAFFIC: Readonly<Record<ProxyName, Traffic>> = {
+  redis: {
+    up: 165_000,
+    down: 220_000,
+    writes: [
+      ['renamenx', 100],
+      ["redis.call('SET'", 3],
+    ],
+  },
+  qdrant: {
+    up: 55_000,
+    down: 150_000,
+    writes: [
+      ['/points?wait=true', 8],
+      ['/points/payload?wait=true', 6],
+      ['/points/delete?wait=true', 6],
+    ],
+  },
+  api: {
+    up: 2_250,
+    down: 13_400,
+    writes: [
+      ['PUT /', 1],
+      ['/refresh', 1],
+    ],
+  },
+  graph: {
+    up: 9_000,
+    down: 60_000,
+    writes: [
+      ['SET n:', 2],
+      [' INDEX `', 6],
+      ['DROP INDEX `', 3],
+    ],
+  },
 };
 
 export function proxyOf({ slot }: Site, name: ProxyName): FaultProxy {
@@ -19,8 +56,9 @@ export function proxyOf({ slot }: Site, name: ProxyName): FaultProxy {
 
 /** Some place in what the client sends: every second time right before one of its writes. */
 export function somewhereUp({ random }: Site, name: ProxyName): Trigger {
-  const { up, write, writes } = TRAFFIC[name];
-  if (random() < 0.5) return { text: write, nth: between(random, 1, writes + 1) };
+  const { up, writes } = TRAFFIC[name];
+  const [text, times] = writes[between(random, 0, writes.length)] ?? ['', 1];
+  if (random() < 0.5) return { text, nth: between(random, 1, times + 1) };
   return { direction: 'up', bytes: between(random, 0, up) };
 }
 

@@ -99,12 +99,14 @@ export const redisFaults: readonly Fault[] = [
     kind: 'Redis: NOPERM (a right is taken away)',
     caughtBy: 'the server’s refusal of each write',
     userSees: FAILED_KEYS,
-    arm: (site) =>
-      atServer(
+    arm: (site) => {
+      const right = site.random() < 0.5 ? 'renamenx' : 'set';
+      return `${right} ${atServer(
         site,
-        ({ admin }) => admin.call('ACL', 'SETUSER', 'default', '-renamenx'),
+        ({ admin }) => admin.call('ACL', 'SETUSER', 'default', `-${right}`),
         ({ admin }) => admin.call('ACL', 'SETUSER', 'default', '+@all'),
-      ),
+      )}`;
+    },
   },
   {
     ...base,

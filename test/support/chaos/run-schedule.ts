@@ -79,7 +79,8 @@ async function withFaults({ slot, loaded, random, args, faults: armed, tried, st
   const toRun: { -readonly [K in keyof Site['process']]: Site['process'][K] } = {};
   let endProcess: (() => void) | undefined;
   let killed = false;
-  const result = await withClock(async (clock) => {
+  const clocked = armed.some(({ where }) => where === 'clock');
+  const result = await (clocked ? withClock : withTrueTime)(async (clock) => {
     for (const fault of armed) {
       if (!tried.has(fault.kind)) tried.set(fault.kind, false);
       const site: Site = {
@@ -108,6 +109,13 @@ async function withFaults({ slot, loaded, random, args, faults: armed, tried, st
   if (result.code !== undefined) await loaded.forgetLocks();
   story.push(`${args[0]}: ${told(result)}`);
   return { ...result, stopped: controller.signal.aborted, killed: killed || result.code === undefined };
+}
+
+function withTrueTime<T>(work: (clock: { jump(ms: number): void }) => Promise<T>): Promise<T> {
+  const jump = () => {
+    throw new Error('a fault that is none of the clock moves it');
+  };
+  return work({ jump });
 }
 
 /** Whether what the exit code says is so. */

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import neo4j from 'neo4j-driver';
 import { type RedisServer, startRedis } from '../../../scripts/services/redis.ts';
-import { type ConfigApiStandIn, startConfigApiStandIn } from '../config-api-stand-in.ts';
+import { type ConfigApiStandIn, type StoredConfig, startConfigApiStandIn } from '../config-api-stand-in.ts';
 import { type QdrantStandIn, startQdrantStandIn } from '../qdrant-stand-in.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { clearGraph, fillGraph, fillQdrant, fillRedis } from './fill-stores.ts';
@@ -28,7 +28,7 @@ export interface Slot {
 export async function startSlot(graphUrl: string | undefined): Promise<Slot> {
   const redis = await startRedis({ args: ['--enable-debug-command', 'yes', '--enable-protected-configs', 'yes'] });
   const qdrant = await startQdrantStandIn();
-  const api = await startConfigApiStandIn();
+  const api = await startConfigApiStandIn({ redisUrl: redis.url });
   const behind = (url: string) => startFaultProxy({ host: new URL(url).hostname, port: Number(new URL(url).port) });
   const proxies = {
     redis: await behind(redis.url),
@@ -61,9 +61,13 @@ export async function startSlot(graphUrl: string | undefined): Promise<Slot> {
       await heal();
       qdrant.reset();
       api.reset();
+      api.keepInRedis(world.kept);
       await fillRedis(admin, world);
       await fillQdrant(qdrant.url, world);
-      for (const { tenant, sections } of world.configs) api.seed(tenant, sections);
+      for (const { tenant, sections } of world.configs) {
+        api.seed(tenant, sections);
+        if (world.kept) await keepConfig(admin, tenant, api.stored(tenant));
+      }
       if (graph && driver !== undefined) await fillGraph(driver, world);
       const urls = {
         redisUrl: redis.url,
@@ -88,6 +92,11 @@ export async function startSlot(graphUrl: string | undefined): Promise<Slot> {
       await Promise.all([redis.stop(), qdrant.close(), api.close()]);
     },
   };
+}
+
+async function keepConfig(admin: Redis, tenant: string, stored: StoredConfig | undefined): Promise<void> {
+  const { sections, ...times } = stored ?? {};
+  await admin.set(`tenant:config:${tenant}`, JSON.stringify({ tenant_id: tenant, ...sections, ...times }));
 }
 
 function flagsOf(proxies: Slot['proxies'], graph: boolean): readonly string[] {

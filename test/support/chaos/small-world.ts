@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { pointId } from '../../../scripts/seed/point-id.ts';
+import { pythonJson } from '../../../scripts/seed/python-json.ts';
 import { between, hex, type Random, randomFor, sentence } from '../../../scripts/seed/random.ts';
 import { tenantConfig } from '../../../scripts/seed/tenant-config.ts';
 import { type RedisCommand, tenantKeys } from '../../../scripts/seed/tenant-keys.ts';
@@ -14,7 +15,9 @@ export interface SmallWorld {
   readonly collections: readonly { readonly name: string; readonly points: readonly SmallPoint[] }[];
   readonly configs: readonly { readonly tenant: string; readonly sections: ReturnType<typeof tenantConfig> }[];
   readonly graph: readonly SmallGraph[];
-  /** The secrets of the source's config, as `--config-secrets` takes them. */
+  /** Whether the application keeps its configs in Redis alone. */
+  readonly kept: boolean;
+  /** Secrets of the source's config, as `--config-secrets` takes them: those that its record in Redis does not prove. */
   readonly secrets: string;
 }
 
@@ -49,6 +52,8 @@ export function smallWorld(seed: number, { fresh = false }: { readonly fresh?: b
   const target = `tenant_${word(4)}`;
   const alike = [`${source}_eu`, `my_${source}`, `${source}x`, `${target}0`];
   const other = `other${word(3)}`;
+  const kept = randomFor(seed, 'kept')() < 0.4;
+  const configs = [source, other, `${source}_eu`].map((tenant) => ({ tenant, sections: tenantConfig(seed, tenant) }));
   return {
     source,
     target,
@@ -56,6 +61,7 @@ export function smallWorld(seed: number, { fresh = false }: { readonly fresh?: b
     redis: [
       ...commandsOf(seed, source, between(random, 50, 110)),
       ...commandsOf(seed, other, 26),
+      ...work(random, source, other),
       ...alike.flatMap((tenant) => lookAlikes(random, tenant)),
     ],
     collections: COLLECTIONS.map((name) => ({
@@ -66,17 +72,18 @@ export function smallWorld(seed: number, { fresh = false }: { readonly fresh?: b
         { id: between(random, 1, 1e9), vector: vector(random), payload: { note: 'of nobody' } },
       ],
     })),
-    configs: [source, other, `${source}_eu`].map((tenant) => ({ tenant, sections: tenantConfig(seed, tenant) })),
+    configs,
     graph: [
       graph(random, source, between(random, 10, 30)),
       ...[...alike, other].map((label) => graph(random, label, 3)),
     ],
-    secrets: secretsOf(tenantConfig(seed, source)),
+    kept,
+    secrets: secretsOf(tenantConfig(seed, source), kept ? isShort : undefined),
   };
 }
 
 function commandsOf(seed: number, tenant: string, total: number): readonly RedisCommand[] {
-  return [...tenantKeys({ seed, tenant, total })].flatMap(({ commands }) => commands);
+  return [...tenantKeys({ seed, tenant, total, members: 20 })].flatMap(({ commands }) => commands);
 }
 
 /** Keys of a tenant whose id contains the source's or the target's, in each of the layouts that are claimed. */
@@ -87,6 +94,18 @@ function lookAlikes(random: Random, tenant: string): readonly RedisCommand[] {
     ['HSET', `${tenant}:session`, 'user', sentence(random, 1)],
     ['RPUSH', `${tenant}_doc_status__sched:queue`, 'a', 'b'],
   ];
+}
+
+/** Records of work that name the tenant inside, as Python and JavaScript write them; one of them names another. */
+function work(random: Random, tenant: string, other: string): readonly RedisCommand[] {
+  const values = Array.from({ length: between(random, 3, 9) }, (_, i) => {
+    const value = { tenant_id: i === 2 ? other : tenant, note: sentence(random, 3), result: { tenant_id: tenant } };
+    return i % 2 === 0 ? pythonJson(value) : JSON.stringify(value);
+  });
+  return values.map((value, i) => {
+    const key = `${i % 3 === 0 ? 'batch' : 'task'}:${tenant}:work-${hex(random, 4)}`;
+    return i % 2 === 0 ? ['SET', key, value, 'PX', between(random, 3_600_000, 9_000_000)] : ['SET', key, value];
+  });
 }
 
 function points(random: Random, tenant: string, count: number): readonly SmallPoint[] {
@@ -121,12 +140,19 @@ function graph(random: Random, label: string, count: number): SmallGraph {
   };
 }
 
+/** Of such a secret the API shows nothing, so that no record proves it. */
+const isShort = (secret: string): boolean => secret.length < 12;
+
 /** The secrets of a config, as `--config-secrets` takes them. */
-export function secretsOf(config: ReturnType<typeof tenantConfig>): string {
+export function secretsOf(
+  config: ReturnType<typeof tenantConfig>,
+  wanted: (secret: string) => boolean = () => true,
+): string {
   const secrets: Record<string, Record<string, string>> = {};
   for (const [section, members] of Object.entries(config)) {
     for (const [name, value] of Object.entries(members)) {
-      if (name === 'api_key' || name === 'api_token') secrets[section] = { ...secrets[section], [name]: String(value) };
+      if ((name === 'api_key' || name === 'api_token') && wanted(String(value)))
+        secrets[section] = { ...secrets[section], [name]: String(value) };
     }
   }
   return JSON.stringify(secrets);
