@@ -32,14 +32,12 @@ export class Transactions {
    * The replies to what was chosen; `done` where they were lost; `written` where somebody wrote one of the watched keys
    * meanwhile: then nothing was done.
    */
-  run(transaction: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
-    const link = this.#linkOf(transaction);
-    const mine = (this.#last.get(link) ?? Promise.resolve()).then(() => this.#run(transaction));
-    this.#last.set(
-      link,
-      mine.catch(() => undefined),
-    );
-    return mine;
+  async run(transaction: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
+    for (let attempt = 1; ; attempt += 1) {
+      const link = this.#linkOf(transaction);
+      const outcome = await this.#inTurn(link, () => this.#try(transaction, link, attempt));
+      if (outcome !== 'again') return outcome;
+    }
   }
 
   /** A transaction is one master's: in a cluster its keys are in one slot, and it waits while that is on its way. */
@@ -47,25 +45,36 @@ export class Transactions {
     return this.#link.cluster?.masterOf(watched[0] ?? '') ?? this.#link;
   }
 
-  async #run(transaction: Transaction): Promise<readonly unknown[] | 'done' | 'written'> {
-    const { watched, choose, wasDone } = transaction;
-    for (let attempt = 1; ; attempt += 1) {
-      let chosen: readonly Command[] = [];
-      const link = this.#linkOf(transaction);
-      try {
-        const watching = await watch(link, watched);
-        chosen = watching === 'not ready' ? [] : await choose();
-        const outcome = watching === 'not ready' ? watching : await execute(link, chosen, watching);
-        if (outcome !== 'not ready') return outcome;
-        if (attempt >= MOST_ATTEMPTS) throw staysNotReady(link.address);
-        await link.pauseBeforeRetry(attempt, 'the server is not ready');
-        await this.#link.cluster?.refresh();
-      } catch (error) {
-        if (!isLost(error)) throw error;
-        await link.recover(attempt, error.message);
-        if (chosen.length > 0 && (await wasDone())) return 'done';
-      }
+  /** Each attempt has its own turn: a slot may have come to another master, where others watch keys. */
+  #inTurn<T>(link: RedisLink, work: () => Promise<T>): Promise<T> {
+    const mine = (this.#last.get(link) ?? Promise.resolve()).then(work);
+    this.#last.set(
+      link,
+      mine.catch(() => undefined),
+    );
+    return mine;
+  }
+
+  async #try(
+    { watched, choose, wasDone }: Transaction,
+    link: RedisLink,
+    attempt: number,
+  ): Promise<readonly unknown[] | 'done' | 'written' | 'again'> {
+    let chosen: readonly Command[] = [];
+    try {
+      const watching = await watch(link, watched);
+      chosen = watching === 'not ready' ? [] : await choose();
+      const outcome = watching === 'not ready' ? watching : await execute(link, chosen, watching);
+      if (outcome !== 'not ready') return outcome;
+      if (attempt >= MOST_ATTEMPTS) throw staysNotReady(link.address);
+      await link.pauseBeforeRetry(attempt, 'the server is not ready');
+      await this.#link.cluster?.refresh();
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      await link.recover(attempt, error.message);
+      if (chosen.length > 0 && (await wasDone())) return 'done';
     }
+    return 'again';
   }
 }
 
