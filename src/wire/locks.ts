@@ -57,9 +57,9 @@ export function wireLocks(wiring: Wiring): LockPorts {
         : async (tenants, holder) => {
             const forced = force.lease;
             force.lease = false;
-            return takeEach(redis, async (database) => {
+            return takeEach(redis, async (database, keep) => {
               if (forced) await RedisLease.forceUnlock(database, tenants);
-              return takeLease(wiring, database, tenants, holder);
+              return takeLease(wiring, { redis: database, keep }, tenants, holder);
             });
           },
   };
@@ -68,7 +68,7 @@ export function wireLocks(wiring: Wiring): LockPorts {
 /** A lease in each database, in their order, as one: another run may work on some of them only. */
 async function takeEach(
   databases: readonly RedisSettings[],
-  take: (database: RedisSettings) => Promise<TakenLease>,
+  take: (database: RedisSettings, keep: () => Promise<unknown>) => Promise<TakenLease>,
 ): Promise<TakenLease> {
   const leases: Lease[] = [];
   const release = async () => {
@@ -77,7 +77,8 @@ async function takeEach(
   };
   try {
     for (const database of databases) {
-      const taken = await take(database);
+      // What is held already must outlast the waiting for the next.
+      const taken = await take(database, () => renewAll(leases));
       if ('denied' in taken) {
         await release();
         return taken;
@@ -90,14 +91,18 @@ async function takeEach(
   }
   return {
     ttlMs: Math.min(...leases.map(({ ttlMs }) => ttlMs)),
-    renew: async () => (await Promise.all(leases.map((lease) => lease.renew()))).every((ours) => ours),
+    renew: () => renewAll(leases),
     release,
   };
 }
 
+async function renewAll(leases: readonly Lease[]): Promise<boolean> {
+  return (await Promise.all(leases.map((lease) => lease.renew()))).every((ours) => ours);
+}
+
 async function takeLease(
   { own, signal, note }: Wiring,
-  redis: RedisSettings,
+  { redis, keep }: { readonly redis: RedisSettings; readonly keep: () => Promise<unknown> },
   tenants: readonly string[],
   holder: LockHolder,
 ): Promise<TakenLease> {
@@ -118,6 +123,7 @@ async function takeLease(
       note(`${heldText(taken, other)}: waiting up to ${Math.ceil(taken.ttlMs / 1_000)} s to see if it is alive`);
     waiting = true;
     await sleep(Math.min(LOOK_MS, taken.ttlMs + 1), undefined, { signal });
+    await keep();
   }
 }
 
