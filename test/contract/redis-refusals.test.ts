@@ -139,6 +139,16 @@ describe('a login', () => {
     expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(PASSWORD);
   });
 
+  test('that a sentinel refuses is told as the sentinel’s, which has a login of its own', async () => {
+    const node = { host: '127.0.0.1', port: locked.server.port };
+    const settings = redisSettings(1, { password: PASSWORD, sentinel: { name: 'mymaster', nodes: [node] } });
+    expect(await failureOf(openRedisReader(settings))).toMatchObject({
+      code: 'unauthorised',
+      message: expect.stringContaining(`the sentinel at 127.0.0.1:${node.port}`),
+      next: expect.stringContaining('REDIS_SENTINEL_PASSWORD'),
+    });
+  });
+
   test('with the right password works', async () => {
     const reader = await openRedisReader(redisSettings(locked.server.port, { password: PASSWORD }));
     expect((await reader.server()).role).toBe('master');

@@ -78,6 +78,8 @@ async function connect(
     endDriver(client);
     if (error instanceof MigrateError) throw error;
     const reason = lastError ?? error;
+    // The login of a sentinel is another one than the master's.
+    if (settings.sentinel !== undefined && !master && isLogin(reason)) throw sentinelLogin(settings, node, reason);
     throw connectError(settings, reason, await adviceAbout(reason, { node, tls: settings.tls, first }));
   }
 }
@@ -104,10 +106,22 @@ async function requireMaster(client: Redis, node: Node): Promise<void> {
   });
 }
 
+/** Whether it was refused for who asks. */
+function isLogin(error: unknown): boolean {
+  return /^(NOAUTH|WRONGPASS|ERR (invalid (password|username)|AUTH|Client sent AUTH))/i.test(reasonOf(error));
+}
+
+function sentinelLogin(settings: RedisSettings, node: Node, error: unknown): MigrateError {
+  return new MigrateError('unauthorised', `the sentinel at ${nodeText(node)} refused the login: ${reasonOf(error)}`, {
+    store: redisAddress(settings),
+    next: 'set REDIS_SENTINEL_PASSWORD (and REDIS_SENTINEL_USERNAME), or --skip-redis',
+  });
+}
+
 function connectError(settings: RedisSettings, error: unknown, advice: string | undefined): MigrateError {
   const reason = reasonOf(error);
   const address = redisAddress(settings);
-  if (/^(NOAUTH|WRONGPASS|ERR (invalid (password|username)|AUTH|Client sent AUTH))/i.test(reason)) {
+  if (isLogin(error)) {
     return new MigrateError('unauthorised', `Redis at ${address} refused the login: ${reason}`, {
       store: address,
       next: 'set REDIS_PASSWORD (and REDIS_USERNAME), or --skip-redis',

@@ -67,7 +67,15 @@ export function tlsAdvice(error: unknown, tls: RedisTls): string | undefined {
   }
   if (/^CERT_/.test(code)) return 'the server needs a new certificate (and this machine the right time)';
   if (/wrong.version.number|packet length too long/i.test(`${error.message} ${code}`)) return NOT_TLS;
-  if (!/alert/.test(error.message)) return undefined;
+  if (/protocol version/.test(error.message))
+    return 'the server speaks no TLS 1.2 or 1.3: have it speak one of them (tls-protocols in its configuration)';
+  // What is left may have other causes than a certificate: such an alert is told as it is.
+  if (
+    !/alert (certificate|bad certificate|no certificate|unsupported certificate|unknown ca|access denied|handshake failure|decrypt error)/.test(
+      error.message,
+    )
+  )
+    return undefined;
   return tls.certFile === undefined
     ? 'the server asks for a client certificate: give one that it trusts with --redis-cert and --redis-key'
     : 'the server does not take this client certificate: give one that it trusts with --redis-cert and --redis-key';
