@@ -4,6 +4,7 @@ import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext } from '../stage.ts';
 import { mentions } from './mentions.ts';
 import type { ValueCount } from './redis-plan.ts';
+import { contentSampleSize } from './sample-size.ts';
 import type { ValueRule, ValueRules } from './value-rules.ts';
 
 const MENTION_SAMPLES = 50;
@@ -97,7 +98,9 @@ export class ValueCensus {
 
   async #mentions(shapes: readonly Shape[], named: ReadonlySet<ByteString>): Promise<readonly Finding[]> {
     if (this.#ctx.options.verify === 'counts') return [];
-    const picked = shapes.map(({ keys }) => keys.slice(0, MENTION_SAMPLES));
+    // What is read of them is in memory together: of a list of tenants about as much as of one.
+    const size = Math.min(MENTION_SAMPLES, contentSampleSize(new Set(shapes.map(({ source }) => source)).size));
+    const picked = shapes.map(({ keys }) => keys.slice(0, size));
     const glimpses = await this.#ctx.store.glimpses(picked.flat());
     let at = 0;
     const notices: Finding[] = [];
