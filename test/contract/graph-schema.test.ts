@@ -242,6 +242,26 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
     expect(clashing.conflicts).toBe(2);
   });
 
+  it('an index that is named after another tenant as well is left to that one', async () => {
+    await raw.plant(move.source, 2);
+    const both = `${plainName(move.source)}_${plainName(other)}`;
+    const labels = `${s()}|${escapeLabel(other)}`;
+    await raw.run(`CREATE FULLTEXT INDEX ${both} FOR (n:${labels}) ON EACH [n.entity_id]`);
+    await raw.run(`CREATE FULLTEXT INDEX ${named('own')} FOR (n:${labels}) ON EACH [n.rank]`);
+    await raw.run('CALL db.awaitIndexes(30)');
+    const before = await schema();
+    const planned = await plan();
+    const undo = await log();
+    await drain(stage.apply(planned, await context(undo)));
+    await drain(stage.finalize(planned, await context(undo)));
+    expect(await verify(planned, 'finalized')).toEqual([]);
+    const after = (await schema()).map((item) => (JSON.parse(item) as { name: string }).name).sort();
+    const target = plainName(move.target);
+    expect(after).toEqual([both, `${target}_${plainName(other)}`, `own_${target}`].sort());
+    await drain(stage.undo(planned, await context(undo)));
+    expect(await schema()).toEqual(before);
+  });
+
   it('indexes that a relabelling by hand has left behind are work to do, and follow', async () => {
     await raw.plant(move.target, 5);
     await raw.run(`CREATE FULLTEXT INDEX ${named('ft')} FOR (n:${s()}) ON EACH [n.entity_id]`);

@@ -89,13 +89,20 @@ export function planSchema(
       from: { ...(item.named ? { name: item.name } : {}), signature: signatureOf(item), create: item.create, drop },
       to: { ...(wanted === undefined ? {} : { name: wanted }), signature, create },
       exists: standing !== undefined,
-      shared: item.labels.length > 1 && !holds(item.name, ids),
+      shared: isShared(item, { move, ids }),
     });
   }
   return { steps, problems, notices: noticesOf({ ids, steps, left, renamed }) };
 }
 
 const holds = (name: string, ids: Move): boolean => nameAfter(name, ids) !== undefined;
+
+/** One of several labels belongs to the tenant where its name says so, and says it of none of the other labels. */
+function isShared({ name, labels }: SchemaItem, { move, ids }: { readonly move: Move; readonly ids: Move }): boolean {
+  const others = labels.filter((label) => label !== move.source);
+  if (others.length === 0) return false;
+  return !holds(name, ids) || others.some((label) => holds(name, { source: label, target: label }));
+}
 
 /** What the target has already that does the same: an equal one, or a rule whose own index serves for a plain one. */
 function standingFor(item: SchemaItem, move: Move, schema: readonly SchemaItem[]): SchemaItem | undefined {
