@@ -190,7 +190,7 @@ class MapRun {
     const same = resume ?? (await this.#sameList('unfinished'));
     if (same !== undefined) return this.#goOn(same);
     const done = await this.#sameList('done');
-    if (done !== undefined) throw new Ending('nothing-to-do', doneText(done));
+    if (done !== undefined) return this.#doneBefore(done);
     const { report, plan } = await preview(this.#input);
     if (report.outcome !== 'planned' || plan === undefined) return { ...report, dryRun: false };
     this.#previewed = true;
@@ -220,6 +220,22 @@ class MapRun {
     if (state === 'done') throw new Ending('nothing-to-do', doneText(folder));
     this.#note(`Continuing ${id}`);
     return undefined;
+  }
+
+  /** A list that was carried out is not gone through again: its targets would be taken for its sources. So it is looked at. */
+  async #doneBefore(folder: MapFolder): Promise<RunReport> {
+    const seen = await verifyList({ ...this.#input, command: 'verify' });
+    if (seen.outcome === 'verified') throw new Ending('nothing-to-do', doneText(folder));
+    if (seen.outcome === 'stopped') return seen;
+    const { stages: rows, findings, tenants } = seen;
+    const changed: Problem = {
+      stage: 'run',
+      code: 'done-before',
+      message: `${folder.record.id} has carried out this list, and it is not so any more: ${seen.message}`,
+      fix: 'look at it: tenant-migrate verify --map; move what came to a source since by itself, with --merge',
+    };
+    const problems = seen.outcome === 'refused' ? seen.problems : [changed];
+    return refused(this.#input, { problems, rows, findings, tenants, startedAt: this.#startedAt });
   }
 
   /** Of the newest map of the same list on the same servers. */

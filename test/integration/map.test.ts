@@ -136,8 +136,8 @@ describe('a list of moves', { timeout: 120_000 }, () => {
     const verified = await run('verify', '--map', list(), '--json');
     expect(verified.json(), verified.stderr).toMatchObject({ outcome: 'verified', exitCode: 0 });
     await redis.set(`${ids.m}:new`, 'x');
-    const differs = await run('verify', '--map', list(), '--json');
-    expect(differs.json()).toMatchObject({ outcome: 'differences', exitCode: 2 });
+    const late = await run('move', '--map', list(), '--json');
+    expect(late.json(), late.stderr).toMatchObject({ outcome: 'refused', problems: [{ code: 'done-before' }] });
     await redis.del(`${ids.m}:new`);
 
     const id = String(moved.json().runId);
