@@ -16,24 +16,28 @@ const LONGEST_MS = 1_500_000;
 const DOCUMENT = join(import.meta.dirname, '../../docs/faults.md');
 
 describe('whatever goes wrong, nothing is lost, doubled or touched that is another’s, and the exit code is true', () => {
-  it(`in ${RUNS} schedules of faults`, async () => {
-    const wrong: string[] = [];
-    const came = new Set<string>();
-    // Without a graph its faults cannot come; the others are drawn as if it were there, so that a seed keeps its meaning.
-    const graphUrl = inject('graphUrl') || undefined;
-    const seeds = Array.from({ length: RUNS }, (_, i) => i + 1).filter(
-      (seed) => graphUrl !== undefined || !scheduleOf(seed).graph,
-    );
-    await inLanes(seeds, { lanes: LANES, graphUrl }, async (slot, seed) => {
-      const verdict = await runSchedule(slot, scheduleOf(seed));
-      for (const [kind, met] of verdict.tried) if (met) came.add(kind);
-      if (verdict.wrong.length > 0)
-        wrong.push([`npm run chaos -- --seed ${seed} --runs 1`, ...verdict.story, ...verdict.wrong].join('\n  '));
-    });
-    expect(wrong.join('\n')).toBe('');
-    const drawn = faults.filter(({ proxy }) => graphUrl !== undefined || proxy !== 'graph').map(({ kind }) => kind);
-    expect(drawn.filter((kind) => !came.has(kind))).toEqual([]);
-  }, LONGEST_MS);
+  it(
+    `in ${RUNS} schedules of faults`,
+    async () => {
+      const wrong: string[] = [];
+      const came = new Set<string>();
+      // Without a graph its faults cannot come; the others are drawn as if it were there, so that a seed keeps its meaning.
+      const graphUrl = inject('graphUrl') || undefined;
+      const seeds = Array.from({ length: RUNS }, (_, i) => i + 1).filter(
+        (seed) => graphUrl !== undefined || !scheduleOf(seed).graph,
+      );
+      await inLanes(seeds, { lanes: LANES, graphUrl }, async (slot, seed) => {
+        const verdict = await runSchedule(slot, scheduleOf(seed));
+        for (const [kind, met] of verdict.tried) if (met) came.add(kind);
+        if (verdict.wrong.length > 0)
+          wrong.push([`npm run chaos -- --seed ${seed} --runs 1`, ...verdict.story, ...verdict.wrong].join('\n  '));
+      });
+      expect(wrong.join('\n')).toBe('');
+      const drawn = faults.filter(({ proxy }) => graphUrl !== undefined || proxy !== 'graph').map(({ kind }) => kind);
+      expect(drawn.filter((kind) => !came.has(kind))).toEqual([]);
+    },
+    LONGEST_MS,
+  );
 });
 
 describe('docs/faults.md', () => {

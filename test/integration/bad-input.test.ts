@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliResult, runCli, runHere } from '../support/cli.ts';
+import { runCliHere } from '../support/cli-in-process.ts';
 import { freshRedis } from '../support/redis-server.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { readWorld, type World, worldDifferences } from '../support/world.ts';
@@ -146,6 +147,10 @@ describe('the command line', () => {
     expect((await runCli(['--help'])).stdout).toMatch(
       /tenant-migrate <source> <target>[\s\S]*--skip-memgraph[\s\S]*Exit codes/,
     );
+    const ofMove = (await runCliHere(['move', '--help'])).stdout;
+    for (const part of ['--skip-memgraph', '--redis-mode']) expect(ofMove).toContain(part);
+    for (const words of [['-h'], ['help'], ['a', 'b', '-yh'], ['--help=true']])
+      expect((await runCliHere(['move', ...words])).stdout).toBe(ofMove);
     expect((await runCli(['--version'])).stdout.trim()).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version);
   });
 });
