@@ -54,7 +54,7 @@ export async function* applyRedis(
       yield checkpoint;
     }
   }
-  yield* copyAgain(room.differing, ctx);
+  yield* copyAgain(room.differing, ctx, rules);
 }
 
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: ValueRules): AsyncIterable<Batch> {
@@ -220,7 +220,7 @@ export async function* finalizeRedis(
   if (plan.copies !== undefined || ctx.store.cluster) {
     const remove = ({ move, pairs }: Batch) => {
       const { source = '', target = '' } = plan.moves[move] ?? {};
-      return removeCopied({ move: { source, target }, pairs }, ctx);
+      return removeCopied({ move: { source, target }, pairs }, ctx, rules);
     };
     for await (const checkpoints of inFlight(batches(plan, ctx, rules), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
   } else for await (const { pairs } of batches(plan, ctx, rules)) yield* removeSources(pairs, ctx, rules);

@@ -134,7 +134,8 @@ export class Census {
     const pair = { from: key, to: role.target };
     const renamable = this.#ctx.store.renamable(pair);
     if (!renamable) this.crossSlot += 1;
-    if (this.#copies === 'all' || (this.#copies === 'cross-slot' && !renamable)) {
+    const copied = this.#copies === 'all' || (this.#copies === 'cross-slot' && !renamable);
+    if (copied) {
       this.copied += 1;
       this.undoSize.addCopy(key);
     } else this.undoSize.addRename(key);
@@ -156,6 +157,7 @@ export class Census {
     }
     shape.count += 1;
     if (shape.rule !== undefined) this.undoSize.addValue(role.target, shape.rule);
+    if (shape.rule !== undefined && copied) this.undoSize.addValue(key, shape.rule);
     // Copies are weighed before they are made, and the values of a shape that is rewritten are looked at in any case.
     const looked = this.#copies !== 'none' || shape.rule !== undefined;
     if (this.#ctx.options.verify !== 'counts' || looked) shape.sample.offer({ key, role });

@@ -4,8 +4,10 @@ import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts'
 import type { ApplyContext, BatchId, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
 import { type KeyPrint, matches, printOf } from './key-print.ts';
+import { rewriteValues } from './rewrite-values.ts';
 import { sameKey } from './same-key.ts';
 import type { CopiedEntry, CopyEntry, RedisUndoEntry } from './undo-entry.ts';
+import type { ValueRules } from './value-rules.ts';
 
 /** A pair whose ends differ, and whose move it is. */
 export interface Differing {
@@ -15,11 +17,13 @@ export interface Differing {
 
 /**
  * Copies the sources again that were written after they had been copied: where the undo log says that the target is our
- * copy, and it is that still. All others are conflicts, reported with what the caller does about them.
+ * copy, and it is that still; a value that names its tenant names the source again by that, and is rewritten. All others
+ * are conflicts, reported with what the caller does about them.
  */
 export async function* copyAgain(
   differing: readonly Differing[],
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): AsyncIterable<Checkpoint> {
   if (differing.length === 0) return;
   const prints = await ourPrints(new Set(differing.map(({ pair }) => pair.from)), ctx);
@@ -27,8 +31,11 @@ export async function* copyAgain(
     const print = prints.get(pair.from);
     await ctx.permit(1);
     const checkpoints = print === undefined ? undefined : await replace({ move, pair, print }, ctx);
-    if (checkpoints !== undefined) yield* checkpoints;
-    else {
+    if (checkpoints !== undefined) {
+      yield* checkpoints;
+      const rule = rules.of(pair.to);
+      if (rule !== undefined) yield* await rewriteValues([{ key: pair.to, rule }], ctx);
+    } else {
       if (ctx.options.onConflict === 'fail') {
         const reason = 'the target key exists with other content';
         ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(pair.from), reason });

@@ -4,7 +4,9 @@ import type { RedisWriter, RenamePair, SeenKey } from '../../stores/redis/redis-
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { compareEnds } from './compare-ends.ts';
 import { dumpGroups } from './dump-groups.ts';
-import type { RemovedEntry } from './undo-entry.ts';
+import { namedIn } from './named-in.ts';
+import type { RemovedEntry, ValuesEntry } from './undo-entry.ts';
+import type { ValueRules } from './value-rules.ts';
 
 interface Batch {
   readonly move: Move;
@@ -14,20 +16,21 @@ interface Batch {
 /**
  * Removes the sources that equal their targets. Each is dumped, then compared, and removed only where its dump is still
  * the same: what is written in between stays, as a conflict. The undo log names them without their content, since the
- * target holds it.
+ * target holds it, but for the token with which a value names its tenant: that one the target holds otherwise.
  */
 export async function removeCopied(
   { move, pairs }: Batch,
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): Promise<readonly Checkpoint[]> {
   const done: Checkpoint[] = [];
   const there = await ctx.store.exist(pairs.map(({ to }) => to));
   const both = pairs.filter((_, index) => there[index]);
   const { groups, tooLarge } = await dumpGroups(both, ({ from }) => from, ctx.store);
   for (const group of groups) {
-    const { written, checkpoints } = await removeGroup({ move, pairs: group }, ctx);
+    const { written, checkpoints } = await removeGroup({ move, pairs: group }, ctx, rules);
     done.push(...checkpoints);
-    for (const pair of written) done.push(...(await removeAlone({ move, pair }, ctx)));
+    for (const pair of written) done.push(...(await removeAlone({ move, pair }, ctx, rules)));
   }
   for (const pair of tooLarge)
     report(pair, 'it equals its target, but is too large to be removed: remove it by hand', ctx);
@@ -37,6 +40,7 @@ export async function removeCopied(
 async function removeGroup(
   { move, pairs }: Batch,
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): Promise<{ readonly written: readonly RenamePair[]; readonly checkpoints: readonly Checkpoint[] }> {
   const dumps = await ctx.store.dumps(pairs.map(({ from }) => from));
   const ends = await compareEnds(pairs, ctx);
@@ -49,7 +53,7 @@ async function removeGroup(
     seen.push({ key: pair.from, seen: dumped });
   }
   if (equal.length === 0) return { written: [], checkpoints: [] };
-  const batch = await ctx.undo.append([entryOf(move, equal)]);
+  const batch = await ctx.undo.append(await entriesOf({ move, pairs: equal }, ctx, rules));
   const outcomes = await ctx.store.unlinkStill(seen);
   return { written: equal.filter((_, index) => outcomes[index] === 'written'), checkpoints: [{ batch, moved: 0 }] };
 }
@@ -58,6 +62,7 @@ async function removeGroup(
 async function removeAlone(
   { move, pair }: { readonly move: Move; readonly pair: RenamePair },
   ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
 ): Promise<readonly Checkpoint[]> {
   let batch = 0;
   let different = false;
@@ -65,7 +70,7 @@ async function removeAlone(
     const [ends] = await compareEnds([pair], ctx);
     different = ends?.equal === false;
     if (ends?.equal !== true) return [];
-    batch = await ctx.undo.append([entryOf(move, [pair])]);
+    batch = await ctx.undo.append(await entriesOf({ move, pairs: [pair] }, ctx, rules));
     return [pair.from];
   });
   if (removed !== 'written' && !different) return batch > 0 ? [{ batch, moved: 0 }] : [];
@@ -74,8 +79,18 @@ async function removeAlone(
   return [{ batch, moved: 0, conflicts: 1 }];
 }
 
-function entryOf({ source, target }: Move, pairs: readonly RenamePair[]): RemovedEntry {
-  return { kind: 'removed', source, target, keys: pairs.map(({ from }) => toJson(from)) };
+/** The tokens come behind the keys: an undo makes a source of its target first, then gives it the token. */
+async function entriesOf(
+  { move: { source, target }, pairs }: Batch,
+  ctx: ApplyContext<RedisWriter>,
+  rules: ValueRules,
+): Promise<readonly (RemovedEntry | ValuesEntry)[]> {
+  const keys = pairs.map(({ from }) => from);
+  const named = [...(await namedIn(keys, ctx.store, rules))];
+  const entries = named.map(([key, { path, token }]): ValuesEntry => {
+    return { kind: 'values', source, target, path, keys: [toJson(key)], tokens: [token] };
+  });
+  return [{ kind: 'removed', source, target, keys: keys.map(toJson) }, ...entries];
 }
 
 function report({ from }: RenamePair, reason: string, ctx: ApplyContext<RedisWriter>): void {

@@ -25,7 +25,10 @@ export type RenameEntry = {
 /** Written afterwards: keys of that batch that were not renamed or copied, since their targets were taken by somebody else. */
 export type KeptEntry = { readonly kind: 'kept'; readonly of: BatchId; readonly keys: readonly Json[] };
 
-/** Values under the target's name in whose field `path` the source's id became the target's. */
+/**
+ * Values under the target's name in whose field `path` the source's id became the target's; behind a `removed`, those of
+ * sources.
+ */
 export type ValuesEntry = {
   readonly kind: 'values';
   readonly source: string;
@@ -77,7 +80,10 @@ export type CopyEntry = {
 /** Written afterwards: the copies of that batch were made, all but those that a `kept` names. */
 export type CopiedEntry = { readonly kind: 'copied'; readonly of: BatchId };
 
-/** Sources that were removed since they equalled their targets; those are what an undo makes them from. */
+/**
+ * Sources that were removed since they equalled their targets; those are what an undo makes them from. The tokens of their
+ * values follow as `values` in the same batch.
+ */
 export type RemovedEntry = {
   readonly kind: 'removed';
   readonly source: string;

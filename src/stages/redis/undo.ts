@@ -119,8 +119,11 @@ async function renameBack(
   const pairs = open.filter((pair) => ctx.store.renamable(pair));
   // A backup's log names renames, wherever it is used; and a slot on its way takes no command with two keys.
   const byCopy = open.filter((pair) => !ctx.store.renamable(pair));
+  // Until finalize a copied key's source stands. Where the target was empty, what equals it there is the copy.
+  const mayBeCopies = plan.copies !== undefined && plan.occupied.every((count) => count === 0);
   for (const [index, outcome] of (pairs.length === 0 ? [] : await ctx.store.rename(pairs)).entries()) {
     if (outcome === 'moved') counts.moved += 1;
+    else if (outcome === 'occupied' && mayBeCopies) byCopy.push(pairs[index] ?? { from: '', to: '' });
     else if (outcome === 'occupied') counts.conflicts += 1;
     else if (outcome === 'vanished') counts.vanished += 1;
     else if (outcome === 'unstable') byCopy.push(pairs[index] ?? { from: '', to: '' });

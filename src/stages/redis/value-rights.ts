@@ -14,7 +14,10 @@ interface Asked {
   readonly probe: RedisWriter | undefined;
 }
 
-/** Whether the values that name their tenant could be read and set. Setting is tried on absent keys, in a real run only. */
+/**
+ * Whether the values that name their tenant could be read and set, on each master of a cluster. Setting is tried on absent
+ * keys, in a real run only.
+ */
 export async function deniedToRewrite(
   moves: readonly Move[],
   ctx: PlanContext<RedisReader>,
@@ -38,8 +41,9 @@ export async function deniedToRewrite(
   if (read !== undefined) return problem('denied', `does not let this user read values that name the tenant: ${read}`);
   if (probe === undefined) return undefined;
   const [hash, was, token] = ['', Buffer.alloc(0), Buffer.alloc(0)];
-  const replace = await refusalOf(probe.replaceTokens([{ key, hash, start: 0, end: 0, was, token }]));
-  const refused = replace ?? (await probe.refusedSet(key));
+  const items = keys.map((one) => ({ key: one, hash, start: 0, end: 0, was, token }));
+  const refusals = [refusalOf(probe.replaceTokens(items)), ...keys.map((one) => probe.refusedSet(one))];
+  const refused = (await Promise.all(refusals)).find((text) => text !== undefined);
   if (refused === undefined) return undefined;
   return problem(
     'denied',
@@ -47,7 +51,10 @@ export async function deniedToRewrite(
   );
 }
 
-function absentKeys(moves: readonly Move[], { profile, clock, options }: PlanContext<RedisReader>): readonly string[] {
+function absentKeys(
+  moves: readonly Move[],
+  { profile, clock, options, store }: PlanContext<RedisReader>,
+): readonly string[] {
   const random = `tenant-migrate-absent-${clock.now().toString(36)}-${options.seed}`;
   return (
     (profile.values ?? [])
@@ -56,5 +63,6 @@ function absentKeys(moves: readonly Move[], { profile, clock, options }: PlanCon
       // A closed template has one key, which may be there.
       .filter(({ open }) => open)
       .flatMap((template) => moves.map(({ target }) => claimedPrefix(template, fromText(target)) + random))
+      .flatMap((key) => store.tags.map((tag) => key + tag))
   );
 }
