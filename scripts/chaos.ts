@@ -5,6 +5,7 @@ import { faultsDocument } from '../test/support/chaos/faults-document.ts';
 import { graphRestart, startRestartableGraph } from '../test/support/chaos/graph-restart.ts';
 import { allKills, type Kill, killAndEnd, killTexts, operationsOf, someKills } from '../test/support/chaos/kills.ts';
 import { inLanes } from '../test/support/chaos/lanes.ts';
+import type { RedisForm } from '../test/support/chaos/redis-place.ts';
 import { runSchedule } from '../test/support/chaos/run-schedule.ts';
 import { scheduleOf } from '../test/support/chaos/schedule.ts';
 import { startSlot } from '../test/support/chaos/slot.ts';
@@ -19,16 +20,20 @@ interface Chaos {
   readonly runs: number;
   readonly lanes: number;
   readonly graphUrl: string | undefined;
+  readonly form: RedisForm;
+  /** Whether every world is moved by copies. */
+  readonly copies: boolean;
   readonly tally: Map<string, number>;
 }
 
 /** Schedules of faults, one for each seed. Returns how many went wrong. */
-async function schedules({ first, runs, lanes, graphUrl, tally }: Chaos): Promise<number> {
+async function schedules({ first, runs, lanes, graphUrl, form, copies, tally }: Chaos): Promise<number> {
   let wrong = 0;
   let done = 0;
   const seeds = Array.from({ length: runs }, (_, i) => first + i);
-  await inLanes(seeds, { lanes, graphUrl }, async (slot, seed) => {
-    const verdict = await runSchedule(slot, scheduleOf(seed));
+  await inLanes(seeds, { lanes, graphUrl, form }, async (slot, seed) => {
+    const schedule = scheduleOf(seed);
+    const verdict = await runSchedule(slot, copies ? { ...schedule, copies } : schedule);
     for (const [kind, met] of verdict.tried) if (met) add(tally, kind);
     if (verdict.wrong.length > 0) wrong += 1;
     if (verdict.wrong.length > 0 || runs === 1) {
@@ -39,7 +44,10 @@ async function schedules({ first, runs, lanes, graphUrl, tally }: Chaos): Promis
           ...verdict.wrong,
         ].join('\n  '),
       );
-      if (verdict.wrong.length > 0) console.log(`  again: npm run chaos -- --seed ${seed} --runs 1`);
+      if (verdict.wrong.length > 0)
+        console.log(
+          `  again: npm run chaos -- --seed ${seed} --runs 1${form === 'cluster' ? ' --redis cluster' : copies ? ' --redis copy' : ''}`,
+        );
     }
     done += 1;
     if (done % 100 === 0) console.error(`${done} of ${runs} schedules, ${wrong} wrong`);
@@ -51,13 +59,14 @@ async function schedules({ first, runs, lanes, graphUrl, tally }: Chaos): Promis
  * Kills at every file operation of a run, in every way; one in ten with a graph as well, which takes its time. Returns
  * how many were made and how many went wrong.
  */
-async function kills({ first, lanes, graphUrl, tally }: Chaos, most: number): Promise<{ made: number; wrong: number }> {
-  const plain = await killsOf(first, undefined);
-  const withGraph = graphUrl === undefined ? [] : await killsOf(first, graphUrl);
+async function kills(chaos: Chaos, most: number): Promise<{ made: number; wrong: number }> {
+  const { lanes, graphUrl, form, tally } = chaos;
+  const plain = await killsOf({ ...chaos, graphUrl: undefined });
+  const withGraph = graphUrl === undefined ? [] : await killsOf(chaos);
   const all = [...someKills(plain, most), ...someKills(withGraph, Math.min(most, plain.length) / 10)];
   let wrong = 0;
   let done = 0;
-  await inLanes(all, { lanes: Math.min(lanes, 4), graphUrl }, async (slot, kill) => {
+  await inLanes(all, { lanes: Math.min(lanes, 4), graphUrl, form }, async (slot, kill) => {
     const problems = await killAndEnd(slot, kill);
     add(tally, killTexts[kill.series].kind);
     if (problems.length > 0) {
@@ -70,11 +79,11 @@ async function kills({ first, lanes, graphUrl, tally }: Chaos, most: number): Pr
   return { made: all.length, wrong };
 }
 
-async function killsOf(seed: number, graphUrl: string | undefined): Promise<readonly Kill[]> {
-  const slot = await startSlot(graphUrl);
-  const graph = graphUrl !== undefined;
-  const operations = await operationsOf(slot, { seed, graph }).finally(() => slot.stop());
-  return allKills(seed, operations, graph);
+async function killsOf({ first, graphUrl, form, copies }: Chaos): Promise<readonly Kill[]> {
+  const slot = await startSlot(graphUrl, form);
+  const what = { seed: first, graph: graphUrl !== undefined, copies };
+  const operations = await operationsOf(slot, what).finally(() => slot.stop());
+  return allKills(what, operations);
 }
 
 /** A real graph server of its own, killed and started again in the middle of a move. Returns how many went wrong. */
@@ -107,8 +116,9 @@ function add(tally: Map<string, number>, kind: string): void {
 }
 
 /**
- * `npm run chaos -- --runs 5000 [--seed N] [--lanes N] [--most-kills N] [--restarts N] [--write]`. Exit 1 where anything
- * was not as it must be. A long run, or `--write`, puts its numbers into docs/faults.md.
+ * `npm run chaos -- --runs 5000 [--seed N] [--lanes N] [--most-kills N] [--restarts N]
+ * [--redis rename|copy|cluster] [--write]`. Exit 1 where anything was not as it must be. A long run, or `--write`, puts its
+ * numbers into docs/faults.md; with every key copied, or in a cluster, it writes none.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -118,6 +128,7 @@ async function main(): Promise<void> {
       lanes: { type: 'string', default: '6' },
       'most-kills': { type: 'string', default: '1000000' },
       restarts: { type: 'string', default: '3' },
+      redis: { type: 'string', default: 'rename' },
       write: { type: 'boolean', default: false },
     },
   });
@@ -130,6 +141,8 @@ async function main(): Promise<void> {
     runs: Number(values.runs),
     lanes: Number(values.lanes),
     graphUrl,
+    form: values.redis === 'cluster' ? ('cluster' as const) : ('server' as const),
+    copies: values.redis === 'copy',
     tally: new Map(),
   };
   try {
@@ -142,7 +155,7 @@ async function main(): Promise<void> {
       `${chaos.runs} schedules, ${wrong} wrong; ${killed.made} kills, ${killed.wrong} wrong; ${restarts} restarts of a graph, ${broken} wrong`,
     );
     if (wrong + killed.wrong + broken > 0) process.exitCode = 1;
-    else if (chaos.runs >= LONG || values.write) {
+    else if (values.redis === 'rename' && (chaos.runs >= LONG || values.write)) {
       await writeFile(DOCUMENT, faultsDocument({ tally: chaos.tally, schedules: chaos.runs, kills: killed.made }));
       console.log('docs/faults.md holds these numbers now');
     }

@@ -33,12 +33,13 @@ async function spread(graphUrl: string | undefined, most?: number): Promise<read
   const slot = await startSlot(graphUrl);
   try {
     const graph = graphUrl !== undefined;
-    const operations = await operationsOf(slot, { seed: SEED, graph });
+    const what = { seed: SEED, graph, copies: false };
+    const operations = await operationsOf(slot, what);
     const ofRecord = ({ kind, path }: FileOperation) => RECORD.includes(kind) && path.includes('/runs/');
     const places = operations.filter(ofRecord).length;
     // Otherwise the preload watches other files than those that are written.
     expect(places).toBeGreaterThan(30);
-    const kills = allKills(SEED, operations, graph).filter(({ point }) => ofRecord(operations[point.at - 1]!));
+    const kills = allKills(what, operations).filter(({ point }) => ofRecord(operations[point.at - 1]!));
     return someKills(kills, most ?? places / ONE_IN);
   } finally {
     await slot.stop();

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { type FaultControls, type SimulatedReply, type SimulatedRequest, startFaultHttp } from './fault-http.ts';
 import { runAsProcess } from './run-as-process.ts';
 
@@ -48,6 +48,8 @@ export interface ConfigApiStandInOptions {
    * read once is answered from a cache that only a refresh clears.
    */
   readonly redisUrl?: string;
+  /** Whether that is a node of a cluster. */
+  readonly redisCluster?: boolean;
 }
 
 /** What `merged_config` fills in where the tenant has nothing of its own. */
@@ -59,7 +61,7 @@ const GLOBAL_DEFAULTS: Readonly<Partial<Record<SectionName, Section>>> = {
 
 export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {}): Promise<ConfigApiStandIn> {
   const configs = new Map<string, StoredConfig>();
-  const kept = options.redisUrl === undefined ? undefined : keepIn(options.redisUrl);
+  const kept = options.redisUrl === undefined ? undefined : keepIn(options.redisUrl, options.redisCluster);
   const seed = (id: string, sections: Sections) => {
     const now = new Date().toISOString();
     configs.set(id, { sections: structuredClone(sections), created_at: now, updated_at: now });
@@ -101,8 +103,8 @@ export async function startConfigApiStandIn(options: ConfigApiStandInOptions = {
 }
 
 /** The configs in Redis, and the cache before them. */
-function keepIn(url: string) {
-  const redis = new Redis(url, { protocol: 2 });
+function keepIn(url: string, cluster = false) {
+  const redis = cluster ? new Cluster([url], { redisOptions: { protocol: 2 } }) : new Redis(url, { protocol: 2 });
   // What a request needed of it fails that request.
   redis.on('error', () => undefined);
   const cache = new Map<string, StoredConfig | undefined>();

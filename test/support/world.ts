@@ -5,6 +5,7 @@ import { request } from 'undici';
 
 /** Where a world's stores are. A store without a URL is left out. */
 export interface WorldUrls {
+  /** Of several masters, one after another with blanks between. */
   readonly redisUrl?: string | undefined;
   readonly qdrantUrl?: string | undefined;
   readonly graphUrl?: string | undefined;
@@ -20,7 +21,7 @@ export type World = ReadonlyMap<string, string>;
 export async function readWorld(urls: WorldUrls): Promise<World> {
   const world = new Map<string, string>();
   const parts = await Promise.all([
-    urls.redisUrl ? readRedis(urls.redisUrl) : [],
+    ...(urls.redisUrl?.split(' ') ?? []).map(readRedis),
     urls.qdrantUrl ? readQdrant(urls.qdrantUrl) : [],
     urls.graphUrl ? readGraph(urls.graphUrl, urls.tenants) : [],
     urls.apiUrl ? readConfigs(urls.apiUrl, urls.tenants ?? []) : [],

@@ -13,7 +13,7 @@ type Pace = 'hasty' | 'patient';
 
 const paceFlags = (pace: Pace) => (pace === 'hasty' ? HASTY : PATIENT);
 
-export function moveArgs({ world, flags }: Loaded, batchSize: number, pace: Pace): readonly string[] {
+export function moveArgs({ world, flags, moveFlags }: Loaded, batchSize: number, pace: Pace): readonly string[] {
   return [
     'move',
     world.source,
@@ -23,6 +23,7 @@ export function moveArgs({ world, flags }: Loaded, batchSize: number, pace: Pace
     String(batchSize),
     ...paceFlags(pace),
     ...flags,
+    ...moveFlags,
   ];
 }
 

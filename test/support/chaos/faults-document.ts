@@ -35,7 +35,9 @@ export function faultsDocument({
 
 Written by \`npm run chaos\` from the faults that it knows. Each run moves a small world of about 300 objects in all
 stores, among neighbours whose ids contain the tenant's, while one or more of these faults come at a place drawn by
-chance. Then it is continued or rolled back, in one of four runs while something goes wrong once more. In the end every
+chance. In one of five
+runs the keys of Redis are copied (\`--redis-mode copy\`). Then it is continued or rolled back, in one of four runs while
+something goes wrong once more. In the end every
 record of every store is read, with code that shares nothing with the program, and must be exactly what a whole move or
 the start would have left; and each exit code on the way must have told the truth: nothing lost, nothing doubled,
 nothing foreign touched.

@@ -17,6 +17,8 @@ export interface Kill {
   readonly point: KillPoint;
   readonly series: Series;
   readonly graph: boolean;
+  /** Whether keys are copied. */
+  readonly copies: boolean;
 }
 
 /** Small, so that a run has many lines. */
@@ -27,9 +29,9 @@ const SERIES: readonly Series[] = ['resume', 'rollback', 'again'];
 /** The changes of files that an undisturbed run makes, in their order. */
 export async function operationsOf(
   slot: Slot,
-  { seed, graph }: Pick<Kill, 'seed' | 'graph'>,
+  { seed, graph, copies }: Pick<Kill, 'seed' | 'graph' | 'copies'>,
 ): Promise<readonly FileOperation[]> {
-  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph });
+  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph, copies });
   try {
     const count = join(loaded.stateDir, '..', `operations-${loaded.world.source}.json`);
     const run = await runProcess({
@@ -45,10 +47,13 @@ export async function operationsOf(
 }
 
 /** Every operation with every way to die at it and everything that may follow. */
-export function allKills(seed: number, operations: readonly FileOperation[], graph: boolean): readonly Kill[] {
+export function allKills(
+  { seed, graph, copies }: Pick<Kill, 'seed' | 'graph' | 'copies'>,
+  operations: readonly FileOperation[],
+): readonly Kill[] {
   return operations.flatMap((operation, index) =>
     HOWS.filter((how) => how !== 'torn' || operation.kind === 'write').flatMap((how) =>
-      SERIES.map((series) => ({ seed, series, graph, point: pointAt(seed, index + 1, how, series) })),
+      SERIES.map((series) => ({ seed, series, graph, copies, point: pointAt(seed, index + 1, how, series) })),
     ),
   );
 }
@@ -69,10 +74,10 @@ function pointAt(seed: number, at: number, how: (typeof HOWS)[number], series: S
 
 /** Moves, is killed, and ends it; returns what is not as it must be. */
 export async function killAndEnd(slot: Slot, kill: Kill): Promise<readonly string[]> {
-  const { seed, point, series, graph } = kill;
+  const { seed, point, series, graph, copies } = kill;
   const random = randomFor(seed, point.at, point.how, 'ending');
   const ending = series === 'again' ? (random() < 0.5 ? 'resume' : 'rollback') : series;
-  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph });
+  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph, copies });
   try {
     const killed = await runProcess({ args: moveArgs(loaded, BATCH, 'patient'), env: loaded.env, kill: point });
     // A run has not always as many lines: what is written together is chance.

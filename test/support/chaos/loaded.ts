@@ -15,6 +15,10 @@ export interface Loaded {
   readonly hasGraph: boolean;
   /** Flags that lead to the slot's proxies. */
   readonly flags: readonly string[];
+  /** Flags of the move alone. */
+  readonly moveFlags: readonly string[];
+  /** Whether keys of Redis are copied, most or all. */
+  readonly copies: boolean;
   readonly env: Readonly<Record<string, string>>;
   /** Differences from the start; none where nothing was written or all was taken back. */
   fromStart(): Promise<readonly string[]>;
@@ -30,15 +34,19 @@ export async function loaded({
   world,
   urls,
   api,
-  admin,
+  admins,
   flags,
+  moveFlags,
+  copies,
   dispose,
 }: {
   world: SmallWorld;
   urls: Parameters<typeof readWorld>[0];
   api: ConfigApiStandIn;
-  admin: Redis;
+  admins: readonly Redis[];
   flags: readonly string[];
+  moveFlags: readonly string[];
+  copies: boolean;
   dispose: (() => Promise<void>) | undefined;
 }): Promise<Loaded> {
   const { source, target } = world;
@@ -56,9 +64,12 @@ export async function loaded({
     start,
     hasGraph: urls.graphUrl !== undefined,
     flags,
+    moveFlags,
+    copies,
     forgetLocks: async () => {
       const own = (text: string | null) => text?.includes(`"pid":${process.pid},`) === true;
-      for (const key of await admin.keys('?tenant-migrate?lock?*')) if (own(await admin.get(key))) await admin.del(key);
+      for (const admin of admins)
+        for (const key of await admin.keys(LOCKS)) if (own(await admin.get(key))) await admin.del(key);
       const folder = join(stateDir, 'locks');
       if (!existsSync(folder)) return;
       for (const name of readdirSync(folder)) {
@@ -96,6 +107,8 @@ function sectionsIn(text: string | undefined): string | undefined {
   return JSON.stringify(sections);
 }
 
+/** In a cluster with a tag. */
+const LOCKS = '?tenant-migrate?lock?*';
 /** How the keys of locks begin. One that could not be removed ends by itself, and is nobody's data. */
 const LOCK_KEYS = '\\tenant-migrate\\lock\\';
 

@@ -48,6 +48,13 @@ const TRAFFIC: Readonly<Record<ProxyName, Traffic>> = {
   },
 };
 
+/** Where keys are copied, in the place of the renames: what makes copies, and what rewrites values and removes sources. */
+const COPY_WRITES: Traffic['writes'] = [
+  ['RESTORE', 100],
+  ["redis.call('SET'", 3],
+  ["redis.call('UNLINK'", 100],
+];
+
 export function proxyOf({ slot }: Site, name: ProxyName): FaultProxy {
   const proxy = slot.proxies[name];
   if (proxy === undefined) throw new Error(`this slot has no ${name}`);
@@ -55,9 +62,10 @@ export function proxyOf({ slot }: Site, name: ProxyName): FaultProxy {
 }
 
 /** Some place in what the client sends: every second time right before one of its writes. */
-export function somewhereUp({ random }: Site, name: ProxyName): Trigger {
+export function somewhereUp({ random, loaded }: Site, name: ProxyName): Trigger {
   const { up, writes } = TRAFFIC[name];
-  const [text, times] = writes[between(random, 0, writes.length)] ?? ['', 1];
+  const made = name === 'redis' && loaded.copies ? COPY_WRITES : writes;
+  const [text, times] = made[between(random, 0, made.length)] ?? ['', 1];
   if (random() < 0.5) return { text, nth: between(random, 1, times + 1) };
   return { direction: 'up', bytes: between(random, 0, up) };
 }

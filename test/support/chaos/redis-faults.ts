@@ -51,18 +51,19 @@ export const redisFaults: readonly Fault[] = [
     kind: 'Redis: READONLY (it became a replica)',
     caughtBy: 'the server’s refusal of each write',
     userSees: FAILED_KEYS,
+    // Of a cluster a master becomes no replica of a stranger.
     arm: (site) =>
       atServer(
         site,
-        ({ admin }) => admin.call('REPLICAOF', '127.0.0.1', '1'),
-        ({ admin }) => admin.call('REPLICAOF', 'NO', 'ONE'),
+        ({ admin, form }) => (form === 'cluster' ? Promise.resolve() : admin.call('REPLICAOF', '127.0.0.1', '1')),
+        ({ admin, form }) => (form === 'cluster' ? Promise.resolve() : admin.call('REPLICAOF', 'NO', 'ONE')),
       ),
   },
   {
     ...base,
     kind: 'Redis: OOM (over its memory limit)',
-    caughtBy: 'a rename needs no memory',
-    userSees: 'nothing',
+    caughtBy: 'a rename needs no memory; a copy that finds none leaves its source',
+    userSees: 'nothing; where keys are copied, exit 4 and the command to type',
     arm: (site) =>
       atServer(
         site,
@@ -103,7 +104,8 @@ export const redisFaults: readonly Fault[] = [
       const right = site.random() < 0.5 ? 'renamenx' : 'set';
       return `${right} ${atServer(
         site,
-        ({ admin }) => admin.call('ACL', 'SETUSER', 'default', `-${right}`),
+        ({ admin }) =>
+          admin.call('ACL', 'SETUSER', 'default', `-${right}`, ...(site.loaded.copies ? ['-restore'] : [])),
         ({ admin }) => admin.call('ACL', 'SETUSER', 'default', '+@all'),
       )}`;
     },

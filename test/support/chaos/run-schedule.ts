@@ -27,8 +27,11 @@ export async function runSchedule(slot: Slot, schedule: Schedule): Promise<Verdi
   const { seed, ending, batchSize } = schedule;
   const random = randomFor(seed, 'faults');
   const tried = new Map<string, boolean>();
-  const story = [`${schedule.faults.map(({ kind }) => kind).join(' + ')}; then ${ending}; batches of ${batchSize}`];
-  const loaded = await slot.load(smallWorld(seed, { fresh: schedule.graph }), { graph: schedule.graph });
+  const story = [
+    `${schedule.faults.map(({ kind }) => kind).join(' + ')}; then ${ending}; batches of ${batchSize}${schedule.copies ? '; copies' : ''}`,
+  ];
+  const { graph, copies } = schedule;
+  const loaded = await slot.load(smallWorld(seed, { fresh: graph }), { graph, copies });
   const attempt = async (args: readonly string[], armed: readonly Fault[]) => {
     const ended = await withFaults({ slot, loaded, random, args, faults: armed, tried, story });
     await schedule.mended?.();

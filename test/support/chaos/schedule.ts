@@ -12,11 +12,16 @@ export interface Schedule {
   readonly endingFault: Fault | undefined;
   readonly batchSize: number;
   readonly graph: boolean;
+  /** Whether keys are copied. */
+  readonly copies: boolean;
   /** Whether a finished move is asked for once more. */
   readonly again: boolean;
   /** Awaited after each run: until what the fault broke is up again. */
   readonly mended?: () => Promise<void>;
 }
+
+/** Each so many seeds one world is moved by copies; it shares no factor with the number of faults. */
+const COPIES_EACH = 5;
 
 /** The same seed gives the same schedule. */
 export function scheduleOf(seed: number, among: readonly Fault[] = faults): Schedule {
@@ -35,6 +40,7 @@ export function scheduleOf(seed: number, among: readonly Fault[] = faults): Sche
     endingFault: random() < 0.25 ? oneOf(random, alone) : undefined,
     batchSize: between(random, 3, 60),
     graph,
+    copies: seed % COPIES_EACH === 0,
     again: random() < 0.2,
   };
 }
