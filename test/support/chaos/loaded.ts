@@ -19,6 +19,8 @@ export interface Loaded {
   readonly moveFlags: readonly string[];
   /** Whether keys of Redis are copied, most or all. */
   readonly copies: boolean;
+  /** Keys of the source that a move takes along. */
+  readonly ownKeys: number;
   readonly env: Readonly<Record<string, string>>;
   /** Differences from the start; none where nothing was written or all was taken back. */
   fromStart(): Promise<readonly string[]>;
@@ -52,6 +54,7 @@ export async function loaded({
   const { source, target } = world;
   const stateDir = mkdtempSync(join(tmpdir(), 'tenant-migrate-chaos-'));
   const start = await readWorld(urls);
+  const moved = movedWorld(start, source, target);
   const sections = JSON.stringify(api.stored(source)?.sections);
   const fromStart = async () => {
     const differences = worldDifferences(start, await readWithoutLeases(urls));
@@ -66,6 +69,7 @@ export async function loaded({
     flags,
     moveFlags,
     copies,
+    ownKeys: [...start.keys()].filter((name) => name.startsWith('redis ') && !moved.has(name)).length,
     forgetLocks: async () => {
       const own = (text: string | null) => text?.includes(`"pid":${process.pid},`) === true;
       for (const admin of admins)
@@ -80,7 +84,7 @@ export async function loaded({
     fromStart,
     fromMoved: async () => {
       const after = await readWithoutLeases(urls);
-      const expected = new Map(movedWorld(start, source, target));
+      const expected = new Map(moved);
       // The API dates what it creates; what it keeps is compared unmasked.
       const [record, now] = [`config ${target}`, after.get(`config ${target}`) ?? ''];
       if (sections !== undefined) expected.set(record, now.startsWith('200 ') ? now : '200 …');

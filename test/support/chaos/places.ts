@@ -67,11 +67,16 @@ export function somewhereUp({ random, loaded }: Site, name: ProxyName): Trigger 
   const made = name === 'redis' && loaded.copies ? COPY_WRITES : writes;
   const [text, times] = made[between(random, 0, made.length)] ?? ['', 1];
   if (random() < 0.5) return { text, nth: between(random, 1, times + 1) };
-  return { direction: 'up', bytes: between(random, 0, up) };
+  return { direction: 'up', bytes: between(random, 0, up * shareOf(name, loaded)) };
 }
 
-export function somewhereDown({ random }: Site, name: ProxyName): Trigger {
-  return { direction: 'down', bytes: between(random, 1, TRAFFIC[name].down) };
+export function somewhereDown({ random, loaded }: Site, name: ProxyName): Trigger {
+  return { direction: 'down', bytes: between(random, 1, TRAFFIC[name].down * shareOf(name, loaded)) };
+}
+
+/** Copies go through this process, and each is read again at both ends. */
+function shareOf(name: ProxyName, { copies }: Site['loaded']): number {
+  return name === 'redis' && copies ? 4 : 1;
 }
 
 export function placeText(trigger: Trigger): string {

@@ -128,9 +128,10 @@ async function judge(ended: Ended, loaded: Loaded, { faults: armed }: Schedule):
   const lost = armed.some(({ loses }) => loses === true);
   switch (code) {
     case 0: {
-      // Nothing was there any more when it looked: what it says of the rest is true.
-      if (lost && report?.stages?.some(({ name, found }) => name === 'redis' && found === 0)) return [];
-      return named('exit 0', loaded.fromMoved());
+      const differences = await named('exit 0', loaded.fromMoved());
+      // What a server lost before it was looked at nobody can miss: what is said of the rest is true.
+      const early = lost && report?.stages?.some(({ name, found }) => name === 'redis' && found < loaded.ownKeys);
+      return early ? differences.filter((line) => !/^exit 0: (gone: redis|and \d+ more)/.test(line)) : differences;
     }
     case 4:
       return report?.next ? [] : ['exit 4 without the command to type'];
