@@ -27,7 +27,11 @@ export interface ScrollRequest {
   readonly scope: Scope;
 }
 
-/** One collection in memory: its points by id, in order, and by the values of its payload indexes. */
+/**
+ * One collection in memory: its points by shard and id, in order, and by the values of its payload indexes. As in the
+ * real server an id is free or taken within its shard key: in two of them it names two points. What reads points by page
+ * or by id shows such an id once, what counts counts both.
+ */
 export class Collection {
   readonly schema: VectorSchema;
   readonly indexes = new Map<string, FieldIndex>();
@@ -38,7 +42,7 @@ export class Collection {
   readonly knowsUpdateMode: boolean;
   config: JsonObject;
   strict: StrictMode;
-  private readonly byId = new Map<PointId, Point>();
+  private readonly byShard = new Map<ShardKey | undefined, Map<PointId, Point>>();
   private readonly all = new OrderedPoints();
   private operations = 0;
 
@@ -51,7 +55,9 @@ export class Collection {
   }
 
   get size(): number {
-    return this.byId.size;
+    let size = 0;
+    for (const points of this.byShard.values()) size += points.size;
+    return size;
   }
 
   nextOperation(): number {
@@ -66,17 +72,20 @@ export class Collection {
 
   addIndex(field: string, schema: Json | undefined): void {
     const index = new FieldIndex(field, schema);
-    for (const point of this.byId.values()) index.add(point);
+    for (const point of this.all) index.add(point);
     this.indexes.set(field, index);
   }
 
-  /** The points with these ids, in the order of the ids. */
+  /** The points with these ids, in the order of the ids; in each shard. */
+  held(ids: readonly PointId[], scope: Scope): readonly Point[] {
+    const shards = scope === undefined ? [...this.byShard.values()] : [...scope].map((key) => this.byShard.get(key));
+    return [...new Set(ids)].flatMap((id) => shards.flatMap((points) => points?.get(id) ?? []));
+  }
+
+  /** The same with each id once. */
   retrieve(ids: readonly PointId[], scope: Scope): readonly Point[] {
-    const inScope = scopeTest(scope);
-    return [...new Set(ids)].flatMap((id) => {
-      const point = this.byId.get(id);
-      return point !== undefined && inScope(point) ? [point] : [];
-    });
+    const seen = new Set<PointId>();
+    return this.held(ids, scope).filter(({ id }) => !seen.has(id) && seen.add(id));
   }
 
   /** Every point that matches, in no particular order. */
@@ -84,7 +93,7 @@ export class Collection {
     const inScope = scopeTest(scope);
     if (filter?.ids !== undefined) {
       const { ids, testOfNamed = filter.test } = filter;
-      return this.retrieve(ids, scope).filter(testOfNamed);
+      return this.held(ids, scope).filter(testOfNamed);
     }
     const test = testOf(filter);
     const found: Point[] = [];
@@ -106,7 +115,7 @@ export class Collection {
     const test = testOf(filter);
     const points: Point[] = [];
     for (const point of source.from(offset)) {
-      if (!test(point) || !inScope(point)) continue;
+      if (!test(point) || !inScope(point) || points.at(-1)?.id === point.id) continue;
       if (points.length === limit) return { points, next: point.id };
       points.push(point);
     }
@@ -129,27 +138,24 @@ export class Collection {
       .filter(([, count]) => count > 0);
   }
 
-  has(id: PointId): boolean {
-    return this.byId.has(id);
-  }
-
-  /** Stores a point, over the one of the same id where there is one. */
+  /** Stores a point, over the one of the same id in its shard where there is one. */
   put({ id, vectors, payload, exact }: StoredContent, shard: ShardKey | undefined): void {
-    const old = this.byId.get(id);
-    if (old !== undefined && old.shard === shard) {
+    const points = this.byShard.get(shard) ?? new Map<PointId, Point>();
+    this.byShard.set(shard, points);
+    const old = points.get(id);
+    if (old !== undefined) {
       old.vectors = vectors;
       this.setPayload(old, payload, exact);
       return;
     }
-    if (old !== undefined) this.delete(old);
     const point: Point = { id, vectors, payload, exact, shard };
-    this.byId.set(id, point);
+    points.set(id, point);
     this.all.add(point);
     for (const index of this.indexes.values()) index.add(point);
   }
 
   delete(point: Point): void {
-    this.byId.delete(point.id);
+    this.byShard.get(point.shard)?.delete(point.id);
     this.all.delete(point);
     for (const index of this.indexes.values()) index.remove(point);
   }

@@ -13,12 +13,16 @@ export function pointText(payload: Json | undefined, vector: Json | undefined, s
   const payloadPart = payloadSelector(payload ?? true);
   const names = Array.isArray(vector) ? new Set(vector as readonly string[]) : undefined;
   const withVector = names !== undefined || vector === true;
-  if (payloadPart === undefined && !withVector) return ({ id }) => `{"id":${idText(id)}}`;
+  if (payloadPart === undefined && !withVector) return (point) => `{"id":${idText(point.id)}${shardText(point)}}`;
   return (point) => {
     const shown = payloadPart === undefined ? '' : `,"payload":${jsonText(payloadPart(point.payload), point.exact)}`;
     const vectors = withVector ? `,"vector":${vectorsText(point.vectors, schema, names)}` : '';
-    return `{"id":${idText(point.id)}${shown}${vectors}}`;
+    return `{"id":${idText(point.id)}${shown}${vectors}${shardText(point)}}`;
   };
+}
+
+function shardText({ shard }: Point): string {
+  return shard === undefined ? '' : `,"shard_key":${JSON.stringify(shard)}`;
 }
 
 function payloadSelector(given: Json): ((payload: JsonObject) => JsonObject) | undefined {

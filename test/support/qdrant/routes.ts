@@ -131,10 +131,13 @@ function shardRoute(node: Node, request: SimulatedRequest, name: string, call: s
     case 'POST shards/delete': {
       const key = objectOf(bodyOf(request)).shard_key as ShardKey;
       if (keys === undefined) throw new QdrantError(400, 'Bad request: Distributed mode disabled');
-      if (request.method === 'PUT') keys.add(key);
-      else if (keys.delete(key))
-        for (const point of collection.matching(undefined, new Set([key]))) collection.delete(point);
-      return 'true';
+      if (request.method === 'PUT') {
+        if (keys.has(key)) throw new QdrantError(400, `Bad request: Shard key ${String(key)} already exists`);
+        keys.add(key);
+        return 'true';
+      }
+      for (const point of collection.matching(undefined, new Set([key]))) collection.delete(point);
+      return String(keys.delete(key));
     }
     case 'POST cluster':
       throw new QdrantError(400, 'Bad request: Distributed mode disabled');

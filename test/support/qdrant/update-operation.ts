@@ -90,7 +90,7 @@ function upsert(request: OperationRequest): UpdateOperation {
   const condition = isObject(body.update_filter)
     ? filterOf(body.update_filter, collection.indexes, 'update_filter')
     : undefined;
-  const [shard] = scope ?? [];
+  const shards = scope === undefined ? [undefined] : [...scope];
   const stored = ({ id, vector, payload }: GivenPoint): StoredContent => {
     const vectors = vectorsOf(vector, collection.schema);
     return { id, vectors, payload: isObject(payload) ? payload : {}, exact };
@@ -101,10 +101,13 @@ function upsert(request: OperationRequest): UpdateOperation {
     apply: () => {
       const contents = given.map(stored);
       for (const content of contents) {
-        const [old] = collection.retrieve([content.id], undefined);
-        if (old === undefined ? mode === 'update_only' : mode === 'insert_only') continue;
-        if (old !== undefined && condition?.test(old) === false) continue;
-        collection.put(content, shard);
+        // Each shard judges by the ids that it holds itself.
+        for (const shard of shards) {
+          const [old] = collection.held([content.id], shard === undefined ? undefined : new Set([shard]));
+          if (old === undefined ? mode === 'update_only' : mode === 'insert_only') continue;
+          if (old !== undefined && condition?.test(old) === false) continue;
+          collection.put(content, shard);
+        }
       }
     },
   };
@@ -174,7 +177,7 @@ function onSelected(
   const scope = writeScope(request);
   if (Array.isArray(body.points)) {
     const ids = body.points.map((id: Json) => pointIdOf(id));
-    const group = (from: number) => collection.retrieve(ids.slice(from, from + GROUP), scope);
+    const group = (from: number) => collection.held(ids.slice(from, from + GROUP), scope);
     return {
       check: () => undefined,
       cost: () => ids.length,
@@ -216,7 +219,6 @@ function onFiltered(
 }
 
 function refuseMissing(ids: readonly PointId[], points: readonly Point[]): void {
-  if (points.length === ids.length) return;
   const found = new Set(points.map(({ id }) => id));
   const absent = ids.find((id) => !found.has(id));
   if (absent !== undefined) throw notFound(`No point with id ${absent} found`);
