@@ -7,6 +7,8 @@ import { preflight } from './qdrant/preflight.ts';
 import type { QdrantPlan } from './qdrant/qdrant-plan.ts';
 import { quiesce } from './qdrant/quiesce.ts';
 import { removeOld } from './qdrant/re-id/remove-old.ts';
+import { finalizeShards } from './qdrant/shards/finalize-shards.ts';
+import { besideCopies } from './qdrant/shards/shard-copy.ts';
 import { undo } from './qdrant/undo.ts';
 import { verify } from './qdrant/verify.ts';
 import type { ApplyContext, PlanContext, Stage } from './stage.ts';
@@ -26,10 +28,13 @@ export const qdrantStage: Stage<QdrantReader, QdrantWriter, QdrantPlan> = {
   plan: (moves, ctx) => plan(moves, heeding(ctx)),
   apply: (planned, ctx) => apply(planned, heedingWriter(ctx)),
   verify: (planned, phase, ctx) => verify(planned, phase, heeding(ctx)),
-  // A payload is set in place; only points, collections and aliases that were made anew leave old ones behind.
+  // A payload is set in place; only points, shards, collections and aliases that were made anew leave old ones behind.
   async *finalize(planned, ctx) {
-    yield* removeOld(planned, heedingWriter(ctx));
-    yield* finalizeNamed(planned.named, heedingWriter(ctx));
+    const heeded = heedingWriter(ctx);
+    const shards = planned.shards ?? [];
+    yield* removeOld(planned, { ...heeded, store: await besideCopies(shards, heeded.store) });
+    yield* finalizeShards(shards, heeded);
+    yield* finalizeNamed(planned.named, heeded);
   },
   undo: (planned, ctx) => undo(planned, heedingWriter(ctx)),
   quiesce: (moves, ctx) => quiesce(moves, { ...ctx, store: ctx.store.stoppedBy(ctx.signal) }),

@@ -16,6 +16,8 @@ import { type IdPair, type NewIds, newIdsOf } from './re-id/new-ids.ts';
 import { newIdsFor } from './re-id/new-ids-for.ts';
 import { type End, type ToldApart, toldApart } from './re-id/pairs.ts';
 import { type Disputed, settleDisputed } from './re-id/settle-disputed.ts';
+import { applyShards } from './shards/apply-shards.ts';
+import { besideCopies } from './shards/shard-copy.ts';
 import { COLLECTIONS_AT_ONCE } from './survey.ts';
 import { arraysEntry, pointsEntry } from './undo-entry.ts';
 
@@ -54,7 +56,9 @@ interface Pass {
  * Sets the field of the points of the sources that keep their ids, and copies the others to their new ids, batch by
  * batch, each logged before it is sent.
  */
-export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
+export async function* apply(plan: QdrantPlan, whole: ApplyContext<QdrantWriter>): AsyncGenerator<Checkpoint> {
+  const shards = plan.shards ?? [];
+  const ctx = { ...whole, store: await besideCopies(shards, whole.store) };
   const parts = (
     await pMap(plan.collections, (one) => openPart(one, plan, ctx), { concurrency: COLLECTIONS_AT_ONCE })
   ).filter(({ left }) => left > 0);
@@ -62,10 +66,11 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
   const insertOnly = newIds !== undefined && knowsInsertOnly(await ctx.store.version());
   const pass: Pass = { ctx, field: plan.field, newIds, insertOnly, disputed: [] };
   const own = parts.filter(({ isWhole }) => !isWhole);
-  const total = [...own.map(({ left }) => left), ...plan.named.collections.map(({ points }) => points)].reduce(
-    (sum, count) => sum + count,
-    plan.named.aliases.length,
-  );
+  const total = [
+    ...own.map(({ left }) => left),
+    ...plan.named.collections.map(({ points }) => points),
+    ...shards.map(({ late }) => late),
+  ].reduce((sum, points) => sum + points, plan.named.aliases.length);
   ctx.emit({ type: 'total', stage: 'qdrant', total, unit: plan.unit });
   let done = 0;
   const count = (checkpoint: Checkpoint): Checkpoint => {
@@ -89,6 +94,7 @@ export async function* apply(plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>):
     }
   }
   yield* settleDisputed(pass.disputed, ctx);
+  for await (const checkpoint of applyShards(shards, plan.field, whole)) yield count(checkpoint);
   for await (const checkpoint of applyNamed(plan.named, ctx)) yield count(checkpoint);
 }
 

@@ -1,5 +1,5 @@
 import { MigrateError } from '../../model/errors.ts';
-import { contentOfPoint, idOfPoint, type PointText, payloadOf } from '../../model/point-text.ts';
+import { contentOfPoint, idOfPoint, type PointText, payloadOf, shardKeyOf } from '../../model/point-text.ts';
 import { canonicalRaw, rawMembers } from '../../model/raw-json.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 
@@ -10,7 +10,7 @@ const TRIES = 5;
 
 export interface CopyRequest {
   readonly collection: string;
-  /** The points as they shall stand, each with an id of its own, as the server's own text. */
+  /** The points as they shall stand, each with an id of its own in its shard, as the server's own text. */
   readonly points: readonly PointText[];
   /** Most points in one request, where strict mode or the operator says so. */
   readonly mostAtOnce?: number | undefined;
@@ -35,22 +35,21 @@ export type CopyStanding = 'inserted' | 'equal' | 'taken' | 'overtaken';
  */
 export async function copyPoints(store: QdrantWriter, request: CopyRequest): Promise<readonly CopyStanding[]> {
   const { collection, points } = request;
-  const ids = points.map(idOfPoint);
-  const taken = await store.presentIds(collection, ids);
+  const taken = await store.takenOf(collection, points);
   const [there, absent]: [PointText[], PointText[]] = [[], []];
-  for (const [index, point] of points.entries()) (taken.has(ids[index] ?? '') ? there : absent).push(point);
+  for (const [index, point] of points.entries()) (taken[index] === true ? there : absent).push(point);
   const standings = new Map<string, CopyStanding>();
   for (const some of bodies(there, request.mostAtOnce)) {
     for (const [index, standing] of (await store.standings(collection, some)).entries()) {
       // Deleted meanwhile is as good as taken: whoever works on that id is not us.
-      standings.set(idOfPoint(some[index] ?? '{}'), standing === 'equal' ? 'equal' : 'taken');
+      standings.set(placeOf(some[index] ?? '{}'), standing === 'equal' ? 'equal' : 'taken');
     }
   }
   if (absent.length > 0) {
     await request.before(absent);
     for (const body of bodies(absent, request.mostAtOnce)) await insertAndCompare(store, request, body, standings);
   }
-  return ids.map((id) => standings.get(id) ?? 'overtaken');
+  return points.map((point) => standings.get(placeOf(point)) ?? 'overtaken');
 }
 
 /** Whether a server of this version leaves alone what exists where it is asked to insert only. */
@@ -65,30 +64,39 @@ async function insertAndCompare(
   points: readonly PointText[],
   standings: Map<string, CopyStanding>,
 ): Promise<void> {
-  let left = new Map(points.map((point) => [idOfPoint(point), point]));
-  for (let tries = 0; left.size > 0; tries += 1) {
-    if (tries === TRIES) throw notKept(store.url, collection, left.size);
-    const ids = [...left.keys()];
-    const late = insertOnly ? NOBODY : await store.presentIds(collection, ids);
-    const free = ids.filter((id) => !late.has(id)).flatMap((id) => left.get(id) ?? []);
+  let left = points;
+  for (let tries = 0; left.length > 0; tries += 1) {
+    if (tries === TRIES) throw notKept(store.url, collection, left.length);
+    const late = insertOnly ? [] : await store.takenOf(collection, left);
+    const free = left.filter((_, at) => late[at] !== true);
     if (free.length > 0) await store.insertPoints(collection, free);
-    const unseen = new Map(left);
-    for (const there of await store.retrieveTexts(collection, ids)) {
-      const id = idOfPoint(there);
-      const point = left.get(id);
-      if (point === undefined) continue;
-      unseen.delete(id);
+    const unseen: PointText[] = [];
+    const now = await store.textsOf(collection, left);
+    for (const [at, point] of left.entries()) {
+      const there = now[at];
+      if (there === undefined) {
+        unseen.push(point);
+        continue;
+      }
       const same = isSame(there, point);
       // What was there before the first insert is somebody else's, however equal.
-      const ours = (same || isNear(there, point)) && !(tries === 0 && late.has(id));
+      const ours = (same || isNear(there, point)) && !(tries === 0 && late[at] === true);
       if (ours && !same) onAltered?.(there);
-      standings.set(id, ours ? 'inserted' : 'overtaken');
+      standings.set(placeOf(point), ours ? 'inserted' : 'overtaken');
     }
     left = unseen;
   }
 }
 
-const NOBODY: ReadonlySet<string> = new Set();
+/** What tells a point from every other one of its collection: an id may stand in several shards. */
+function placeOf(point: PointText): string {
+  return `${shardKeyOf(point) ?? ''} ${idOfPoint(point)}`;
+}
+
+/** Whether a point stands as it was given, but for what the server does to vectors. */
+export function areAlike(there: PointText | undefined, point: PointText): boolean {
+  return there !== undefined && (isSame(there, point) || isNear(there, point));
+}
 
 /** Equal text is equal content; only where it is not are the members put in order. */
 function isSame(a: PointText, b: PointText): boolean {

@@ -10,6 +10,8 @@ import { planNamed } from './named/plan-named.ts';
 import { writeBatchSize } from './page-sizes.ts';
 import type { CollectionPlan, QdrantPlan, ReIdPlan } from './qdrant-plan.ts';
 import { shapesOf } from './re-id/tell-plan.ts';
+import { planShards } from './shards/plan-shards.ts';
+import { besideCopies, type ShardCopy } from './shards/shard-copy.ts';
 import { type Surveyed, survey } from './survey.ts';
 import { undoBytes } from './undo-bytes.ts';
 
@@ -20,11 +22,11 @@ const SET_RATE = 100_000;
 const COPY_RATE = 50_000_000;
 
 /** Counts both ends in every collection and reads what verify will compare. */
-export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader>): Promise<QdrantPlan> {
-  const started = ctx.clock.now();
-  const version = await ctx.store.version();
-  const roundTripMs = Math.max(1, ctx.clock.now() - started);
-  const surveyed = await survey(moves, ctx);
+export async function plan(moves: readonly Move[], whole: PlanContext<QdrantReader>): Promise<QdrantPlan> {
+  const started = whole.clock.now();
+  const version = await whole.store.version();
+  const roundTripMs = Math.max(1, whole.clock.now() - started);
+  const { ctx, surveyed, shards } = await surveyShards(moves, whole);
   const ends = surveyed.flatMap(({ facts, counts }) => (counts ?? []).map((count) => ({ ...count, facts })));
   const inspected = await pMap(
     ends.filter(({ source, target }) => source > 0 || target > 0),
@@ -41,27 +43,31 @@ export async function plan(moves: readonly Move[], ctx: PlanContext<QdrantReader
     unit: 'points',
     field: ctx.profile.qdrantField,
     mode: ctx.options.qdrantMode,
-    moves: moves.map((move, at) => added(moveCounts(move, shared), names.counts[at])),
+    moves: moves.map((move, at) => added(withLate(moveCounts(move, shared), shards.copies), names.counts[at])),
     collections,
     named: names.named,
+    ...(shards.copies.length === 0 ? {} : { shards: shards.copies }),
     shapes: [...collections.flatMap((part) => shapesOfPart(part, ctx.profile.qdrantField)), ...names.shapes],
     conflicts: inspected.reduce((sum, { conflicts }) => sum + conflicts, 0),
     notices: [
       ...names.notices,
+      ...shards.notices,
       ...inspected.flatMap(({ notices }) => notices),
       ...(await lookAlikes(moves, facts, ctx)),
     ],
     problems: [
       ...surveyed.flatMap((one) => uncountable(one, ctx.profile.qdrantField)),
       ...inspected.flatMap(({ problems }) => problems),
-      ...moves.flatMap((move) => bothHaveData(move, shared, ctx)),
+      ...moves.flatMap((move) => bothHaveData(move, shared, shards.copies, ctx)),
+      ...shards.problems,
       ...names.problems,
     ],
-    estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize) + names.estimateMs,
+    estimateMs: estimate(collections, facts, roundTripMs, ctx.options.batchSize) + names.estimateMs + shards.estimateMs,
     undoBytes:
       undoBytes(collections, facts, { field: ctx.profile.qdrantField, batchSize: ctx.options.batchSize }) +
       inspected.reduce((sum, { arrayBytes }) => sum + (arrayBytes ?? 0), 0) +
-      names.undoBytes,
+      names.undoBytes +
+      shards.undoBytes,
     basis: basis(version, collections, { facts, names: names.basis }, ctx),
   };
 }
@@ -77,6 +83,27 @@ function shapesOfPart(part: CollectionPlan, field: string): readonly ShapeCount[
     { ...single, count: source - (arrays?.count ?? 0) },
     { ...inArray, count: arrays?.count ?? 0 },
   ].filter(({ count }) => count > 0);
+}
+
+/** Both ends in every collection, each point once: shards that are copies already are left out. */
+async function surveyShards(moves: readonly Move[], whole: PlanContext<QdrantReader>) {
+  const all = await survey(moves, whole);
+  const shards = await planShards(
+    moves,
+    all.map(({ facts }) => facts),
+    whole,
+  );
+  const store = await besideCopies(shards.copies, whole.store);
+  const ctx = { ...whole, store };
+  return { ctx, shards, surveyed: store === whole.store ? all : await survey(moves, ctx) };
+}
+
+/** A point that holds the target in a shard of the source is the source's still. */
+function withLate(counts: MoveCounts, copies: readonly ShardCopy[]): MoveCounts {
+  const late = copies
+    .filter(({ move }) => move.source === counts.source && move.target === counts.target)
+    .reduce((sum, copy) => sum + copy.late, 0);
+  return { ...counts, found: counts.found + late, atTarget: counts.atTarget - late };
 }
 
 function added(counts: MoveCounts, named: MoveCounts | undefined): MoveCounts {
@@ -117,11 +144,12 @@ function uncountable({ facts, counts }: Surveyed, field: string): readonly Probl
 function bothHaveData(
   move: Move,
   inspected: readonly InspectedEnds[],
+  copies: readonly ShardCopy[],
   { options, store }: PlanContext<QdrantReader>,
 ): readonly Problem[] {
   const own = inspected.map(({ ends }) => ends).filter((end) => end.move === move);
   const found = own.reduce((sum, { source }) => sum + source, 0);
-  const { atTarget } = moveCounts(move, inspected);
+  const { atTarget } = withLate(moveCounts(move, inspected), copies);
   if (options.merge || options.continuing || found === 0 || atTarget === 0) return [];
   const each = own.map(({ facts, source, target }) => `${facts.name}: ${source} and ${target}`).join('; ');
   return [

@@ -28,7 +28,7 @@ export async function preflight(
       return [problem('unsupported', message, `update the server, ${SKIP}`)];
     }
     const holding = (await survey(moves, ctx)).filter(({ counts }) => counts?.some(({ source }) => source > 0));
-    const problems = holding.flatMap(({ facts }) => [...collectionProblems(facts), ...shardProblems(facts, moves)]);
+    const problems = holding.flatMap(({ facts }) => collectionProblems(facts));
     if (probe !== undefined && problems.length === 0) await tryToWrite(probe, field, holding);
     return problems;
   } catch (error) {
@@ -58,18 +58,6 @@ function collectionProblems({ name, limits }: Surveyed['facts']): readonly Probl
     problems.push(problem('unsupported', message, `raise filter_max_conditions of ${name} to 2, ${SKIP}`));
   }
   return problems;
-}
-
-/** A point never changes its shard: payloads alone would leave the tenant in a shard of the old name. */
-function shardProblems({ name, shardKeys }: Surveyed['facts'], moves: readonly Move[]): readonly Problem[] {
-  const keys = shardKeys.map(String);
-  return moves
-    .filter(({ source }) => keys.includes(source))
-    .map(({ source, target }) => {
-      const message = `collection ${name} has a shard key "${source}": the points in it would stay in a shard named after the source`;
-      const fix = `make the shard key "${target}" and copy the points there by hand, or leave this store out with --skip-qdrant`;
-      return problem('shard-key', message, fix);
-    });
 }
 
 /** Sets the field to the value it has, on a point that is not there: refused for a key that may only read. */

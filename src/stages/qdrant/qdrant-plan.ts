@@ -3,6 +3,7 @@ import type { StageOptions, StagePlan } from '../stage.ts';
 import type { Arrays } from './arrays.ts';
 import type { Form } from './field-forms.ts';
 import type { NamedPlan } from './named/named-plan.ts';
+import type { ShardCopy } from './shards/shard-copy.ts';
 
 /** The plan of the Qdrant stage: which collections hold points of which source. */
 export interface QdrantPlan extends StagePlan {
@@ -15,6 +16,8 @@ export interface QdrantPlan extends StagePlan {
   readonly collections: readonly CollectionPlan[];
   /** Collections and aliases named after a source. */
   readonly named: NamedPlan;
+  /** Shards named after a source; absent in a plan of a version that copied none. */
+  readonly shards?: readonly ShardCopy[];
 }
 
 export interface CollectionPlan extends Form {

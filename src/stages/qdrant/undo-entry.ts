@@ -1,9 +1,19 @@
 import type { Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
+import type { ShardLayout } from '../../stores/qdrant/collection-facts.ts';
+import type { ShardKey } from '../../stores/qdrant/qdrant-reader.ts';
 import type { CopiedEntry, CopyEntry, RemoveEntry } from './re-id/re-id-entry.ts';
 
 /** What this stage writes into the undo log. */
-export type UndoEntry = PointsEntry | ArraysEntry | IndexEntry | NamedEntry | CopyEntry | CopiedEntry | RemoveEntry;
+export type UndoEntry =
+  | PointsEntry
+  | ArraysEntry
+  | IndexEntry
+  | NamedEntry
+  | ShardEntry
+  | CopyEntry
+  | CopiedEntry
+  | RemoveEntry;
 
 /** These points were the source's and are about to become the target's. */
 export type PointsEntry = {
@@ -62,6 +72,31 @@ export type DroppedEntry = {
   readonly config: Json;
   readonly indexes: readonly { readonly field: string; readonly schema: Json }[];
 };
+
+/** What is logged of shards that get another name. */
+export type ShardEntry = ShardBegunEntry | ShardCopiedEntry | ShardDroppedEntry;
+
+/** The points of one shard are about to be copied to another, which is made for that where `made` says so. */
+export type ShardBegunEntry = {
+  readonly kind: 'shard-begun';
+  readonly collection: string;
+  readonly from: ShardKey;
+  readonly to: ShardKey;
+  readonly made: boolean;
+  readonly layout: ShardLayout;
+};
+
+/** These points are about to be inserted into the new shard. */
+export type ShardCopiedEntry = {
+  readonly kind: 'shard-copied';
+  readonly collection: string;
+  readonly from: ShardKey;
+  readonly to: ShardKey;
+  readonly ids: readonly string[];
+};
+
+/** The old shard is about to be deleted. */
+export type ShardDroppedEntry = Omit<ShardBegunEntry, 'kind' | 'made'> & { readonly kind: 'shard-dropped' };
 
 export function pointsEntry(entry: Omit<PointsEntry, 'kind' | 'move'> & { readonly move: Move }): UndoEntry {
   const { source, target } = entry.move;

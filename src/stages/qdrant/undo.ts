@@ -6,8 +6,10 @@ import { AS_NUMBER, AS_TEXT, matchOf } from './field-forms.ts';
 import { endUndoNamed, isNamed, NamedMemory, undoNamed } from './named/undo-named.ts';
 import type { QdrantPlan } from './qdrant-plan.ts';
 import { ReIdUndo } from './re-id/take-back.ts';
+import { besideCopies } from './shards/shard-copy.ts';
+import { loggedCopies, undoShards } from './shards/undo-shards.ts';
 import { giveBackArrays, giveBackInArrays } from './undo-arrays.ts';
-import { type ArraysEntry, type PointsEntry, undoEntry } from './undo-entry.ts';
+import { type ArraysEntry, type PointsEntry, type ShardEntry, type UndoEntry, undoEntry } from './undo-entry.ts';
 
 /** What an undo remembers of the collections it came by. */
 interface Memory {
@@ -26,8 +28,12 @@ interface Memory {
  */
 export async function* undo(
   { moves }: Pick<QdrantPlan, 'moves'>,
-  ctx: ApplyContext<QdrantWriter>,
+  whole: ApplyContext<QdrantWriter>,
 ): AsyncGenerator<Checkpoint> {
+  const shards = await loggedCopies(whole);
+  yield* undoShards(shards, whole);
+  // Points that the application has put into a target's shard since are not the move's.
+  const ctx = { ...whole, store: await besideCopies(shards, whole.store) };
   const memory: Memory = { gone: new Map(), indexes: new Map(), seen: new Map(), named: new NamedMemory() };
   const reId = new ReIdUndo(ctx);
   for await (const { id: batch, entries } of ctx.undo.read()) {
@@ -37,6 +43,7 @@ export async function* undo(
         sums.moved += await undoNamed(entry, batch, memory.named, ctx);
         continue;
       }
+      if (isOfShards(entry)) continue;
       if (entry.kind === 'copied') {
         reId.confirm(entry);
         continue;
@@ -70,6 +77,11 @@ export async function* undo(
       'points of deleted collections cannot be given back',
     );
   }
+}
+
+/** Taken back before all others. */
+function isOfShards(entry: UndoEntry): entry is ShardEntry {
+  return entry.kind === 'shard-begun' || entry.kind === 'shard-copied' || entry.kind === 'shard-dropped';
 }
 
 /** Gives back those of the points that still are the target's, and says how many. */

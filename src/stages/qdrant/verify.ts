@@ -12,6 +12,8 @@ import type { CollectionPlan, QdrantPlan, SampledPoint } from './qdrant-plan.ts'
 import { type NewIds, newIdsOf } from './re-id/new-ids.ts';
 import { newIdsFor } from './re-id/new-ids-for.ts';
 import { type Standing, standingFindings, standingOf } from './re-id/standing.ts';
+import { besideCopies } from './shards/shard-copy.ts';
+import { verifyShards } from './shards/verify-shards.ts';
 import { type Surveyed, survey } from './survey.ts';
 
 const VERIFIED_AT_ONCE = 4;
@@ -24,8 +26,10 @@ const NAMED = 5;
 export async function verify(
   plan: QdrantPlan,
   phase: VerifyPhase,
-  ctx: PlanContext<QdrantReader>,
+  whole: PlanContext<QdrantReader>,
 ): Promise<readonly Finding[]> {
+  const shards = plan.shards ?? [];
+  const ctx = { ...whole, store: await besideCopies(shards, whole.store) };
   const newIds = newIdsOf(ctx.profile, plan.mode);
   const moves = plan.moves.map(({ source, target }) => ({ source, target }));
   const surveyed = await survey(moves, ctx);
@@ -53,7 +57,8 @@ export async function verify(
   });
   const facts = surveyed.map((one) => one.facts);
   const names = await verifyNamed(plan, facts, phase, ctx);
-  return [...planned.flat(), ...drift.flat(), ...others.flat(), ...names];
+  const copied = await verifyShards(shards, phase, whole);
+  return [...planned.flat(), ...drift.flat(), ...others.flat(), ...copied, ...names];
 }
 
 /** A part with what all moves into the same target and collection bring. */

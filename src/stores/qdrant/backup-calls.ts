@@ -1,5 +1,5 @@
 import type { Json } from '../../model/json.ts';
-import { contentOfPoint, idOfPoint, type PointText } from '../../model/point-text.ts';
+import { contentOfPoint, type PointText } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import type { Answer } from './answer.ts';
 import { answerFailure, notQdrant } from './failure.ts';
@@ -7,13 +7,13 @@ import type { QdrantPointReading } from './point-calls.ts';
 import type { QdrantReader, ScrollRequest } from './qdrant-reader.ts';
 import type { RawCall } from './raw-calls.ts';
 import type { Connection } from './reading.ts';
-import { collectionPath, filterText, objectText } from './request-body.ts';
+import { collectionPath, filterText, objectText, scopeText } from './request-body.ts';
 
 /** Reading whole points for a backup, and comparing them with what is there. */
 export interface QdrantBackupReading {
   /** Points with payload and all vectors, every number as the server wrote it, in pages of a few megabytes. */
   scrollTexts(request: ScrollRequest): AsyncIterable<readonly PointText[]>;
-  /** How each of the points stands in the collection: content is compared number for number. */
+  /** How each of the points stands in the collection, in its own shard: content is compared number for number. */
   standings(collection: string, points: readonly PointText[]): Promise<readonly PointStanding[]>;
 }
 
@@ -33,11 +33,11 @@ const FIRST_PAGE = 32;
 const COMPARED_AT_ONCE = 200;
 
 export function backupReading(
-  { raw }: Connection,
-  { retrieveTexts }: Pick<QdrantPointReading, 'retrieveTexts'>,
+  { raw, scopes }: Connection,
+  { textsOf }: Pick<QdrantPointReading, 'textsOf'>,
 ): QdrantBackupReading {
   return {
-    async *scrollTexts({ collection, match, pageSize }) {
+    async *scrollTexts({ collection, shardKeys, match, pageSize }) {
       let limit = Math.min(FIRST_PAGE, pageSize);
       for (let offset: string | undefined; ; ) {
         const call: RawCall = {
@@ -49,6 +49,7 @@ export function backupReading(
             filter: filterText({ match }),
             limit: String(limit),
             offset,
+            shard_key: scopeText({ scopes }, { collection, shardKeys }),
           }),
           task: `read points of ${collection}`,
           collection,
@@ -71,11 +72,9 @@ export function backupReading(
       const standings: PointStanding[] = [];
       for (let at = 0; at < points.length; at += COMPARED_AT_ONCE) {
         const some = points.slice(at, at + COMPARED_AT_ONCE);
-        const found = new Map(
-          (await retrieveTexts(collection, some.map(idOfPoint))).map((point) => [idOfPoint(point), point]),
-        );
-        for (const point of some) {
-          const there = found.get(idOfPoint(point));
+        const found = await textsOf(collection, some);
+        for (const [index, point] of some.entries()) {
+          const there = found[index];
           standings.push(there === undefined ? 'absent' : isEqual(there, point) ? 'equal' : 'different');
         }
       }

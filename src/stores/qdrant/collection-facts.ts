@@ -14,6 +14,8 @@ export interface CollectionFacts {
   readonly customSharding: boolean;
   /** Those keys; none where the server chose the shards. */
   readonly shardKeys: readonly ShardKey[];
+  /** How each of them is laid out; empty where the server chose the shards. */
+  readonly shards: ReadonlyMap<ShardKey, ShardLayout>;
   readonly replicas: number;
   /** Moved points stay hidden until the optimizer has indexed them. */
   readonly preventUnoptimized: boolean;
@@ -21,6 +23,14 @@ export interface CollectionFacts {
   /** Updates that were taken and wait for their turn, over all shards; undefined where the server does not tell. */
   readonly updateQueue: number | undefined;
 }
+
+/** What a shard key needs to be made again alike. */
+export type ShardLayout = {
+  readonly shards: number;
+  readonly replicas: number;
+  /** The peers that hold it. */
+  readonly peers: readonly number[];
+};
 
 export interface PayloadIndex {
   readonly type: string;
@@ -61,11 +71,38 @@ export function collectionFacts(name: string, info: unknown): CollectionFacts {
     indexes: new Map(Object.entries(fields(payload_schema)).map(([field, index]) => [field, payloadIndex(index)])),
     customSharding: sharding_method === 'custom',
     shardKeys: [],
+    shards: new Map(),
     replicas: positive(replication_factor) ?? 1,
     preventUnoptimized: fields(optimizer_config).prevent_unoptimized === true,
     limits: strictLimits(fields(strict_mode_config)),
     updateQueue: typeof length === 'number' ? length : undefined,
   };
+}
+
+interface ShardInfo {
+  readonly shard_id?: unknown;
+  readonly shard_key?: unknown;
+  readonly peer_id?: unknown;
+}
+
+/** Reads `GET /collections/{name}/cluster`: the named shards, wherever they are. */
+export function shardLayouts(info: unknown): ReadonlyMap<ShardKey, ShardLayout> {
+  const { peer_id, local_shards, remote_shards } = fields(info);
+  const local = ((local_shards ?? []) as readonly ShardInfo[]).map((shard) => ({ ...shard, peer_id }));
+  const all = [...local, ...((remote_shards ?? []) as readonly ShardInfo[])];
+  const byKey = new Map<ShardKey, ShardInfo[]>();
+  for (const shard of all) {
+    const { shard_key: key } = shard;
+    if (typeof key === 'string' || typeof key === 'number') byKey.set(key, [...(byKey.get(key) ?? []), shard]);
+  }
+  return new Map([...byKey].map(([key, held]) => [key, layoutOf(held)]));
+}
+
+function layoutOf(held: readonly ShardInfo[]): ShardLayout {
+  const replicas = new Map<unknown, number>();
+  for (const { shard_id } of held) replicas.set(shard_id, (replicas.get(shard_id) ?? 0) + 1);
+  const peers = [...new Set(held.map(({ peer_id }) => peer_id))].filter((peer) => typeof peer === 'number');
+  return { shards: replicas.size, replicas: Math.max(...replicas.values()), peers };
 }
 
 function payloadIndex(index: unknown): PayloadIndex {

@@ -1,12 +1,12 @@
-import { type PointText, shardKeyOf } from '../../model/point-text.ts';
+import { idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import { isOverBudget } from './answer.ts';
 import { notQdrant } from './failure.ts';
 import { type PointId, pointId } from './point-json.ts';
-import type { FieldMatch, QdrantReader } from './qdrant-reader.ts';
+import type { FieldMatch, QdrantReader, ShardKey } from './qdrant-reader.ts';
 import { type RawCall, textOf } from './raw-calls.ts';
 import type { Connection } from './reading.ts';
-import { collectionPath, filterText, objectText } from './request-body.ts';
+import { collectionPath, filterText, objectText, scopeText } from './request-body.ts';
 import type { RawPoint } from './scroll.ts';
 import type { SettledWrites } from './settled-writes.ts';
 
@@ -16,6 +16,13 @@ export interface QdrantPointReading {
   retrieveTexts(collection: string, ids: readonly PointId[]): Promise<readonly PointText[]>;
   /** Those of the ids that are taken. */
   presentIds(collection: string, ids: readonly PointId[]): Promise<ReadonlySet<PointId>>;
+  /**
+   * The points as they stand now with all of their content, in order: each by its id in its own shard, since an id that
+   * stands in two shards names two points. Undefined where there is none, or the shard is no more.
+   */
+  textsOf(collection: string, points: readonly PointText[]): Promise<readonly (PointText | undefined)[]>;
+  /** Whether the id of each of the points is taken in its shard, in order. */
+  takenOf(collection: string, points: readonly PointText[]): Promise<readonly boolean[]>;
   /** Ids in ascending order with some payload fields, page by page; without vectors. */
   scrollRecords(request: RecordScrollRequest): AsyncIterable<readonly PointRecord[]>;
 }
@@ -59,7 +66,7 @@ export interface PointPlace {
 /** How an answer begins whose result is a list. */
 const RESULT_LIST = /^\s*\{\s*"result"\s*:\s*(?=\[)/;
 
-export function pointReading({ raw, json }: Connection): QdrantPointReading {
+export function pointReading({ raw, json, scopes }: Connection): QdrantPointReading {
   /** Without parsing what is inside. */
   const resultText = async (call: RawCall): Promise<string> => resultOf(await raw.send(call), call);
   function resultOf(text: string, call: RawCall): string {
@@ -74,23 +81,69 @@ export function pointReading({ raw, json }: Connection): QdrantPointReading {
     task: `read points of ${collection}`,
     collection,
   });
+  async function retrieveTexts(place: Shard, ids: readonly PointId[]): Promise<readonly PointText[]> {
+    if (ids.length === 0) return [];
+    const call = byIdCall(place, ids, 'true');
+    const text = await askShard(place, call);
+    if (text === undefined) return [];
+    // The items end where the array does: what follows in the answer need not be looked for first.
+    const before = RESULT_LIST.exec(text)?.[0].length;
+    const items = before === undefined ? rawItems(resultOf(text, call)) : rawItems(text.slice(before));
+    return items.map(onOneLine);
+  }
+  async function presentIds(place: Shard, ids: readonly PointId[]): Promise<ReadonlySet<PointId>> {
+    if (ids.length === 0) return new Set();
+    const call = byIdCall(place, ids, 'false');
+    const text = await askShard(place, call);
+    if (text === undefined) return new Set();
+    const points = json.parse(resultOf(text, call)) as readonly RawPoint[];
+    return new Set(points.map(({ id }) => pointId(id)));
+  }
+  function byIdCall({ collection, shardKey }: Shard, ids: readonly PointId[], whole: 'true' | 'false'): RawCall {
+    return readCall(collection, '/points', {
+      ids: `[${ids.join(',')}]`,
+      with_payload: whole,
+      with_vector: whole,
+      shard_key: shardKey ?? scopeText({ scopes }, { collection }),
+    });
+  }
+  /** Undefined where the shard that is asked is no more. */
+  async function askShard({ shardKey }: Shard, call: RawCall): Promise<string | undefined> {
+    if (shardKey === undefined) return raw.send(call);
+    const answer = await raw.ask(call);
+    if (answer.status >= 400 && answer.status < 500 && /shard key .*not found/i.test(answer.text)) return undefined;
+    return textOf(answer, raw.purpose(call));
+  }
+  /** What `read` finds for each of the points, asked for shard by shard. */
+  async function inShards<T>(
+    collection: string,
+    points: readonly PointText[],
+    read: (place: Shard, ids: readonly PointId[]) => Promise<(id: PointId) => T>,
+  ): Promise<readonly T[]> {
+    const places = points.map((point, at) => ({ at, id: idOfPoint(point), shardKey: shardKeyOf(point) }));
+    const found: T[] = [];
+    for (const [shardKey, group] of byShardKey(places)) {
+      const of = await read(
+        { collection, shardKey },
+        group.map(({ id }) => id),
+      );
+      for (const { at, id } of group) found[at] = of(id);
+    }
+    return found;
+  }
   return {
-    async retrieveTexts(collection, ids) {
-      if (ids.length === 0) return [];
-      const body = { ids: `[${ids.join(',')}]`, with_payload: 'true', with_vector: 'true' };
-      const call = readCall(collection, '/points', body);
-      const text = await raw.send(call);
-      // The items end where the array does: what follows in the answer need not be looked for first.
-      const before = RESULT_LIST.exec(text)?.[0].length;
-      const items = before === undefined ? rawItems(resultOf(text, call)) : rawItems(text.slice(before));
-      return items.map(onOneLine);
-    },
-    async presentIds(collection, ids) {
-      if (ids.length === 0) return new Set();
-      const body = { ids: `[${ids.join(',')}]`, with_payload: 'false', with_vector: 'false' };
-      const points = json.parse(await resultText(readCall(collection, '/points', body))) as readonly RawPoint[];
-      return new Set(points.map(({ id }) => pointId(id)));
-    },
+    retrieveTexts: (collection, ids) => retrieveTexts({ collection }, ids),
+    presentIds: (collection, ids) => presentIds({ collection }, ids),
+    textsOf: (collection, points) =>
+      inShards(collection, points, async (place, ids) => {
+        const found = new Map((await retrieveTexts(place, ids)).map((text) => [idOfPoint(text), text]));
+        return (id) => found.get(id);
+      }),
+    takenOf: (collection, points) =>
+      inShards(collection, points, async (place, ids) => {
+        const taken = await presentIds(place, ids);
+        return (id) => taken.has(id);
+      }),
     async *scrollRecords({ collection, match, fields, pageSize, from }) {
       for (let offset = from; ; ) {
         const call = readCall(collection, '/points/scroll', {
@@ -99,6 +152,7 @@ export function pointReading({ raw, json }: Connection): QdrantPointReading {
           filter: filterText({ match }),
           limit: String(pageSize),
           offset,
+          shard_key: scopeText({ scopes }, { collection }),
         });
         const page = rawMembers(await resultText(call));
         const points = rawItems(page.get('points') ?? '[]').map(recordOf);
@@ -109,6 +163,12 @@ export function pointReading({ raw, json }: Connection): QdrantPointReading {
       }
     },
   };
+}
+
+/** A collection, or one shard of it by its key's token. */
+interface Shard {
+  readonly collection: string;
+  readonly shardKey?: string | undefined;
 }
 
 export function pointWriting(
@@ -155,7 +215,8 @@ export function pointWriting(
           collection,
           write: true,
         };
-        const isGone = async () => (await reader.count({ collection, ids })) === 0;
+        const shardKeys = shardKey === undefined ? undefined : [JSON.parse(shardKey) as ShardKey];
+        const isGone = async () => (await reader.count({ collection, ids, shardKeys })) === 0;
         textOf(await write(collection, call, isGone), raw.purpose(call));
       }
     },

@@ -1,5 +1,5 @@
 import type { QdrantBackupReading, QdrantBackupWriting } from './backup-calls.ts';
-import type { CollectionFacts } from './collection-facts.ts';
+import type { CollectionFacts, ShardLayout } from './collection-facts.ts';
 import type { QdrantPointReading, QdrantPointWriting } from './point-calls.ts';
 import type { PointId } from './point-json.ts';
 import type { ArrayMatch } from './request-body.ts';
@@ -65,9 +65,14 @@ export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
    * signal's reason, and nothing is sent again. A request under way is finished.
    */
   stoppedBy(signal: AbortSignal): QdrantReader;
+  /** The same store on the same connections, for which these collections have no other shards than the named ones. */
+  within(shards: ShardScopes): QdrantReader;
   /** Closes the connections. */
   close(): Promise<void>;
 }
+
+/** Shards by collection; one that is not named is seen as a whole. */
+export type ShardScopes = ReadonlyMap<string, readonly ShardKey[]>;
 
 /** A second name of a collection. */
 export interface Alias {
@@ -77,6 +82,8 @@ export interface Alias {
 
 export interface CountRequest {
   readonly collection: string;
+  /** Only in these shards. */
+  readonly shardKeys?: readonly ShardKey[] | undefined;
   readonly match?: FieldMatch | undefined;
   /** Only these points. */
   readonly ids?: readonly PointId[] | undefined;
@@ -108,6 +115,8 @@ export interface FacetHit {
 
 export interface ScrollRequest {
   readonly collection: string;
+  /** Only in these shards. */
+  readonly shardKeys?: readonly ShardKey[] | undefined;
   readonly match?: FieldMatch | undefined;
   /** Points that match this too. */
   readonly also?: FieldMatch | undefined;
@@ -157,6 +166,10 @@ export interface QdrantWriter extends QdrantReader, QdrantBackupWriting, QdrantP
   changeAliases(change: { readonly remove: readonly string[]; readonly make: readonly Alias[] }): Promise<void>;
   /** Deletes a whole collection; none is no error. */
   deleteCollection(name: string): Promise<void>;
+  /** Makes a shard key, laid out like another; one that is there stays as it is. */
+  createShardKey(collection: string, key: ShardKey, layout: ShardLayout): Promise<void>;
+  /** Deletes a shard key with all points in it; none is no error. */
+  deleteShardKey(collection: string, key: ShardKey): Promise<void>;
   /** Removes the field's index; none is no error. */
   deleteIndex(collection: string, field: string): Promise<void>;
   /**
@@ -167,6 +180,7 @@ export interface QdrantWriter extends QdrantReader, QdrantBackupWriting, QdrantP
   /** Waits so many ms; the signal of `stoppedBy` ends it with its reason. */
   wait(ms: number): Promise<void>;
   stoppedBy(signal: AbortSignal): QdrantWriter;
+  within(shards: ShardScopes): QdrantWriter;
 }
 
 export interface SetFieldRequest {

@@ -28,9 +28,9 @@ async function connect(settings: QdrantSettings): Promise<Connection> {
     openControlCalls(settings, base, retryUntil),
   ]);
   const stoppedBy = (signal: AbortSignal): Connection => {
-    return { url, raw: raw.stoppedBy(signal), control: control(signal), json, signal, stoppedBy };
+    return { url, raw: raw.stoppedBy(signal), control: control(signal), json, signal, scopes: new Map(), stoppedBy };
   };
-  return { url, raw, control: control(undefined), json, signal: undefined, stoppedBy };
+  return { url, raw, control: control(undefined), json, signal: undefined, scopes: new Map(), stoppedBy };
 }
 
 function baseUrl(text: string): URL {

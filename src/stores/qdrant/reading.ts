@@ -2,14 +2,14 @@ import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
 import { knownPath, valueAt } from '../../model/payload-path.ts';
 import { backupReading } from './backup-calls.ts';
-import { collectionFacts } from './collection-facts.ts';
+import { collectionFacts, shardLayouts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
 import { pointReading } from './point-calls.ts';
 import { exactText, type PointJson, pointId } from './point-json.ts';
-import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader, ShardKey } from './qdrant-reader.ts';
+import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader, ShardScopes } from './qdrant-reader.ts';
 import type { RawCall, RawCalls } from './raw-calls.ts';
-import { collectionPath, filterText, objectText } from './request-body.ts';
+import { collectionPath, filterText, objectText, scopeText } from './request-body.ts';
 import { type RawPoint, resultOf, scroll } from './scroll.ts';
 
 /** What reader and writer work with. */
@@ -20,6 +20,8 @@ export interface Connection {
   readonly json: PointJson;
   /** Undefined where nothing but the end of the process stops the calls. */
   readonly signal: AbortSignal | undefined;
+  /** The only shards of these collections that it sees. */
+  readonly scopes: ShardScopes;
   /** The same connection for a run that the signal stops. */
   stoppedBy(signal: AbortSignal): Connection;
 }
@@ -56,15 +58,21 @@ export function readingCalls(connection: Connection): QdrantReader {
       const purpose = { url, task: `describe ${name}`, collection: name, write: false };
       const facts = collectionFacts(name, await control(purpose, (client) => client.getCollection(name)));
       if (!facts.customSharding) return facts;
-      return { ...facts, shardKeys: shardKeys(await control(purpose, (client) => client.collectionClusterInfo(name))) };
+      const shards = shardLayouts(await control(purpose, (client) => client.collectionClusterInfo(name)));
+      const seen = connection.scopes.get(name);
+      return { ...facts, shards, shardKeys: [...shards.keys()].filter((key) => seen?.includes(key) ?? true) };
     },
-    async count({ collection, allReplicas, ...filter }) {
+    async count({ collection, shardKeys, allReplicas, ...filter }) {
       const { count } = (await resultOf(
         raw,
         {
           method: 'POST',
           path: `${collectionPath(collection)}/points/count${allReplicas ? '?consistency=all' : ''}`,
-          body: objectText({ filter: filterText(filter), exact: 'true' }),
+          body: objectText({
+            filter: filterText(filter),
+            exact: 'true',
+            shard_key: scopeText(connection, { collection, shardKeys }),
+          }),
           task: `count points of ${collection}`,
           collection,
         },
@@ -73,7 +81,7 @@ export function readingCalls(connection: Connection): QdrantReader {
       return count;
     },
     async facet(request) {
-      const call = facetCall(request);
+      const call = facetCall(request, scopeText(connection, request));
       const answer = await raw.ask(call);
       // No index on the field, or a server from before facets.
       if (answer.status === 400 && /index/i.test(answer.text)) return undefined;
@@ -82,20 +90,27 @@ export function readingCalls(connection: Connection): QdrantReader {
       if (!answer.json) throw notQdrant(raw.purpose(call), 200);
       return facetHits(json.parse(answer.text));
     },
-    async *scrollIds({ collection, match, pageSize }) {
-      const members = { with_payload: 'false', with_vector: 'false', filter: filterText({ match }) };
+    async *scrollIds({ collection, shardKeys, match, pageSize }) {
+      const shard_key = scopeText(connection, { collection, shardKeys });
+      const members = { with_payload: 'false', with_vector: 'false', filter: filterText({ match }), shard_key };
       for await (const points of scroll({ raw, json, collection, members, pageSize }))
         yield points.map(({ id }) => pointId(id));
     },
-    async *scrollField({ collection, field, pageSize, exact, ...filter }) {
+    async *scrollField({ collection, shardKeys, field, pageSize, exact, ...filter }) {
       const path = knownPath(field);
-      const members = { with_payload: JSON.stringify([field]), with_vector: 'false', filter: filterText(filter) };
+      const members = {
+        with_payload: JSON.stringify([field]),
+        with_vector: 'false',
+        filter: filterText(filter),
+        shard_key: scopeText(connection, { collection, shardKeys }),
+      };
       for await (const points of scroll({ raw, json, collection, members, pageSize, exact })) {
         yield points.map(({ id, payload }): FieldPoint => ({ id: pointId(id), value: valueAt(payload, path) }));
       }
     },
-    async *scrollPoints({ collection, pageSize, ...filter }) {
-      const members = { with_payload: 'true', with_vector: 'true', filter: filterText(filter) };
+    async *scrollPoints({ collection, shardKeys, pageSize, ...filter }) {
+      const shard_key = scopeText(connection, { collection, shardKeys });
+      const members = { with_payload: 'true', with_vector: 'true', filter: filterText(filter), shard_key };
       for await (const points of scroll({ raw, json, collection, members, pageSize, byBytes: true })) {
         yield points.map((point) => content(point, true));
       }
@@ -106,7 +121,12 @@ export function readingCalls(connection: Connection): QdrantReader {
         {
           method: 'POST',
           path: `${collectionPath(collection)}/points`,
-          body: objectText({ ids: `[${ids.join(',')}]`, with_payload: 'true', with_vector: String(vectors) }),
+          body: objectText({
+            ids: `[${ids.join(',')}]`,
+            with_payload: 'true',
+            with_vector: String(vectors),
+            shard_key: scopeText(connection, { collection }),
+          }),
           task: `read points of ${collection}`,
           collection,
         },
@@ -123,7 +143,8 @@ export function readingCalls(connection: Connection): QdrantReader {
       for (const { value, count } of facets.flat()) sums.set(value, (sums.get(value) ?? 0) + count);
       return [...sums].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
     },
-    stoppedBy: (signal) => readingCalls(connection.stoppedBy(signal)),
+    stoppedBy: (signal) => readingCalls({ ...connection.stoppedBy(signal), scopes: connection.scopes }),
+    within: (scopes) => readingCalls({ ...connection, scopes }),
     close: () => raw.close(),
   };
   return reader;
@@ -150,15 +171,6 @@ function content({ id, payload, vector }: RawPoint, vectors: boolean): PointCont
   };
 }
 
-/** The names of all shards, wherever they are. */
-function shardKeys(info: unknown): readonly ShardKey[] {
-  const { local_shards = [], remote_shards = [] } = info as Readonly<
-    Record<string, readonly { readonly shard_key?: unknown }[] | undefined>
-  >;
-  const keys = [...local_shards, ...remote_shards].map(({ shard_key }) => shard_key);
-  return [...new Set(keys)].filter((key) => typeof key === 'string' || typeof key === 'number');
-}
-
 function versionOf(text: string): string | undefined {
   try {
     const { title, version } = JSON.parse(text) as { readonly title?: unknown; readonly version?: unknown };
@@ -169,11 +181,11 @@ function versionOf(text: string): string | undefined {
   }
 }
 
-function facetCall({ collection, field, limit }: FacetRequest): RawCall {
+function facetCall({ collection, field, limit }: FacetRequest, shard_key: string | undefined): RawCall {
   return {
     method: 'POST',
     path: `${collectionPath(collection)}/facet`,
-    body: JSON.stringify({ key: field, exact: true, limit }),
+    body: objectText({ key: JSON.stringify(field), exact: 'true', limit: String(limit), shard_key }),
     task: `count points by ${field} in ${collection}`,
     collection,
   };

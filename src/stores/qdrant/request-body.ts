@@ -1,6 +1,6 @@
 import { knownPath, pathText } from '../../model/payload-path.ts';
 import type { PointId } from './point-json.ts';
-import type { FieldMatch, ShardKey } from './qdrant-reader.ts';
+import type { FieldMatch, ShardKey, ShardScopes } from './qdrant-reader.ts';
 
 /** Which points a request is about; conditions are joined by "and". */
 export interface PointFilter {
@@ -71,6 +71,14 @@ export function settingOf(field: string, value: string): Readonly<Record<string,
 /** The member that names the shards to write to; a collection whose shards nobody named takes none. */
 export function shardKeyText(keys: readonly ShardKey[] | undefined): string | undefined {
   return keys === undefined || keys.length === 0 ? undefined : JSON.stringify(keys);
+}
+
+/** The member that names the shards to read: those asked for, else those that a connection is bound to, else all. */
+export function scopeText(
+  { scopes }: { readonly scopes: ShardScopes },
+  { collection, shardKeys }: { readonly collection: string; readonly shardKeys?: readonly ShardKey[] | undefined },
+): string | undefined {
+  return shardKeyText(shardKeys) ?? shardKeyText(scopes.get(collection));
 }
 
 /** A JSON object from members that are JSON text already; undefined ones are left out. */

@@ -18,6 +18,7 @@ import {
   valueText,
 } from './request-body.ts';
 import { settledWrites } from './settled-writes.ts';
+import { shardWriting } from './shard-calls.ts';
 
 /** A point that is asked for and ruled out at once. */
 const NO_POINT = '{"has_id":["ffffffff-ffff-4fff-bfff-ffffffffffff"]}';
@@ -52,11 +53,11 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
     setting: Setting,
     filter: PointFilter & { readonly ids: readonly string[] },
   ): Promise<void> {
-    const { collection } = setting;
+    const { collection, shardKeys } = setting;
     const { ids } = filter;
     const call = settingCall(setting, filter);
     const answer = await write(collection, call, async ({ replicas }) => {
-      return (await reader.count({ collection, ...filter, allReplicas: replicas > 1 })) === 0;
+      return (await reader.count({ collection, shardKeys, ...filter, allReplicas: replicas > 1 })) === 0;
     });
     if (!isOverBudget(answer) || ids.length === 1) return void textOf(answer, raw.purpose(call));
     const half = Math.ceil(ids.length / 2);
@@ -78,6 +79,7 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
     ...reader,
     ...backupWriting(reader, connection),
     ...pointWriting(connection, { reader, write }),
+    ...shardWriting(connection),
     setField,
     setArray,
     createTenantIndex: (collection, field, number) =>
@@ -121,7 +123,8 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
       return updateQueue !== undefined;
     },
     wait: (ms) => pause(ms, signal),
-    stoppedBy: (stop) => writingCalls(connection.stoppedBy(stop), patienceMs),
+    stoppedBy: (stop) => writingCalls({ ...connection.stoppedBy(stop), scopes: connection.scopes }, patienceMs),
+    within: (scopes) => writingCalls({ ...connection, scopes }, patienceMs),
   };
 }
 

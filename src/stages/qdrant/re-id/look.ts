@@ -18,6 +18,8 @@ export interface Look {
   readonly conflicts: number;
   /** Ids of the source that were looked at. */
   readonly looked: number;
+  /** Ids, old or new, that stand in another shard as well: which of the points is meant nobody can tell by id alone. */
+  readonly ambiguous?: number;
 }
 
 /** Pairs of which the new id is taken that are compared number for number. */
@@ -45,16 +47,37 @@ export async function lookAtIds(ends: CollectionEnds, newIds: NewIds, ctx: PlanC
   const looked = sampled.source.looked;
   const { taken, conflicts, points } = found;
   if (points.source + points.target === 0) return { plan: undefined, taken, conflicts, looked };
+  const ambiguous = facts.customSharding ? found.elsewhere + (await twice(ends, found.seen, ctx)) : 0;
   const measured = [...sampled.source.pairs, ...sampled.target.pairs].slice(0, MEASURED).map(({ from }) => from);
   const sizes = sizesOf(await ctx.store.retrieveTexts(facts.name, measured));
   const counts = { points: points.source, repair: points.target, copied: taken.size };
-  return { plan: { ...counts, ...sizes }, taken, conflicts, looked };
+  return { plan: { ...counts, ...sizes }, taken, conflicts, looked, ambiguous };
+}
+
+/** How many ids of points stand in two shards: a page shows such an id once, a count counts both. */
+async function twice(
+  { facts, move }: CollectionEnds,
+  seen: Found['seen'],
+  { store, profile, signal }: PlanContext<QdrantReader>,
+): Promise<number> {
+  let more = 0;
+  for (const end of ['source', 'target'] as const) {
+    if (seen[end] === undefined) continue;
+    signal.throwIfAborted();
+    const match = { field: profile.qdrantField, value: move[end] };
+    more += Math.max(0, (await store.count({ collection: facts.name, match })) - seen[end]);
+  }
+  return more;
 }
 
 /** Counts what derives from the source. */
 class Found {
   readonly taken = new Set<string>();
   readonly points = { source: 0, target: 0 };
+  /** All points of an end; undefined where it was not read. */
+  readonly seen: { source?: number; target?: number } = {};
+  /** New ids that are taken in another shard than that of the old point. */
+  elsewhere = 0;
   conflicts = 0;
   #compared = 0;
   readonly #newIds: NewIds;
@@ -67,8 +90,9 @@ class Found {
 
   async count(of: EndOf): Promise<void> {
     const { store, signal } = this.#ctx;
-    for await (const { pairs } of toldApart(store, this.#newIds, of)) {
+    for await (const { kept, pairs } of toldApart(store, this.#newIds, of)) {
       signal.throwIfAborted();
+      this.seen[of.end] = (this.seen[of.end] ?? 0) + kept.length + pairs.length;
       this.points[of.end] += pairs.length;
       for (let at = 0; at < pairs.length; at += LOOKED_UP_AT_ONCE) {
         const some = pairs.slice(at, at + LOOKED_UP_AT_ONCE);
@@ -96,6 +120,8 @@ class Found {
         return pair === undefined ? [] : [asNew(old, pair, of.field, of.move)];
       });
       const standings = await store.standings(of.collection, wanted);
+      // What is taken, but not in the old point's own shard.
+      this.elsewhere += standings.filter((standing) => standing === 'absent').length;
       this.conflicts += standings.filter((standing) => standing === 'different').length;
     }
   }

@@ -9,12 +9,12 @@ import type { NewIds } from './new-ids.ts';
 export type PlaceOfIds = Pick<CollectionPlan, 'move' | 'number' | 'arrays'> & { readonly facts: CollectionFacts };
 
 /**
- * New ids where a point can get one: the tenant stands as a text of its own at the top of the payload, in a collection
- * whose points the server places. Elsewhere points keep their ids, and the plan says so.
+ * New ids where a point can get one: the tenant stands as a text of its own at the top of the payload. Elsewhere points
+ * keep their ids, and the plan says so. In shards that the application named a new point stands where its old one does.
  */
 export function newIdsFor(newIds: NewIds | undefined, place: PlaceOfIds, profile: Profile): NewIds | undefined {
   const isPlain = place.number !== true && place.arrays === undefined && payloadPath(profile.qdrantField)?.length === 1;
-  return isPlain && !place.facts.customSharding && !isCopiedWhole(place, profile) ? newIds : undefined;
+  return isPlain && !isCopiedWhole(place, profile) ? newIds : undefined;
 }
 
 /** Such a collection is copied point by point under the ids that its points have. */

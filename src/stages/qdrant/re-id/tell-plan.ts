@@ -38,7 +38,7 @@ function reIdText({ facts, move }: CollectionEnds, plan: ReIdPlan): string {
 /** What forbids giving new ids. */
 export function reIdProblems(
   ends: CollectionEnds,
-  { plan, conflicts, looked }: Look,
+  { plan, conflicts, looked, ambiguous = 0 }: Look,
   { options }: PlanContext<unknown>,
 ): readonly Problem[] {
   const { facts, move, source } = ends;
@@ -52,6 +52,10 @@ export function reIdProblems(
   const problems: Problem[] = [];
   if (options.qdrantMode === 're-id' && source > 0 && plan.points === 0) {
     problems.push(noSchemeProblem(ends, looked));
+  }
+  if (ambiguous > 0) {
+    const text = `${ambiguous} ids of points that would get new ones stand in more than one shard: by id alone they cannot be told apart`;
+    problems.push(problem('unsupported', text, 'move these points with the ids that they have: --qdrant-mode payload'));
   }
   const added = plan.points + plan.repair - plan.copied;
   const { maxPoints, maxVectorBytes } = facts.limits;
