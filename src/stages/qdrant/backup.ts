@@ -7,7 +7,7 @@ import { idOfPoint } from '../../model/point-text.ts';
 import { rawItems, rawMembers } from '../../model/raw-json.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
-import type { Alias, QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import type { Alias, QdrantReader, QdrantWriter, ScrollRequest } from '../../stores/qdrant/qdrant-reader.ts';
 import { RestoreTally } from '../restore-tally.ts';
 import type {
   BackupBatch,
@@ -20,6 +20,7 @@ import type {
 } from '../stage.ts';
 import { copyPoints, knowsInsertOnly } from './copy-points.ts';
 import { fieldText, matchOf, movedElements, tokenOf } from './field-forms.ts';
+import { inEachShard } from './in-each-shard.ts';
 import { insertBatchSize } from './page-sizes.ts';
 import { newIdsOf } from './re-id/new-ids.ts';
 import { copyEntry } from './re-id/re-id-entry.ts';
@@ -67,7 +68,7 @@ async function* readPoints(tenant: string, ctx: PlanContext<QdrantReader>): Asyn
     const pageSize = Math.min(MOST_POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? MOST_POINTS_IN_A_PAGE);
     for (const form of counts.filter(({ source }) => source > 0)) {
       const match = matchOf(ctx.profile.qdrantField, tenant, form);
-      for await (const points of ctx.store.scrollTexts({ collection: facts.name, match, pageSize })) {
+      for await (const points of textsOf(facts, ctx, { match, pageSize })) {
         ctx.signal.throwIfAborted();
         yield { lines: points.map((point) => pointLine(facts.name, point)) };
       }
@@ -89,10 +90,18 @@ function aliasesText(aliases: readonly Alias[]): string {
 async function* readAll(facts: CollectionFacts, ctx: PlanContext<QdrantReader>): AsyncGenerator<BackupBatch> {
   yield { lines: [collectionLine(facts)] };
   const pageSize = Math.min(MOST_POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? MOST_POINTS_IN_A_PAGE);
-  for await (const points of ctx.store.scrollTexts({ collection: facts.name, pageSize })) {
+  for await (const points of textsOf(facts, ctx, { pageSize })) {
     ctx.signal.throwIfAborted();
     yield { lines: points.map((point) => pointLine(facts.name, point)) };
   }
+}
+
+function textsOf(
+  { name, shardKeys }: CollectionFacts,
+  { store }: PlanContext<QdrantReader>,
+  request: Omit<ScrollRequest, 'collection' | 'shardKeys'>,
+): AsyncIterable<readonly string[]> {
+  return inEachShard(shardKeys, (keys) => store.scrollTexts({ collection: name, shardKeys: keys, ...request }));
 }
 
 function unreadable(collection: string, ctx: PlanContext<QdrantReader>): MigrateError {

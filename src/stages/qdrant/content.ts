@@ -1,8 +1,9 @@
 import { CommutativeSum, digest } from '../../model/fingerprint.ts';
 import { Reservoir } from '../../model/reservoir.ts';
-import type { FieldMatch, PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { FieldMatch, PointContent, QdrantReader, ShardKey } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
 import { AS_NUMBER, AS_TEXT, payloadWithout, scalarToken, type TenantField, tokenOf } from './field-forms.ts';
+import { inEachShard } from './in-each-shard.ts';
 import type { SampledPoint } from './qdrant-plan.ts';
 
 /** Points whose payload is compared, a collection. */
@@ -30,12 +31,20 @@ export interface Enumerated {
 /** Reads the ids of a tenant with the field alone and draws the seeded sample. */
 export async function enumerateTenant(
   ctx: PlanContext<QdrantReader>,
-  request: { readonly collection: string; readonly match: FieldMatch; readonly pageSize: number },
+  request: {
+    readonly collection: string;
+    readonly shardKeys: readonly ShardKey[];
+    readonly match: FieldMatch;
+    readonly pageSize: number;
+  },
 ): Promise<Enumerated> {
   const sample = new Reservoir<string>(SAMPLE_SIZE, ctx.options.seed);
   const wanted = tokenOf(request.match.value, request.match.number === true ? AS_NUMBER : AS_TEXT);
   const arrays: string[] = [];
-  for await (const page of ctx.store.scrollField({ ...request, field: request.match.field })) {
+  const pages = inEachShard(request.shardKeys, (shardKeys) => {
+    return ctx.store.scrollField({ ...request, shardKeys, field: request.match.field });
+  });
+  for await (const page of pages) {
     ctx.signal.throwIfAborted();
     for (const { id, value } of page) {
       sample.offer(id);
@@ -73,6 +82,8 @@ export function splitSample(ids: readonly string[]): {
 
 export interface SumRequest {
   readonly collection: string;
+  /** The shards to read, where the application named them. */
+  readonly shardKeys?: readonly ShardKey[];
   readonly match?: FieldMatch;
   readonly also?: FieldMatch;
   readonly maxPage: number;
@@ -83,12 +94,15 @@ export interface SumRequest {
 /** The sum over the whole content of the points that match, all but the tenant field. */
 export async function contentSum(
   ctx: PlanContext<QdrantReader>,
-  { collection, match, also, maxPage, idOf = ({ id }) => id }: SumRequest,
+  { collection, shardKeys, match, also, maxPage, idOf = ({ id }) => id }: SumRequest,
   field: TenantField,
 ): Promise<CommutativeSum> {
   const sum = new CommutativeSum();
   const pageSize = Math.min(CONTENT_PAGE, maxPage);
-  for await (const page of ctx.store.scrollPoints({ collection, match, also, pageSize })) {
+  const pages = inEachShard(shardKeys, (keys) => {
+    return ctx.store.scrollPoints({ collection, shardKeys: keys, match, also, pageSize });
+  });
+  for await (const page of pages) {
     ctx.signal.throwIfAborted();
     for (const point of page) {
       const id = idOf(point);

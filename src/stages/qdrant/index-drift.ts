@@ -47,7 +47,7 @@ async function facetValues(
 }
 
 async function readValues(
-  { name, limits }: CollectionFacts,
+  { name, shardKeys, limits }: CollectionFacts,
   plan: QdrantPlan,
   ctx: PlanContext<QdrantReader>,
 ): Promise<ReadonlyMap<string, number> | undefined> {
@@ -57,7 +57,7 @@ async function readValues(
     const tenants = moved.reduce((sum, { source }) => sum + source, 0);
     if ((await ctx.store.count({ collection: name })) > READ_UP_TO * tenants) return undefined;
   }
-  return countValues(ctx, { collection: name, pageSize: idPageSize(limits) });
+  return countValues(ctx, { collection: name, shardKeys, pageSize: idPageSize(limits) });
 }
 
 async function disagreements(

@@ -131,11 +131,26 @@ async function readSource(
     const count = await ctx.store.count({ collection, match, ...asked });
     return { points: await firstPoints({ facts, ...form }, move.source, ctx), mayHoldArrays: count > 0 };
   }
-  const { sampleIds, arrays } = await enumerateTenant(ctx, { collection, match, pageSize: idPageSize(facts.limits) });
+  const { shardKeys, limits } = facts;
+  const found = await enumerateTenant(ctx, { collection, shardKeys, match, pageSize: idPageSize(limits) });
+  const { sampleIds, arrays } = found;
+  const ids = shardKeys.length > 1 ? await standingOnce(sampleIds, collection, ctx) : sampleIds;
   return {
-    points: await readPoints(ctx.store, collection, splitSample(sampleIds)),
+    points: await readPoints(ctx.store, collection, splitSample(ids)),
     mayHoldArrays: arrays.length > 0,
   };
+}
+
+/** Those of the ids that name one point only: of one in several shards nobody can say which is read. */
+async function standingOnce(
+  ids: readonly string[],
+  collection: string,
+  { store }: PlanContext<QdrantReader>,
+): Promise<readonly string[]> {
+  if (ids.length === 0 || (await store.count({ collection, ids })) <= ids.length) return ids;
+  const once: string[] = [];
+  for (const id of ids) if ((await store.count({ collection, ids: [id] })) === 1) once.push(id);
+  return once;
 }
 
 function arrayLook({ facts, move, ...form }: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<ArrayLook> {
@@ -163,11 +178,14 @@ async function contentSums(
   ctx: PlanContext<QdrantReader>,
 ): Promise<{ readonly source: string; readonly target: string }> {
   const { facts, move, ...form } = ends;
+  const { shardKeys } = facts;
   const field = ctx.profile.qdrantField;
   const of = tenantField(knownPath(field), move, form);
   const match = { source: matchOf(field, move.source, form), target: matchOf(field, move.target, form) };
   const sumOf = async (end: Pick<SumRequest, 'match' | 'also' | 'idOf'>): Promise<string> => {
-    return (await contentSum(ctx, { collection: facts.name, ...end, maxPage: idPageSize(facts.limits) }, of)).hex();
+    return (
+      await contentSum(ctx, { collection: facts.name, shardKeys, ...end, maxPage: idPageSize(facts.limits) }, of)
+    ).hex();
   };
   if (how.newIds !== undefined) return sumsWithNewIds(ends, { ...how, newIds: how.newIds, match, sumOf });
   const source = await sumOf({ match: match.source });

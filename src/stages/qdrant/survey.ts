@@ -2,7 +2,7 @@ import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
 import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
-import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
+import type { QdrantReader, ShardKey } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
 import {
   AS_NUMBER,
@@ -14,6 +14,7 @@ import {
   scalarToken,
   tokenOf,
 } from './field-forms.ts';
+import { inEachShard } from './in-each-shard.ts';
 import { idPageSize } from './page-sizes.ts';
 
 /** Collections that are described and counted at the same time. */
@@ -108,12 +109,12 @@ function fits(id: string, { number }: Form): boolean {
  * and must not stop a run. One with points of a source cannot be counted; nor can one too large to read.
  */
 async function countByReading(
-  { name, roughPoints, limits }: CollectionFacts,
+  { name, shardKeys, roughPoints, limits }: CollectionFacts,
   moves: readonly Move[],
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly EndCounts[] | undefined> {
   if (roughPoints > READABLE_POINTS) return undefined;
-  const values = await countValues(ctx, { collection: name, pageSize: idPageSize(limits) });
+  const values = await countValues(ctx, { collection: name, shardKeys, pageSize: idPageSize(limits) });
   const counts = moveForms(moves).map(({ move, form }) => ({
     move,
     ...form,
@@ -126,10 +127,13 @@ async function countByReading(
 /** Counts the values of the tenant field, as JSON tokens, by reading every point: what no index can get wrong. */
 export async function countValues(
   ctx: PlanContext<QdrantReader>,
-  request: { readonly collection: string; readonly pageSize: number },
+  request: { readonly collection: string; readonly shardKeys: readonly ShardKey[]; readonly pageSize: number },
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
-  for await (const page of ctx.store.scrollField({ ...request, field: ctx.profile.qdrantField })) {
+  const pages = inEachShard(request.shardKeys, (shardKeys) => {
+    return ctx.store.scrollField({ ...request, shardKeys, field: ctx.profile.qdrantField });
+  });
+  for await (const page of pages) {
     ctx.signal.throwIfAborted();
     for (const { value } of page) {
       for (const one of new Set(Array.isArray(value) ? value : [value])) {

@@ -115,7 +115,7 @@ async function verifyPart(
     const match = matchOf(field, move.target, part);
     // A point that was moved without its new id is not what should stand there.
     const idOf = (point: PointContent) => (newIds?.pairOfContent(point, move) === undefined ? point.id : undefined);
-    const request = { collection, match, maxPage: idPageSize(facts.limits), idOf };
+    const request = { collection, shardKeys: facts.shardKeys, match, maxPage: idPageSize(facts.limits), idOf };
     const sums = await contentSum(ctx, request, tenantField(knownPath(field), move, part));
     if (sums.hex() !== sum) findings.push(sumFinding(part, { count: sums.count, expected }));
   }

@@ -42,41 +42,23 @@ export async function lookAtIds(ends: CollectionEnds, newIds: NewIds, ctx: PlanC
     source: source > 0 ? await samplePairs(ctx.store, newIds, { ...of, end: 'source' }) : none,
     target: target > 0 ? await samplePairs(ctx.store, newIds, { ...of, end: 'target' }) : none,
   };
-  if (sampled.source.pairs.length > 0) await found.count({ ...of, end: 'source' });
-  if (sampled.target.pairs.length > 0) await found.count({ ...of, end: 'target' });
+  if (sampled.source.pairs.length > 0) await found.count({ ...of, end: 'source' }, facts.customSharding);
+  if (sampled.target.pairs.length > 0) await found.count({ ...of, end: 'target' }, facts.customSharding);
   const looked = sampled.source.looked;
   const { taken, conflicts, points } = found;
   if (points.source + points.target === 0) return { plan: undefined, taken, conflicts, looked };
-  const ambiguous = facts.customSharding ? found.elsewhere + (await twice(ends, found.seen, ctx)) : 0;
+  const ambiguous = facts.customSharding ? found.elsewhere : 0;
   const measured = [...sampled.source.pairs, ...sampled.target.pairs].slice(0, MEASURED).map(({ from }) => from);
   const sizes = sizesOf(await ctx.store.retrieveTexts(facts.name, measured));
   const counts = { points: points.source, repair: points.target, copied: taken.size };
   return { plan: { ...counts, ...sizes }, taken, conflicts, looked, ambiguous };
 }
 
-/** How many ids of points stand in two shards: a page shows such an id once, a count counts both. */
-async function twice(
-  { facts, move }: CollectionEnds,
-  seen: Found['seen'],
-  { store, profile, signal }: PlanContext<QdrantReader>,
-): Promise<number> {
-  let more = 0;
-  for (const end of ['source', 'target'] as const) {
-    if (seen[end] === undefined) continue;
-    signal.throwIfAborted();
-    const match = { field: profile.qdrantField, value: move[end] };
-    more += Math.max(0, (await store.count({ collection: facts.name, match })) - seen[end]);
-  }
-  return more;
-}
-
 /** Counts what derives from the source. */
 class Found {
   readonly taken = new Set<string>();
   readonly points = { source: 0, target: 0 };
-  /** All points of an end; undefined where it was not read. */
-  readonly seen: { source?: number; target?: number } = {};
-  /** New ids that are taken in another shard than that of the old point. */
+  /** Old ids that stand in another shard as well, and new ids that are taken in another than that of the old point. */
   elsewhere = 0;
   conflicts = 0;
   #compared = 0;
@@ -88,21 +70,27 @@ class Found {
     this.#ctx = ctx;
   }
 
-  async count(of: EndOf): Promise<void> {
+  async count(of: EndOf, isSharded: boolean): Promise<void> {
     const { store, signal } = this.#ctx;
-    for await (const { kept, pairs } of toldApart(store, this.#newIds, of)) {
+    for await (const { pairs } of toldApart(store, this.#newIds, of)) {
       signal.throwIfAborted();
-      this.seen[of.end] = (this.seen[of.end] ?? 0) + kept.length + pairs.length;
       this.points[of.end] += pairs.length;
       for (let at = 0; at < pairs.length; at += LOOKED_UP_AT_ONCE) {
         const some = pairs.slice(at, at + LOOKED_UP_AT_ONCE);
         const ids = some.map(({ to }) => to);
+        if (isSharded) this.elsewhere += await this.#twice(of, some);
         const present = await store.presentIds(of.collection, ids);
         for (const id of present) this.taken.add(id);
         const both = some.filter(({ to }) => present.has(to));
         await this.#compare(of, both.slice(0, COMPARED - this.#compared));
       }
     }
+  }
+
+  /** A page shows an id that stands in two shards once, a count counts both. */
+  async #twice({ collection }: EndOf, pairs: readonly IdPair[]): Promise<number> {
+    const count = await this.#ctx.store.count({ collection, ids: pairs.map(({ from }) => from) });
+    return Math.max(0, count - pairs.length);
   }
 
   async #compare(of: EndOf, pairs: readonly IdPair[]): Promise<void> {
