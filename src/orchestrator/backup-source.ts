@@ -1,4 +1,5 @@
 import { MigrateError } from '../model/errors.ts';
+import { grouped } from '../model/grouped.ts';
 import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { BackupPart, Finding, StageName, UndoBatch, UndoPort } from '../stages/stage.ts';
@@ -50,7 +51,7 @@ export async function missingInBackup(
       stage: stage.name,
       kind: 'missing',
       severity: 'difference',
-      message: `${absent} records of backup ${backup.id} are neither at the target nor at the source`,
+      message: `${grouped(absent)} records of backup ${backup.id} are neither at the target nor at the source`,
       count: absent,
       fix: `tenant-migrate backup restore ${backup.id}`,
     });

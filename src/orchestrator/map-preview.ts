@@ -1,6 +1,7 @@
 import { digest } from '../model/fingerprint.ts';
 import { parseKeyTemplate, templateProblem } from '../model/key-template.ts';
 import { type Move, moveText } from '../model/move.ts';
+import { plainName } from '../model/name-after.ts';
 import { type Waves, waveViews } from '../model/waves.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
@@ -63,7 +64,12 @@ function standIns(moves: readonly Move[]) {
   const word = `stand-in-${digest(JSON.stringify(moves)).slice(0, 8)}-`;
   const names: string[] = [];
   const expression = new RegExp(`${word}(\\d+)`, 'g');
-  const revealText = (text: string) => text.replace(expression, (_, index) => names[Number(index)] ?? '');
+  // Names of indexes hold an id in their own spelling.
+  const plain = new RegExp(`${plainName(word)}(\\d+)`, 'g');
+  const revealText = (text: string) =>
+    text
+      .replace(expression, (_, index) => names[Number(index)] ?? '')
+      .replace(plain, (_, index) => plainName(names[Number(index)] ?? ''));
   const reveal = (value: unknown): unknown => {
     if (typeof value === 'string') return revealText(value);
     if (Array.isArray(value)) return value.map(reveal);

@@ -306,10 +306,7 @@ class MapRun {
       return this.#endOfWave(`wave ${index + 1} of ${of}: ${report.message}`, report, denied);
     }
     const worked = [...this.#reports.values()].some(({ outcome }) => outcome === 'done');
-    return this.#end(
-      worked ? 'done' : 'nothing-to-do',
-      `${this.#input.moves.length} tenants moved and verified in ${of} waves`,
-    );
+    return this.#end(worked ? 'done' : 'nothing-to-do', `all ${of} waves moved and verified`);
   }
 
   #waveInput(index: number, view: WaveView, locks: RunInput['locks']): RunInput {

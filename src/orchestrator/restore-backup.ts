@@ -1,5 +1,6 @@
 import type { BackupFolder } from '../journal/backup-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
+import { grouped } from '../model/grouped.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { BackupPart, RestoreLook, StageName } from '../stages/stage.ts';
 import { refuseDamaged } from './backup.ts';
@@ -58,18 +59,21 @@ export async function restoreBackup(input: RestoreInput): Promise<RestoreReport>
   const all = [...looks.values()];
   const different = sum(all, 'different');
   if (different > 0) {
-    const message = `refused before anything was written: ${different} records exist with other content`;
+    const message = `refused before anything was written: ${grouped(different)} records exist with other content`;
     return report(all, { outcome: 'refused', message, next: 'see what they are; --only leaves stages out' });
   }
   const absent = sum(all, 'absent');
   const lost = sum(all, 'notRestorable');
   if (dryRun)
-    return report(all, { outcome: 'planned', message: `nothing was written: ${absent} records would be restored` });
+    return report(all, {
+      outcome: 'planned',
+      message: `nothing was written: ${grouped(absent)} records would be restored`,
+    });
   if (!all.some(({ work }) => work)) {
     const outcome = lost > 0 ? 'partial' : 'nothing-to-do';
     return report(all, {
       outcome,
-      message: `nothing to restore: ${sum(all, 'equal')} records are there already${lostText(lost)}`,
+      message: `nothing to restore: ${grouped(sum(all, 'equal'))} records are there already${lostText(lost)}`,
     });
   }
   if (confirm !== undefined && !(await confirm(all))) {
@@ -154,7 +158,8 @@ async function compareAgain(parts: readonly Part[], looks: ReadonlyMap<StageName
   const unlike: string[] = [];
   for (const part of parts) {
     const { absent, different } = await part.compare();
-    if (absent + different > 0) unlike.push(`${part.stage}: ${absent} records are absent and ${different} different`);
+    if (absent + different > 0)
+      unlike.push(`${part.stage}: ${grouped(absent)} records are absent and ${grouped(different)} different`);
   }
   const all = [...looks.values()];
   if (unlike.length > 0) {
@@ -162,7 +167,7 @@ async function compareAgain(parts: readonly Part[], looks: ReadonlyMap<StageName
     return report(all, { outcome: 'partial', message, next: 'see what they are, then type the same command again' });
   }
   const lost = sum(all, 'notRestorable');
-  const message = `${sum(all, 'restored')} records restored and compared${lostText(lost)}`;
+  const message = `${grouped(sum(all, 'restored'))} records restored and compared${lostText(lost)}`;
   return report(all, { outcome: lost > 0 ? 'partial' : 'restored', message });
 }
 

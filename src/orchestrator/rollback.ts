@@ -1,6 +1,7 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
+import { grouped } from '../model/grouped.ts';
 import { canonicalJson } from '../model/json.ts';
 import { movesText } from '../model/move.ts';
 import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
@@ -304,7 +305,7 @@ async function compare(input: Undoing): Promise<readonly Finding[]> {
         stage: stage.name,
         kind: short <= gone ? 'expired' : 'count',
         severity: short <= gone ? 'notice' : 'difference',
-        message: `${foundIn(now)} of ${foundIn(before)} ${before.unit} are at the source again`,
+        message: `${grouped(foundIn(now))} of ${grouped(foundIn(before))} ${before.unit} are at the source again`,
         count: short,
       });
     }

@@ -1,3 +1,5 @@
+import { amount } from '../model/amount.ts';
+import { grouped } from '../model/grouped.ts';
 import type { StageName } from '../stages/stage.ts';
 
 /** Stages as people read them, in the guide's words. */
@@ -10,12 +12,12 @@ export const STAGE_TITLES: Readonly<Record<StageName, { readonly short: string; 
 
 /** 38491 → `38,491`. */
 export function count(value: number): string {
-  return Math.round(value).toLocaleString('en');
+  return grouped(value);
 }
 
 /** `1 key`, `2 keys`: units are given in the plural. */
 export function units(value: number, unit: string): string {
-  return `${count(value)} ${value === 1 ? unit.replace(/s$/, '') : unit}`;
+  return amount(value, unit);
 }
 
 /** 1234567 → `1.2 MB`. */

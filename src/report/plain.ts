@@ -26,6 +26,7 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
   const { write, paint, clock } = options;
   const progress = new Map<StageName, { rate: Rate; printed: number; at: number }>();
   let moves = '';
+  let undoing = false;
   const failedLine = failedRecordLines(paint);
   return (event) => {
     switch (event.type) {
@@ -38,12 +39,13 @@ export function plainReporter(options: PlainOptions): (event: RunEvent) => void 
         if (!options.planIsResult) write(`\n${planText(event.plan, event, paint)}`);
         break;
       case 'stage-started':
+        undoing = event.phase === 'undo';
         if (event.phase === 'apply') write(`\nMigrating ${STAGE_TITLES[event.stage].long}: ${moves}`);
         if (event.phase === 'undo') write(`\nTaking back ${STAGE_TITLES[event.stage].long}: ${moves}`);
         break;
       case 'total':
         progress.set(event.stage, { rate: new Rate(clock.now()), printed: 0, at: clock.now() });
-        write(`  Found ${units(event.total, event.unit)} to migrate`);
+        write(`  Found ${units(event.total, event.unit)} to ${undoing ? 'take back' : 'migrate'}`);
         break;
       case 'progress':
         printProgress(event, progress.get(event.stage));

@@ -5,6 +5,7 @@ import { bytes, clean, count, duration, STAGE_TITLES, units } from './format.ts'
 import type { RunPlan } from './report.ts';
 
 const MOST_SHAPES = 25;
+const MOST_ALIKE = 12;
 
 /** The plan for people: what would move, what would not, and why it might be refused. */
 export function planText(
@@ -63,9 +64,19 @@ function stageLines(plan: StagePlan, paint: ChalkInstance): readonly string[] {
     paint.bold(STAGE_TITLES[plan.stage].short),
     `  found ${units(found, plan.unit)}, at the target ${count(atTarget)}, conflicts ${count(plan.conflicts)}, about ${duration(plan.estimateMs)}`,
     ...shapes.map((shape) => `    ${shapeText(shape).padEnd(width)}  ${count(shape.count).padStart(9)}`),
-    ...(plan.shapes.length > MOST_SHAPES ? [`    and ${plan.shapes.length - MOST_SHAPES} more shapes`] : []),
-    ...plan.notices.flatMap((notice) => findingLines(notice, paint)),
+    ...(plan.shapes.length > MOST_SHAPES ? [`    and ${count(plan.shapes.length - MOST_SHAPES)} more shapes`] : []),
+    ...noticeLines(plan.notices, paint),
   ];
+}
+
+/** Many tenants of a list say the same of each: after some of a kind the others are only counted. */
+function noticeLines(notices: readonly Finding[], paint: ChalkInstance): readonly string[] {
+  return [...new Set(notices.map(({ kind }) => kind))].flatMap((kind) => {
+    const alike = notices.filter((notice) => notice.kind === kind);
+    const more = alike.length - MOST_ALIKE;
+    const lines = alike.slice(0, MOST_ALIKE).flatMap((notice) => findingLines(notice, paint));
+    return more > 0 ? [...lines, `      and ${count(more)} more such notices (--json lists all)`] : lines;
+  });
 }
 
 function shapeText({ from, to }: { from: string; to: string }): string {

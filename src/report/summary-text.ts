@@ -16,17 +16,16 @@ export function summaryText(
   const differences = report.findings.filter(({ severity }) => severity === 'difference');
   const notices = report.findings.filter(({ severity }) => severity === 'notice');
   const refused = report.outcome === 'refused';
+  const rows = report.stages.flatMap((row) => rowLines(row, report, paint));
   return [
-    ...(refused
-      ? []
-      : [RULE, title(report), RULE, ...report.stages.flatMap((row) => rowLines(row, report, paint)), RULE, '']),
+    ...(refused || rows.length === 0 ? [] : [RULE, title(report), RULE, ...rows, RULE, '']),
     ...(refused || report.tenants === undefined ? [] : [...tenantLines(report.tenants, { all: verbose, paint }), '']),
     ...problemsOf(report, paint),
     ...[...differences, ...(refused ? [] : notices)]
       .slice(0, MOST_FINDINGS)
       .flatMap((finding) => findingLines(finding, paint)),
     ...(report.findings.length > MOST_FINDINGS
-      ? [`  and ${report.findings.length - MOST_FINDINGS} more findings in the report`]
+      ? [`  and ${count(report.findings.length - MOST_FINDINGS)} more findings in the report`]
       : []),
     ending(report, paint),
     ...(report.next === null || report.problems.length > 0 ? [] : [`   next: ${paint.cyan(clean(report.next))}`]),

@@ -1,4 +1,5 @@
 import { digest } from '../../model/fingerprint.ts';
+import { grouped } from '../../model/grouped.ts';
 import { canonicalJson, type Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
 import type { Profile } from '../../profiles/profile.ts';
@@ -93,9 +94,9 @@ async function* readGraph(id: string, ctx: PlanContext<GraphReader>): AsyncGener
     note(relationships);
     yield { lines: relationships.map((relationship) => line(relationshipRecord(relationship))) };
   }
-  const notKept = [...unknown].map(([type, count]) => `${count} properties of type ${type}`);
+  const notKept = [...unknown].map(([type, count]) => `${grouped(count)} properties of type ${type}`);
   const { source: bare } = await ctx.store.bareCounts(graphMoveOf({ source: id, target: id }, ctx.profile));
-  if (bare > 0) notKept.push(`${bare} nodes that hold the tenant in a property alone, without its label`);
+  if (bare > 0) notKept.push(`${grouped(bare)} nodes that hold the tenant in a property alone, without its label`);
   const schema = await ctx.store.storedSchema(tenant);
   const lines = schema.flatMap(({ key, name, create, item }): BackupLine[] => {
     if (create !== undefined) return [line({ kind: 'schema', key, name, create, signature: signatureOf(item) })];

@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { GraphReader } from '../../stores/graph/graph-store.ts';
 import type { SchemaItem } from '../../stores/graph/schema-reading.ts';
@@ -61,8 +62,8 @@ export function clashProblems(move: Move, clashes: readonly Clash[]): readonly P
     code: 'constraint-conflict',
     message:
       what === 'values'
-        ? `${moveText(move)}: ${count} values break the constraint ${rule} of the target (${properties.join(', ')})`
-        : `${moveText(move)}: ${count} nodes lack what the constraint ${rule} of the target demands (${properties.join(', ')})`,
+        ? `${moveText(move)}: ${grouped(count)} values break the constraint ${rule} of the target (${properties.join(', ')})`
+        : `${moveText(move)}: ${grouped(count)} nodes lack what the constraint ${rule} of the target demands (${properties.join(', ')})`,
     fix:
       what === 'values'
         ? 'remove the doubles from one of the two labels, or drop the constraint'

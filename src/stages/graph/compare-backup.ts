@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import type { GraphReader } from '../../stores/graph/graph-store.ts';
 import { RestoreTally } from '../restore-tally.ts';
 import type { BackupPart, PlanContext, RestoreLook } from '../stage.ts';
@@ -41,9 +42,11 @@ export async function compareGraph(part: BackupPart, ctx: PlanContext<GraphReade
   }
   const others = sum(nodes);
   if (comparing.absentNodes > 0 && others > 0) {
-    tally.differs(`${others} nodes labelled ${label} that are not as in the backup`, others);
+    tally.differs(`${grouped(others)} nodes labelled ${label} that are not as in the backup`, others);
   } else if (others + sum(relationships) > 0) {
-    tally.note(`${others} nodes and ${sum(relationships)} relationships are not in the backup, and stay`);
+    tally.note(
+      `${grouped(others)} nodes and ${grouped(sum(relationships))} relationships are not in the backup, and stay`,
+    );
   }
   return tally.look();
 }

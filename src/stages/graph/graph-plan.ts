@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import { labelsAfter } from '../../model/labels-after.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type {
@@ -224,7 +225,7 @@ function statementsOf(move: GraphMove, steps: readonly SchemaStep[], store: Grap
 /** A type that other tenants use too cannot be the tenant's own. */
 function foreignProblem({ source }: Move, foreign: number): readonly Problem[] {
   if (foreign === 0) return [];
-  const message = `${foreign} relationships of the type ${source} join nodes of others only, so that the type is not the tenant’s alone`;
+  const message = `${grouped(foreign)} relationships of the type ${source} join nodes of others only, so that the type is not the tenant’s alone`;
   return [
     { stage: 'graph', code: 'foreign-relationships', message, fix: 'give those another type first, or --skip-graph' },
   ];
@@ -286,7 +287,7 @@ function dataProblem(
   { options }: PlanContext<GraphReader>,
 ): readonly Problem[] {
   if (found === 0 || atTarget === 0 || options.merge || options.continuing) return [];
-  const message = `${moveText(move)}: both labels have nodes of their own (source ${found}, target ${atTarget})`;
+  const message = `${moveText(move)}: both labels have nodes of their own (source ${grouped(found)}, target ${grouped(atTarget)})`;
   return [
     { stage: 'graph', code: 'both-have-data', message, fix: 'give --merge to join them, or choose another target' },
   ];
@@ -294,7 +295,7 @@ function dataProblem(
 
 function bothNotice(move: Move, both: number): readonly Finding[] {
   if (both === 0) return [];
-  const message = `${both} nodes carry both labels already; they lose the source label, and a rollback gives it back`;
+  const message = `${grouped(both)} nodes carry both labels already; they lose the source label, and a rollback gives it back`;
   return [{ stage: 'graph', kind: 'both-labels', severity: 'notice', message, where: moveText(move), count: both }];
 }
 

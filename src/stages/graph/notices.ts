@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { GraphReader, SampledNode, Surroundings } from '../../stores/graph/graph-store.ts';
 import type { GraphMove } from '../../stores/graph/statements.ts';
@@ -33,7 +34,7 @@ export async function propertyNotices(
   if (relationships > 0) {
     notices.push({
       ...{ stage: 'graph', kind: 'relationship-property', severity: 'notice', where, count: relationships },
-      message: `${relationships} relationships of the tenant’s nodes hold the id in ${move.values?.names.join(' or ')}, and keep it`,
+      message: `${grouped(relationships)} relationships of the tenant’s nodes hold the id in ${move.values?.names.join(' or ')}, and keep it`,
       fix: 'change them by Cypher of your own',
     });
   }
@@ -120,7 +121,9 @@ export async function lookAlikes(moves: readonly Move[], store: GraphReader): Pr
     const like = labels.filter((label) => !ends.has(label) && looksLike(label, move.source)).sort();
     const counted = like.slice(0, COUNTED);
     const counts = await store.counts(counted.map((label) => [label]));
-    const samples = counted.flatMap((label, i) => ((counts[i] ?? 0) > 0 ? [`${label}: ${counts[i]} nodes`] : []));
+    const samples = counted.flatMap((label, i) =>
+      (counts[i] ?? 0) > 0 ? [`${label}: ${grouped(counts[i] ?? 0)} nodes`] : [],
+    );
     if (samples.length === 0) continue;
     const count = samples.length + like.length - counted.length;
     const message = `${count} other labels hold the id ${JSON.stringify(move.source)} in their names and are left alone`;

@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import { moveText } from '../../model/move.ts';
 import type { GraphReader, LabelCount, RelationshipCount } from '../../stores/graph/graph-store.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
@@ -68,7 +69,7 @@ function countFindings(
 ): readonly Finding[] {
   const missing = planned - present;
   if (missing > 0) {
-    const message = `${missing} of ${planned} ${what} are gone: deleted meanwhile, or changed by someone else`;
+    const message = `${grouped(missing)} of ${grouped(planned)} ${what} are gone: deleted meanwhile, or changed by someone else`;
     return [difference('count', expected, message, missing)];
   }
   if (missing === 0) return [];
@@ -83,7 +84,12 @@ function labelFindings(expected: GraphExpectation, present: readonly LabelCount[
     const where = labelsText(labels, expected.target);
     return [
       {
-        ...difference('labels', expected, `${standing} nodes with these labels, not ${count}`, count - standing),
+        ...difference(
+          'labels',
+          expected,
+          `${grouped(standing)} nodes with these labels, not ${grouped(count)}`,
+          count - standing,
+        ),
         where,
       },
     ];
@@ -98,14 +104,14 @@ function relationshipFindings(expected: GraphExpectation, present: readonly Rela
     const standing = counts.get(key(each)) ?? 0;
     if (standing >= each.count) return [];
     const end = each.direction === 'out' ? 'leave' : 'reach';
-    const message = `${standing} relationships ${end} the target’s nodes, not ${each.count}`;
+    const message = `${grouped(standing)} relationships ${end} the target’s nodes, not ${grouped(each.count)}`;
     return [{ ...difference('relationships', expected, message, each.count - standing), where: `:${each.type}` }];
   });
   const more = present.reduce((sum, each) => sum + Math.max(0, each.count - (planned.get(key(each)) ?? 0)), 0);
   if (more === 0) return missing;
   return [
     ...missing,
-    notice('grew', expected, `${more} relationship ends more than planned: written during the move`, more),
+    notice('grew', expected, `${grouped(more)} relationship ends more than planned: written during the move`, more),
   ];
 }
 
@@ -130,11 +136,11 @@ async function contentFindings(expected: GraphExpectation, store: GraphReader): 
   const findings: Finding[] = [];
   const size = expected.sample.length;
   if (missing.length > 0) {
-    const message = `${missing.length} of ${size} sampled nodes are missing: deleted since the plan was made`;
+    const message = `${grouped(missing.length)} of ${grouped(size)} sampled nodes are missing: deleted since the plan was made`;
     findings.push(withNodes(difference('content', expected, message, missing.length), missing));
   }
   if (changed.length > 0) {
-    const message = `${changed.length} of ${size} sampled nodes have other labels or properties than when the plan was made`;
+    const message = `${grouped(changed.length)} of ${grouped(size)} sampled nodes have other labels or properties than when the plan was made`;
     findings.push(withNodes(difference('content', expected, message, changed.length), changed));
   }
   return findings;
@@ -150,8 +156,8 @@ async function sumFindings(expected: GraphExpectation, ctx: PlanContext<GraphRea
     if (standing?.sum === sum) return [];
     const message =
       standing?.count === count
-        ? `the same ${count} nodes by number, but other nodes, labels or properties than when the plan was made`
-        : `${standing?.count ?? 0} nodes, not ${count}: their content cannot be compared`;
+        ? `the same ${grouped(count)} nodes by number, but other nodes, labels or properties than when the plan was made`
+        : `${grouped(standing?.count ?? 0)} nodes, not ${grouped(count)}: their content cannot be compared`;
     return [{ ...difference('content', expected, message, count), where: labelsText(labels, expected.target) }];
   });
 }

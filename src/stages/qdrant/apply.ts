@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { errorText, MigrateError } from '../../model/errors.ts';
+import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../in-flight.ts';
@@ -266,7 +267,7 @@ async function moveArrays(
 function close(part: Part, ctx: ApplyContext<QdrantWriter>): void {
   part.open -= 1;
   if (part.open > 0) return;
-  const renamed = part.renamed === 0 ? '' : `, ${part.renamed} of them to new ids`;
+  const renamed = part.renamed === 0 ? '' : `, ${grouped(part.renamed)} of them to new ids`;
   ctx.emit({ type: 'note', stage: 'qdrant', text: `Collection: ${part.collection}` });
-  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Migrated: ${part.moved} points${renamed}` });
+  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Migrated: ${grouped(part.moved)} points${renamed}` });
 }

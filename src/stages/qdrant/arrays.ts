@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { FieldMatch, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext, Problem } from '../stage.ts';
@@ -124,7 +125,7 @@ function unnameable({ facts, match }: ArrayRequest, ids: readonly string[]): rea
       stage: 'qdrant',
       code: 'array-value',
       message:
-        `${facts.name}: ${match.field} of ${ids.length} points is an array that holds "${match.value}" beside something ` +
+        `${facts.name}: ${match.field} of ${grouped(ids.length)} points is an array that holds "${match.value}" beside something ` +
         `that is no text, whole number or truth value (${named}): such a write cannot be guarded`,
       fix: `make ${match.field} of these points a list of texts, or leave this store out with --skip-qdrant`,
     },

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../model/errors.ts';
+import { grouped } from '../../model/grouped.ts';
 import { contentOfPoint, idOfPoint, type PointText, payloadOf, shardKeyOf } from '../../model/point-text.ts';
 import { canonicalRaw, rawMembers } from '../../model/raw-json.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
@@ -138,7 +139,7 @@ export function* bodies(points: readonly PointText[], mostAtOnce = Number.POSITI
 function notKept(url: string, collection: string, count: number): MigrateError {
   return new MigrateError(
     'store',
-    `Qdrant at ${url} did not keep ${count} points that were inserted into ${collection}`,
+    `Qdrant at ${url} did not keep ${grouped(count)} points that were inserted into ${collection}`,
     {
       stage: 'qdrant',
       store: url,

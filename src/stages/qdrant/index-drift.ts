@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext } from '../stage.ts';
@@ -88,7 +89,7 @@ async function disagreements(
       stage: 'qdrant',
       kind: 'index-drift',
       severity: 'difference',
-      message: `${name}: ${by} finds ${seen} points under "${value}", counting by ${field} finds ${after}`,
+      message: `${name}: ${by} finds ${grouped(seen)} points under "${value}", counting by ${field} finds ${grouped(after)}`,
       where: name,
       count: Math.abs(seen - after),
       fix: `rebuild the index on ${field} in ${name} (delete it and make it again), then verify`,

@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import type { Move } from '../../model/move.ts';
 import { knownPath } from '../../model/payload-path.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
@@ -242,7 +243,7 @@ function derivedNotice(
       kind: 'ids-derived-from-tenant',
       severity: 'notice',
       message:
-        `${facts.name}: ${found.count} of ${points.length} sampled point ids are ${found.scheme.name} ids made from ` +
+        `${facts.name}: ${grouped(found.count)} of ${grouped(points.length)} sampled point ids are ${found.scheme.name} ids made from ` +
         `"${move.source}": ${where} the application will not find these points by id, ` +
         'and writing the same records again doubles them (without --qdrant-mode payload they get new ids)',
       where: facts.name,
@@ -300,12 +301,12 @@ function formNotices(
       notice(
         'number-value',
         source,
-        `${field} of ${source} points is the number ${move.source}, not the text "${move.source}"`,
+        `${field} of ${grouped(source)} points is the number ${move.source}, not the text "${move.source}"`,
       ),
     );
   if (arrays !== undefined) {
     const both = arrays.both === 0 ? '' : `; ${arrays.both} hold "${move.target}" too and keep one entry`;
-    const text = `${field} of ${arrays.count} points is an array that holds "${move.source}": that element alone is replaced${both}`;
+    const text = `${field} of ${grouped(arrays.count)} points is an array that holds "${move.source}": that element alone is replaced${both}`;
     notices.push(notice('array-value', arrays.count, text));
   }
   return notices;
@@ -318,7 +319,7 @@ function targetProblem({ facts, move, source, number }: CollectionEnds, field: s
     {
       stage: 'qdrant',
       code: 'number-value',
-      message: `${facts.name}: ${field} of ${source} points is the number ${move.source}, and "${move.target}" is none`,
+      message: `${facts.name}: ${field} of ${grouped(source)} points is the number ${move.source}, and "${move.target}" is none`,
       fix: 'give a target that is a whole number, or leave this store out with --skip-qdrant',
     },
   ];

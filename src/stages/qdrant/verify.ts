@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { grouped } from '../../model/grouped.ts';
 import { knownPath } from '../../model/payload-path.ts';
 import type { PointContent, QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
@@ -139,16 +140,16 @@ function countFindings(part: CollectionPlan, { source, target, expected, standin
   const there = target - standing.underTarget.copied;
   const records = source + there - standing.copied;
   if (left > 0) {
-    const text = `${left} points are still under "${move.source}"`;
+    const text = `${grouped(left)} points are still under "${move.source}"`;
     findings.push({ ...difference(part, 'left-behind', text), count: left, drainable: true });
   }
   if (records < expected) {
-    const parts = `${part.target} before and ${expected - part.target} moved`;
-    const text = `${there} points under "${move.target}", ${expected} expected (${parts})`;
+    const parts = `${grouped(part.target)} before and ${grouped(expected - part.target)} moved`;
+    const text = `${grouped(there)} points under "${move.target}", ${grouped(expected)} expected (${parts})`;
     findings.push({ ...difference(part, 'count', text), count: expected - records });
   }
   if (there > expected) {
-    const text = `${there - expected} points more under "${move.target}" than were there and moved: written meanwhile`;
+    const text = `${grouped(there - expected)} points more under "${move.target}" than were there and moved: written meanwhile`;
     findings.push({ ...difference(part, 'grew', text), severity: 'notice', count: there - expected });
   }
   return findings;
@@ -171,14 +172,17 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
       return [point.id, { arrived, ...sampledPoint(point, of) }];
     }),
   );
-  const failing = (text: string, fails: (point: SampledPoint) => boolean): readonly Finding[] => {
+  // What still stands under its old id is not gone: it is counted as left behind.
+  const absent = sample.flatMap(({ id, was }) => (id === was || now.has(id) ? [] : [was]));
+  const waiting = await ctx.store.presentIds(part.collection, absent);
+  const failing = (text: string, fails: (point: Renamed) => boolean): readonly Finding[] => {
     const ids = sample.filter(fails).map(({ id }) => id);
     if (ids.length === 0) return [];
-    const message = `${ids.length} of ${sample.length} sampled points ${text}`;
+    const message = `${grouped(ids.length)} of ${grouped(sample.length)} sampled points ${text}`;
     return [{ ...difference(part, 'content', message), count: ids.length, samples: ids.slice(0, NAMED) }];
   };
   return [
-    ...failing('are gone', ({ id }) => !now.has(id)),
+    ...failing('are gone', ({ id, was }) => !now.has(id) && !waiting.has(was)),
     ...failing(`do not hold "${part.move.target}" in ${field}`, ({ id }) => now.get(id)?.arrived === false),
     ...failing(
       'have another payload than before',
@@ -188,8 +192,11 @@ async function sampleFindings(part: CollectionPlan, ctx: PlanContext<QdrantReade
   ];
 }
 
+/** A sampled point under the id that it must have now, and the one under which it was planned. */
+type Renamed = SampledPoint & { readonly was: SampledPoint['id'] };
+
 /** The sample under the ids that its points have now, without those that stay because their new id is taken. */
-async function comparable(part: CollectionPlan, ctx: PlanContext<QdrantReader>): Promise<readonly SampledPoint[]> {
+async function comparable(part: CollectionPlan, ctx: PlanContext<QdrantReader>): Promise<readonly Renamed[]> {
   const renamed = part.sample.map((point) => ({ ...point, id: point.newId ?? point.id, was: point.id }));
   if (ctx.options.onConflict !== 'skip' || part.reId === undefined) return renamed;
   const stay = await ctx.store.presentIds(
@@ -203,7 +210,8 @@ function sumFinding(
   part: CollectionPlan,
   { count, expected }: { readonly count: number; readonly expected: number },
 ): Finding {
-  const why = count === expected ? '' : ` (${count} points now, ${expected} expected: they cannot be compared)`;
+  const why =
+    count === expected ? '' : ` (${grouped(count)} points now, ${grouped(expected)} expected: they cannot be compared)`;
   return {
     ...difference(part, 'content', `the content of all points under "${part.move.target}" differs from before${why}`),
     count,
@@ -229,7 +237,7 @@ async function unplanned(
     const { copied } = await standingOf(now, move, { newIds: own, repairs: false }, ctx);
     const left = source - (phase === 'applied' ? copied : 0);
     if (left === 0) continue;
-    const text = `${left} points of "${move.source}" appeared here after the plan was made`;
+    const text = `${grouped(left)} points of "${move.source}" appeared here after the plan was made`;
     findings.push({
       ...difference({ collection: facts.name }, 'left-behind', text),
       count: left,
@@ -241,7 +249,11 @@ async function unplanned(
 }
 
 function gone(part: CollectionPlan): Finding {
-  return difference(part, 'missing', `the collection is gone, and ${part.source + part.target} points with it`);
+  return difference(
+    part,
+    'missing',
+    `the collection is gone, and ${grouped(part.source + part.target)} points with it`,
+  );
 }
 
 function difference({ collection }: { readonly collection: string }, kind: string, text: string): Finding {

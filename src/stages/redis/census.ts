@@ -1,4 +1,5 @@
 import { type ByteString, fromText, printable, toJson } from '../../model/byte-string.ts';
+import { grouped } from '../../model/grouped.ts';
 import type { Move } from '../../model/move.ts';
 import { Reservoir } from '../../model/reservoir.ts';
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
@@ -312,7 +313,7 @@ export class Census {
           stage: 'redis',
           kind: 'unclaimed',
           severity: 'notice',
-          message: `${count} keys look like '${template}' and belong to nobody by the profile: they stay where they are`,
+          message: `${grouped(count)} keys look like '${template}' and belong to nobody by the profile: they stay where they are`,
           where: template,
           count,
           fix: `--key-template '${template}'`,
@@ -327,7 +328,7 @@ export class Census {
               stage: 'redis',
               kind: 'look-alike',
               severity: 'notice',
-              message: `${this.#lookAlikes.total} keys of ${shapes.length} shapes only contain the id in a longer name: not this tenant's, not touched`,
+              message: `${grouped(this.#lookAlikes.total)} keys of ${shapes.length} shapes only contain the id in a longer name: not this tenant's, not touched`,
               count: this.#lookAlikes.total,
               samples: shapes.slice(0, MOST_LISTED).map(([shape, count]) => `${shape} ${count}`),
             },
@@ -347,7 +348,7 @@ export class Census {
 
   #overwriting(): readonly Finding[] {
     if (this.conflicts === 0 || this.#ctx.options.onConflict !== 'overwrite') return [];
-    const message = `${this.conflicts} keys of the target have other content and will be overwritten; the undo log will hold what they were`;
+    const message = `${grouped(this.conflicts)} keys of the target have other content and will be overwritten; the undo log will hold what they were`;
     return [{ stage: 'redis', kind: 'overwrite', severity: 'notice', message, count: this.conflicts }];
   }
 
@@ -362,7 +363,7 @@ export class Census {
       if (found > 0 && atTarget > 0 && !merge && !continuing) {
         problem(
           'both-have-data',
-          `${server.product} holds ${found} keys of ${source} and ${atTarget} of ${target}`,
+          `${server.product} holds ${grouped(found)} keys of ${source} and ${grouped(atTarget)} of ${target}`,
           'check the target id; to move into a tenant that has data, add --merge',
         );
       }
@@ -372,14 +373,14 @@ export class Census {
     if (this.conflicts > 0 && onConflict === 'fail' && !mayBeOurs) {
       problem(
         'conflict',
-        `${this.conflicts} keys exist at source and target with different content`,
+        `${grouped(this.conflicts)} keys exist at source and target with different content`,
         'remove one side, keep both where they are with --on-conflict skip, or let the source win with --on-conflict overwrite',
       );
     }
     if (failOnUnclaimed && this.#unclaimed.total > 0) {
       problem(
         'unclaimed',
-        `${this.#unclaimed.total} keys hold the id but belong to nobody by the profile`,
+        `${grouped(this.#unclaimed.total)} keys hold the id but belong to nobody by the profile`,
         'claim them with --key-template',
       );
     }

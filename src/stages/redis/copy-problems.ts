@@ -1,3 +1,4 @@
+import { grouped } from '../../model/grouped.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, Problem } from '../stage.ts';
@@ -18,7 +19,7 @@ export async function copyProblems(
   const { address } = ctx.store;
   if (census.crossSlot > census.copied) {
     const count = census.crossSlot - census.copied;
-    const message = `${count} keys change their slot with their name, and a Redis Cluster renames within a slot only`;
+    const message = `${grouped(count)} keys change their slot with their name, and a Redis Cluster renames within a slot only`;
     problems.push({ stage: 'redis', code: 'cross-slot', message, fix: 'let them be copied: --redis-mode auto' });
   }
   // What was copied by an earlier part of the run stands there already.
@@ -50,7 +51,7 @@ export function copyNotices(
         : ctx.options.redisMode === 'copy'
           ? '--redis-mode copy'
           : 'this Dragonfly has too little memory left to rename without risk';
-    const message = `${copied} keys are copied and compared, and their sources removed at the end: ${why}`;
+    const message = `${grouped(copied)} keys are copied and compared, and their sources removed at the end: ${why}`;
     notices.push({ stage: 'redis', kind: 'copied', severity: 'notice', message, count: copied });
   }
   if (server.migratingSlots > 0) {

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../model/errors.ts';
+import { grouped } from '../../model/grouped.ts';
 import type { Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisDatabase, RedisDatabases } from '../../stores/redis/redis-databases.ts';
@@ -168,7 +169,7 @@ function joined(
 
 function contentsOf(db: number, { moves }: RedisPlan): Finding {
   const counts = moves.map(
-    ({ source, target, found, atTarget }) => `${found} keys of ${source}, ${atTarget} of ${target}`,
+    ({ source, target, found, atTarget }) => `${grouped(found)} keys of ${source}, ${grouped(atTarget)} of ${target}`,
   );
   const count = moves.reduce((total, { found }) => total + found, 0);
   const message = `database ${db} holds ${counts.join('; ')}`;

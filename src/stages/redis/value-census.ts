@@ -1,4 +1,6 @@
+import { amount } from '../../model/amount.ts';
 import { type ByteString, printable } from '../../model/byte-string.ts';
+import { grouped } from '../../model/grouped.ts';
 import { fieldToken, withToken } from '../../model/text-token.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext } from '../stage.ts';
@@ -138,12 +140,12 @@ function mentionsElsewhere(parts: readonly Buffer[], { source, rule }: Shape): b
 }
 
 function rewriteNotice({ from, source }: Shape, { field, count, exact }: ValueCount): Finding {
-  const message = `${exact ? '' : 'about '}${count} values of '${from}' name ${source} in ${field}: rewritten after the rename`;
+  const message = `${exact ? '' : 'about '}${amount(count, 'values')} of '${from}' with ${source} in ${field}: rewritten after the rename`;
   return { stage: 'redis', kind: 'values', severity: 'notice', message, where: from, count };
 }
 
 function standingNotice(count: number): Finding {
-  const message = `${count} values under the target's name still name the source: they will be rewritten, too`;
+  const message = `${grouped(count)} values under the target's name still name the source: they will be rewritten, too`;
   return { stage: 'redis', kind: 'values', severity: 'notice', message, count };
 }
 
@@ -163,7 +165,7 @@ export function oddNotices(where: string, { odd }: Pick<Seen, 'odd'>): readonly 
 function mentionNotice({ from, source, count }: Shape, looked: number, found: readonly ByteString[]): Finding {
   const exact = count <= looked;
   const about = exact ? found.length : Math.round((found.length / looked) * count);
-  const message = `${exact ? '' : 'about '}${about} values of '${from}' mention ${source} elsewhere${exact ? '' : ` (${found.length} of ${looked} that were looked at)`}: not touched`;
+  const message = `${exact ? '' : 'about '}${amount(about, 'values')} of '${from}' with ${source} elsewhere${exact ? '' : ` (${grouped(found.length)} of ${looked} that were looked at)`}: not touched`;
   const samples = found.slice(0, MOST_NAMED).map(printable);
   return { stage: 'redis', kind: 'mentions', severity: 'notice', message, where: from, count: about, samples };
 }

@@ -1,4 +1,5 @@
 import { type ByteString, printable } from '../../model/byte-string.ts';
+import { grouped } from '../../model/grouped.ts';
 import { fieldToken } from '../../model/text-token.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding } from '../stage.ts';
@@ -44,7 +45,7 @@ export class ValueCheck {
   findings(): readonly Finding[] {
     const odd = oddNotices('the target', { odd: this.#odd });
     if (this.#count === 0) return odd;
-    const message = `${this.#count} values under the target's name still name the source`;
+    const message = `${grouped(this.#count)} values under the target's name still name the source`;
     const samples = this.#naming.map(printable);
     return [
       {

@@ -1,4 +1,5 @@
 import { type ByteString, fromJson, printable } from '../../model/byte-string.ts';
+import { grouped } from '../../model/grouped.ts';
 import type { KeyFingerprint } from '../../stores/redis/redis-content.ts';
 import type { RedisReader } from '../../stores/redis/redis-store.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../stage.ts';
@@ -171,7 +172,7 @@ class Enumeration {
     const sameServer = server.runId === this.#plan.server.runId;
     const expired = sameServer ? server.expiredKeys - this.#plan.server.expiredKeys : 0;
     const evicted = sameServer ? server.evictedKeys - this.#plan.server.evictedKeys : 0;
-    const evictions = evicted > 0 ? ` (the server evicted ${evicted} keys meanwhile)` : '';
+    const evictions = evicted > 0 ? ` (the server evicted ${grouped(evicted)} keys meanwhile)` : '';
     const anew = this.#ctx.store.mayFailOver ? 'another server took over, or it was' : 'the server was';
     const why = sameServer ? evictions : ` (${anew} started anew meanwhile)`;
     // The server counts the expired keys of all tenants: each of them explains one missing key at most.
@@ -182,7 +183,7 @@ class Enumeration {
       if (actual === expected) return [];
       if (actual > expected) {
         const count = actual - expected;
-        const message = `${count} keys more than planned stand under ${target}: written meanwhile`;
+        const message = `${grouped(count)} keys more than planned stand under ${target}: written meanwhile`;
         return [{ stage: 'redis', kind: 'grew', severity: 'notice', message, count }];
       }
       const short = expected - actual;
@@ -191,8 +192,8 @@ class Enumeration {
         unused -= short;
         return [expiredNotice(short, most !== undefined)];
       }
-      const own = expired > 0 && most !== undefined ? `, at most ${most} of them could be this tenant's` : '';
-      const message = `${actual} keys stand under ${target}, ${expected} were expected; ${expired} keys of all tenants expired meanwhile${own}${why}`;
+      const own = expired > 0 && most !== undefined ? `, at most ${grouped(most)} of them could be this tenant's` : '';
+      const message = `${grouped(actual)} keys stand under ${target}, ${grouped(expected)} were expected; ${grouped(expired)} keys of all tenants expired meanwhile${own}${why}`;
       return [{ stage: 'redis', kind: 'count', severity: 'difference', message, count: short }];
     });
   }
@@ -212,8 +213,8 @@ class Enumeration {
 
 function expiredNotice(count: number, proved: boolean): Finding {
   const message = proved
-    ? `${count} keys expired meanwhile`
-    : `${count} keys are missing, and the server has expired that many keys meanwhile: that they were this tenant's is not proved, since only counts are compared`;
+    ? `${grouped(count)} keys expired meanwhile`
+    : `${grouped(count)} keys are missing, and the server has expired that many keys meanwhile: that they were this tenant's is not proved, since only counts are compared`;
   return { stage: 'redis', kind: 'expired', severity: 'notice', message, count };
 }
 

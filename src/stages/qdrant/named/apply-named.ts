@@ -1,3 +1,4 @@
+import { grouped } from '../../../model/grouped.ts';
 import type { PointText } from '../../../model/point-text.ts';
 import { idOfPoint } from '../../../model/point-text.ts';
 import type { CollectionFacts } from '../../../stores/qdrant/collection-facts.ts';
@@ -57,7 +58,7 @@ async function* copyCollection(one: NamedCollection, ctx: ApplyContext<QdrantWri
   }
   yield* told(await changeAliases(await following(one, ctx), ctx));
   ctx.emit({ type: 'note', stage: 'qdrant', text: `Collection: ${from} → ${to}` });
-  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Copied: ${moved} points` });
+  ctx.emit({ type: 'note', stage: 'qdrant', text: `  Copied: ${grouped(moved)} points` });
 }
 
 async function begin(

@@ -1,3 +1,4 @@
+import { grouped } from '../../../model/grouped.ts';
 import { canonicalJson, type Json } from '../../../model/json.ts';
 import type { Move } from '../../../model/move.ts';
 import { parseNameTemplate } from '../../../model/name-template.ts';
@@ -200,13 +201,13 @@ async function lookAtTarget(
   const { merge, continuing } = ctx.options;
   const count = await ctx.store.count({ collection: to });
   if (count > 0 && !merge && !continuing) {
-    const message = `collection ${to} exists and holds ${count} points`;
+    const message = `collection ${to} exists and holds ${grouped(count)} points`;
     tally.problems.push(problem('both-have-data', message, 'if they belong together, run again with --merge'));
     return 0;
   }
   const { others, taken } = await compareAll({ from, to, limits: own.limits }, contentField(move, ctx), ctx);
   if (taken.length > 0) {
-    const message = `${taken.length} points stand in both ${from} and ${to} and differ (${taken.slice(0, 5).join(', ')})`;
+    const message = `${grouped(taken.length)} points stand in both ${from} and ${to} and differ (${taken.slice(0, 5).join(', ')})`;
     tally.problems.push(problem('conflict', message, `make them equal, or delete those in ${to}`));
   }
   return others;

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../../model/errors.ts';
+import { grouped } from '../../../model/grouped.ts';
 import type { Move } from '../../../model/move.ts';
 import { nameOf, parseNameTemplate } from '../../../model/name-template.ts';
 import { idOfPoint, type PointText } from '../../../model/point-text.ts';
@@ -126,7 +127,7 @@ export async function endUndoNamed(
     if (made && others === 0 && aliases.length === 0) await store.deleteCollection(to);
     else {
       const kept = [
-        ...(others > 0 ? [`${others} points that are not the move's`] : []),
+        ...(others > 0 ? [`${grouped(others)} points that are not the move's`] : []),
         ...aliases.map(({ alias }) => `the alias ${alias}`),
       ];
       if (kept.length > 0)

@@ -1,3 +1,4 @@
+import { grouped } from '../../../model/grouped.ts';
 import { canonicalJson } from '../../../model/json.ts';
 import type { CollectionFacts } from '../../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../../stores/qdrant/qdrant-reader.ts';
@@ -59,7 +60,7 @@ async function standingBeside(
   const findings: Finding[] = [];
   const left = await missingIn(from, to, ctx);
   if (left > 0) {
-    const text = `${left} points of ${from} are not in ${to}`;
+    const text = `${grouped(left)} points of ${from} are not in ${to}`;
     findings.push({ ...difference(from, 'left-behind', text), count: left, drainable: true });
   }
   if (canonicalJson(blueprintOf(old)) !== canonicalJson(blueprintOf(made))) {
@@ -88,11 +89,11 @@ async function contentFindings(
   const count = await ctx.store.count({ collection: to, allReplicas: made.replicas > 1 });
   const expected = points + others;
   if (count < expected) {
-    const text = `${count} points in ${to}, ${expected} expected (${others} before and ${points} of ${from})`;
+    const text = `${grouped(count)} points in ${to}, ${grouped(expected)} expected (${grouped(others)} before and ${grouped(points)} of ${from})`;
     findings.push({ ...difference(to, 'count', text), count: expected - count });
   }
   if (count > expected) {
-    const text = `${count - expected} points more in ${to} than there were in ${from}: written meanwhile`;
+    const text = `${grouped(count - expected)} points more in ${to} than there were in ${from}: written meanwhile`;
     findings.push({ ...difference(to, 'grew', text), severity: 'notice', count: count - expected });
   }
   const field = contentField(move, ctx);
@@ -106,7 +107,7 @@ async function contentFindings(
     return point?.payload !== payload || point.vectors !== vectors;
   });
   if (other.length > 0) {
-    const text = `${other.length} of ${sample.length} sampled points of ${to} are gone or have another content than in ${from}`;
+    const text = `${grouped(other.length)} of ${grouped(sample.length)} sampled points of ${to} are gone or have another content than in ${from}`;
     const samples = other.slice(0, NAMED).map(({ id }) => id);
     findings.push({ ...difference(to, 'content', text), count: other.length, samples });
   }
@@ -134,7 +135,10 @@ async function verifySecondName(
   const count = await ctx.store.count({ collection: to });
   if (count >= points) return [];
   return [
-    { ...difference(to, 'count', `${count} points by the name ${to}, ${points} expected`), count: points - count },
+    {
+      ...difference(to, 'count', `${grouped(count)} points by the name ${to}, ${grouped(points)} expected`),
+      count: points - count,
+    },
   ];
 }
 

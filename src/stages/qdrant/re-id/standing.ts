@@ -1,3 +1,4 @@
+import { grouped } from '../../../model/grouped.ts';
 import { knownPath } from '../../../model/payload-path.ts';
 import type { QdrantReader } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { Finding, PlanContext, VerifyPhase } from '../../stage.ts';
@@ -115,19 +116,21 @@ export function standingFindings(
   const findings: Finding[] = [];
   const both = copied + underTarget.copied;
   if (both > 0 && phase === 'applied') {
-    const message = say(`${both} points stand under their old ids beside the new ones until the end`);
+    const message = say(`${grouped(both)} points stand under their old ids beside the new ones until the end`);
     findings.push({ ...about, kind: 'pending-removal', severity: 'notice', message, count: both });
   } else if (both > 0 && kept) {
-    const message = say(`${both} points stay under their old ids: the new ones are taken by other content`);
+    const message = say(`${grouped(both)} points stay under their old ids: the new ones are taken by other content`);
     findings.push({ ...about, kind: 'conflict', severity: 'notice', message, count: both });
   }
   const old = underTarget.alone + (phase === 'finalized' && !kept ? underTarget.copied : 0);
   if (old > 0) {
-    const message = say(`${old} of the points looked at under "${target}" have ids made from the source`);
+    const message = say(`${grouped(old)} of the points looked at under "${target}" have ids made from the source`);
     findings.push({ ...about, kind: 'left-behind', severity: 'difference', message, count: old, drainable: true });
   }
   if (different.length > 0 && !kept) {
-    const message = say(`${different.length} points differ from those under their new ids: one was written since`);
+    const message = say(
+      `${grouped(different.length)} points differ from those under their new ids: one was written since`,
+    );
     const samples = different.slice(0, NAMED);
     const count = different.length;
     findings.push({ ...about, kind: 'content', severity: 'difference', message, count, samples, drainable: true });

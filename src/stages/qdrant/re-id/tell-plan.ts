@@ -1,9 +1,8 @@
+import { grouped } from '../../../model/grouped.ts';
 import type { Finding, PlanContext, Problem, ShapeCount } from '../../stage.ts';
 import type { CollectionEnds } from '../inspect.ts';
 import type { CollectionPlan, ReIdPlan } from '../qdrant-plan.ts';
 import type { Look } from './look.ts';
-
-const MB = 1 << 20;
 
 /** What the operator should know about the points that get new ids. */
 export function reIdNotices(ends: CollectionEnds, { plan, conflicts }: Look): readonly Finding[] {
@@ -12,12 +11,12 @@ export function reIdNotices(ends: CollectionEnds, { plan, conflicts }: Look): re
   const notices = [notice(ends, 're-id', reIdText(ends, plan), plan.points + plan.repair)];
   if (plan.repair > 0) {
     const text =
-      `${name}: ${plan.repair} points under "${ends.move.target}" have ids made from "${ends.move.source}": ` +
+      `${name}: ${grouped(plan.repair)} points under "${ends.move.target}" have ids made from "${ends.move.source}": ` +
       'they were moved without new ids, and are repaired';
     notices.push(notice(ends, 're-id-repair', text, plan.repair));
   }
   if (conflicts > 0) {
-    const text = `${name}: ${conflicts} new ids are taken by points with other content`;
+    const text = `${name}: ${grouped(conflicts)} new ids are taken by points with other content`;
     notices.push(notice(ends, 'conflict', text, conflicts));
   }
   return notices;
@@ -26,11 +25,11 @@ export function reIdNotices(ends: CollectionEnds, { plan, conflicts }: Look): re
 function reIdText({ facts, move }: CollectionEnds, plan: ReIdPlan): string {
   const count = plan.points + plan.repair;
   const copies = count - plan.copied;
-  const there = plan.copied > 0 ? ` (${plan.copied} stand there already)` : '';
+  const there = plan.copied > 0 ? ` (${grouped(plan.copied)} stand there already)` : '';
   const bytes = copies * plan.diskBytes;
-  const size = bytes < MB ? `${Math.ceil(bytes / 1024)} KB` : `${Math.ceil(bytes / MB)} MB`;
+  const size = bytes < 1_000_000 ? `${Math.ceil(bytes / 1_000)} kB` : `${grouped(Math.ceil(bytes / 1_000_000))} MB`;
   return (
-    `${facts.name}: ${count} points have ids made from "${move.source}" and get those made from "${move.target}": ` +
+    `${facts.name}: ${grouped(count)} points have ids made from "${move.source}" and get those made from "${move.target}": ` +
     `copied with all vectors${there}, about ${size} more on the server's disk until the old ones are deleted at the end`
   );
 }
@@ -61,16 +60,16 @@ export function reIdProblems(
   const { maxPoints, maxVectorBytes } = facts.limits;
   const rename = 'raise the limit for the time of the move, or move without new ids: --qdrant-mode payload';
   if (maxPoints !== undefined && facts.roughPoints + added > maxPoints) {
-    const text = `strict mode allows ${maxPoints} points (max_points_count); with the copies there would be about ${facts.roughPoints + added}`;
+    const text = `strict mode allows ${grouped(maxPoints)} points (max_points_count); with the copies there would be about ${grouped(facts.roughPoints + added)}`;
     problems.push(problem('strict-limit', text, rename));
   }
   const vectorBytes = 4 * dimensionsOf(facts.config) * (facts.roughPoints + added);
   if (maxVectorBytes !== undefined && vectorBytes > maxVectorBytes) {
-    const text = `strict mode allows ${maxVectorBytes} bytes of vectors (max_collection_vector_size_bytes); with the copies there would be about ${vectorBytes}`;
+    const text = `strict mode allows ${grouped(maxVectorBytes)} bytes of vectors (max_collection_vector_size_bytes); with the copies there would be about ${grouped(vectorBytes)}`;
     problems.push(problem('strict-limit', text, rename));
   }
   if (conflicts > 0 && options.onConflict !== 'skip' && !options.continuing) {
-    const text = `${conflicts} of the new ids made from "${move.target}" are taken by points with other content`;
+    const text = `${grouped(conflicts)} of the new ids made from "${move.target}" are taken by points with other content`;
     const fix = 'look at them, then remove one side, or leave them under their old ids with --on-conflict skip';
     problems.push(problem('conflict', text, fix));
   }
