@@ -69,6 +69,17 @@ describe.each(servers)('ids made from the tenant ($server)', ({ start }) => {
     },
   );
 
+  it('are not called gone while they stand under their old ids, but once neither id is there', async () => {
+    const { plan, ctx } = await reIdRun(store, tenants.move);
+    const gone = async () => {
+      const findings = await qdrantStage.verify(plan, 'finalized', ctx);
+      return findings.flatMap(({ message, samples }) => (message.includes('are gone') ? [samples] : []));
+    };
+    expect(await gone()).toEqual([]);
+    await world.send('POST', `/collections/${tenants.entities}/points/delete?wait=true`, `{"points":[${own(1)}]}`);
+    expect(await gone()).toEqual([[own(1, tenants.move.target)]]);
+  });
+
   it('are counted in the plan beside those that stay, with their bytes and an undo log that is large enough', async () => {
     const plan = await planOf(store, tenants.move, { batchSize: 3 });
     const { source, target } = tenants.move;
