@@ -25,7 +25,9 @@ export function filterText(filter: PointFilter): string | undefined {
   const { match, also, ids, severalValues, inArrays, notInArrays, array } = filter;
   const must: string[] = [];
   if (ids !== undefined) must.push(`{"has_id":[${ids.join(',')}]}`);
-  for (const one of [match, also]) if (one !== undefined) must.push(matchText(one.field, valueText(one)));
+  // Among points that are named, what an array must hold says enough: strict mode may allow two conditions only.
+  const plain = ids !== undefined && (severalValues || inArrays) ? undefined : match;
+  for (const one of [plain, also]) if (one !== undefined) must.push(matchText(one.field, valueText(one)));
   if (match !== undefined && severalValues) must.push(JSON.stringify({ key: match.field, values_count: { gt: 1 } }));
   if (match !== undefined && inArrays) must.push(matchText(`${match.field}[]`, valueText(match)));
   if (array !== undefined) must.push(...arrayConditions(array));
