@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { MigrateError } from './errors.ts';
 import { rawMembers } from './raw-json.ts';
 
@@ -37,11 +37,13 @@ const FORMS =
  * lacks what the scheme asks for. `payload` is the text of an object.
  */
 export function derivedId(scheme: PointIdScheme, tenant: string, payload: string): string | undefined {
-  return idMaker(scheme)(payload)?.(tenant);
+  return idMaker(scheme)(rawMembers(payload))?.(tenant);
 }
 
-/** The same for many points: the scheme is read once, and each payload once for however many tenants. */
-export function idMaker(scheme: PointIdScheme): (payload: string) => ((tenant: string) => string) | undefined {
+/** The same for many points, their payloads in pieces: the scheme is read once, each payload once for however many tenants. */
+export function idMaker(
+  scheme: PointIdScheme,
+): (payload: ReadonlyMap<string, string>) => ((tenant: string) => string) | undefined {
   const parts = partsOf(scheme.text);
   return (payload) => {
     const texts: (string | undefined)[] = [];
@@ -99,9 +101,10 @@ function unusable(given: string, why: string): MigrateError {
 }
 
 function bytesOf({ make, namespace = '' }: PointIdScheme, text: string): Buffer {
-  const hash = createHash(make === 'uuid5' ? 'sha1' : make.startsWith('sha256') ? 'sha256' : 'md5');
-  if (make === 'uuid5' || make === 'uuid3') hash.update(Buffer.from(namespace.replaceAll('-', ''), 'hex'));
-  const bytes = hash.update(text).digest().subarray(0, 16);
+  const algorithm = make === 'uuid5' ? 'sha1' : make.startsWith('sha256') ? 'sha256' : 'md5';
+  const isNamed = make === 'uuid5' || make === 'uuid3';
+  const data = isNamed ? Buffer.concat([Buffer.from(namespace.replaceAll('-', ''), 'hex'), Buffer.from(text)]) : text;
+  const bytes = hash(algorithm, data, 'buffer').subarray(0, 16);
   const version = { uuid5: 5, uuid3: 3, 'md5-uuid4': 4, 'sha256-uuid4': 4, md5: undefined, sha256: undefined }[make];
   if (version === undefined) return bytes;
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | (version << 4), 6);
@@ -110,7 +113,8 @@ function bytesOf({ make, namespace = '' }: PointIdScheme, text: string): Buffer 
 }
 
 function uuidText(bytes: Buffer): string {
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 type Part =
@@ -130,10 +134,11 @@ function partsOf(text: string): readonly Part[] {
 }
 
 /** A string as it is, a whole number as it is written; nothing else goes into an id. */
-function fieldText(payload: string, [head = '', ...rest]: readonly string[]): string | undefined {
-  const value = rawMembers(payload).get(head);
+function fieldText(payload: ReadonlyMap<string, string>, path: readonly string[]): string | undefined {
+  const [head = '', ...rest] = path;
+  const value = payload.get(head);
   if (value === undefined) return undefined;
-  if (rest.length > 0) return value.startsWith('{') ? fieldText(value, rest) : undefined;
+  if (rest.length > 0) return value.startsWith('{') ? fieldText(rawMembers(value), rest) : undefined;
   if (value.startsWith('"')) return JSON.parse(value) as string;
   return /^-?\d+$/.test(value) ? value : undefined;
 }

@@ -10,6 +10,16 @@ export function rawMembers(text: string): ReadonlyMap<string, string> {
   return members;
 }
 
+/** The text of one member's value without looking at what follows it: for objects that repeat no name. */
+export function rawMember(text: string, member: string): string | undefined {
+  let found: string | undefined;
+  eachMember(text, 0, (span) => {
+    if (span.name === member) found = text.slice(span.start, span.end);
+    return found === undefined;
+  });
+  return found;
+}
+
 /** The same text with another value for a member, wherever its name is repeated; all other characters stay. */
 export function withRawMember(text: string, member: string, value: string): string {
   return withRawMembers(text, (name) => (name === member ? value : undefined));
@@ -36,16 +46,24 @@ export function canonicalRaw(text: string): string {
   const at = skipBlank(text, 0);
   const first = text[at];
   if (first === '{') {
-    const members = [...rawMembers(text)].sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${canonicalRaw(value)}`).join(',')}}`;
+    return canonicalMembers(rawMembers(text));
   }
   if (first === '[') {
     // Numbers alone, as most vectors are: nothing to sort.
-    if (!/["{]/.test(text)) return text.replace(BLANKS, '');
+    if (!text.includes('"') && !text.includes('{')) return BLANK.test(text) ? text.replace(BLANKS, '') : text;
     return `[${rawItems(text).map(canonicalRaw).join(',')}]`;
   }
   if (first === '"' && text.includes('\\')) return JSON.stringify(JSON.parse(text));
   return text.trim();
+}
+
+/** The same for an object in pieces; where a member is named, as if its value were `null`. */
+export function canonicalMembers(members: ReadonlyMap<string, string>, butFor?: string): string {
+  const sorted = [...members].sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = sorted.map(([name, value]) => {
+    return `${JSON.stringify(name)}:${name === butFor ? 'null' : canonicalRaw(value)}`;
+  });
+  return `{${texts.join(',')}}`;
 }
 
 /** Where one member of an object stands in its text. */
@@ -60,33 +78,45 @@ export interface MemberSpan {
 }
 
 /** Where the members of the object stand that begins at `from`, in order, with their repeats. */
-export function* memberSpans(text: string, from = 0): Generator<MemberSpan> {
+export function memberSpans(text: string, from = 0): readonly MemberSpan[] {
+  const spans: MemberSpan[] = [];
+  eachMember(text, from, (span) => spans.push(span) > 0);
+  return spans;
+}
+
+/** Until `visit` gives false. A loop and not a generator: every point that is copied comes through here several times. */
+function eachMember(text: string, from: number, visit: (span: MemberSpan) => boolean): void {
   let at = skipBlank(text, expect(text, skipBlank(text, from), '{'));
   while (text[at] !== '}') {
-    const nameEnd = valueEnd(text, at);
-    const name = JSON.parse(text.slice(at, nameEnd)) as string;
+    expect(text, at, '"');
+    const nameEnd = stringEnd(text, at);
+    const plain = text.slice(at + 1, nameEnd - 1);
+    const name = plain.includes('\\') ? (JSON.parse(text.slice(at, nameEnd)) as string) : plain;
     const start = skipBlank(text, expect(text, skipBlank(text, nameEnd), ':'));
     const end = valueEnd(text, start);
-    yield { name, nameStart: at, nameEnd, start, end };
+    if (!visit({ name, nameStart: at, nameEnd, start, end })) return;
     at = nextItem(text, end, '}');
   }
 }
 
-/** The texts of an array's items, in order. */
-export function rawItems(text: string): readonly string[] {
+/**
+ * The texts of the items of the array that begins at `from`, in order. `known` may tell the text of the item that begins
+ * at a place, where the caller has compared it: that one is not scanned.
+ */
+export function rawItems(text: string, from = 0, known?: (start: number) => string | undefined): readonly string[] {
   const items: string[] = [];
-  let at = skipBlank(text, expect(text, skipBlank(text, 0), '['));
+  let at = skipBlank(text, expect(text, skipBlank(text, from), '['));
   while (text[at] !== ']') {
-    const end = valueEnd(text, at);
-    items.push(text.slice(at, end));
-    at = nextItem(text, end, ']');
+    const item = known?.(at) ?? text.slice(at, valueEnd(text, at));
+    items.push(item);
+    at = nextItem(text, at + item.length, ']');
   }
   return items;
 }
 
 /** The same JSON on one line. Line feeds can stand between the tokens only: inside strings they are escaped. */
 export function onOneLine(text: string): string {
-  return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, ' ') : text;
+  return text.includes('\n') || text.includes('\r') ? text.replace(/[\r\n]+/g, ' ') : text;
 }
 
 function nextItem(text: string, end: number, closing: string): number {
@@ -98,28 +128,47 @@ function nextItem(text: string, end: number, closing: string): number {
 function valueEnd(text: string, start: number): number {
   const first = text[start];
   if (first === '"') return stringEnd(text, start);
-  if (first === '{' || first === '[') return nestedEnd(text, start);
+  if (first === '[') return numbersEnd(text, start) ?? nestedEnd(text, start);
+  if (first === '{') return nestedEnd(text, start);
   TOKEN.lastIndex = start;
   if (!TOKEN.test(text)) throw unexpected(text, start);
   return TOKEN.lastIndex;
 }
 
+const BLANK = /[ \n\r\t]/;
 const BLANKS = /[ \n\r\t]+/g;
 const TOKEN = /[-+.\w]+/y;
 /** What matters inside an object or array: strings are passed over as a whole, brackets are counted. */
 const MARK = /["{}[\]]/g;
 
+/** Just behind an array without strings, objects and arrays: its first closing bracket. Undefined for any other array. */
+function numbersEnd(text: string, start: number): number | undefined {
+  const end = text.indexOf(']', start);
+  if (end < 0) throw unexpected(text, text.length);
+  // A slice shares the text's characters: searching it is bounded, where a search of the text could go on to its end.
+  const inner = text.slice(start + 1, end);
+  return inner.includes('"') || inner.includes('[') || inner.includes('{') ? undefined : end + 1;
+}
+
 function nestedEnd(text: string, start: number): number {
   let depth = 0;
   for (let at = start; ; ) {
     MARK.lastIndex = at;
-    const mark = MARK.exec(text);
-    if (mark === null) throw unexpected(text, text.length);
-    at = mark.index + 1;
-    if (mark[0] === '"') at = stringEnd(text, mark.index);
-    else depth += mark[0] === '{' || mark[0] === '[' ? 1 : -1;
+    if (!MARK.test(text)) throw unexpected(text, text.length);
+    at = MARK.lastIndex;
+    const mark = text[at - 1];
+    // A vector inside a point: thousands of characters without a mark.
+    const skipped = mark === '[' && isNumeric(text.charCodeAt(at)) ? numbersEnd(text, at - 1) : undefined;
+    if (skipped !== undefined) at = skipped;
+    else if (mark === '"') at = stringEnd(text, at - 1);
+    else depth += mark === '{' || mark === '[' ? 1 : -1;
     if (depth === 0) return at;
   }
+}
+
+/** A digit or a minus. */
+function isNumeric(code: number): boolean {
+  return code === 45 || (code >= 48 && code <= 57);
 }
 
 function stringEnd(text: string, start: number): number {

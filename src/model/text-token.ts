@@ -35,7 +35,7 @@ export function fieldToken(bytes: Buffer, path: readonly string[]): FieldToken {
   for (const step of path) {
     if (!isObject(value) || !Object.hasOwn(value, step)) return { kind: 'none' };
     value = value[step];
-    const found = [...memberSpans(text, span.start)].filter(
+    const found = memberSpans(text, span.start).filter(
       ({ nameStart, nameEnd }) => parseToken(bytes, nameStart, nameEnd) === step,
     );
     const [only, ...others] = found;

@@ -316,6 +316,37 @@ describe.each(['1.17.1', '1.16.3'] as const)('a copy on Qdrant %s', (version) =>
     return { server, world, store, ...tenants };
   };
 
+  it('kept with other last digits are never called done: verify tells, their old points stay, undo gives back the start', async () => {
+    const { url, close } = await startQdrantStandIn({ renormalises: true });
+    const [world, store] = [new QdrantWorld(url), await openQdrantWriter({ url, timeoutMs: 2_000 })];
+    onTestFinished(async () => {
+      await store.close();
+      await close();
+    });
+    const move = { source: world.name('acme'), target: world.name('moved') };
+    const name = await world.collection('cosine', { vectors: { size: 31, distance: 'Cosine' } }, { field: FIELD });
+    const points = Array.from({ length: 40 }, (_, index) => {
+      const vector = Array.from({ length: 31 }, (__, at) => Math.sin(1 + index * 31 + at));
+      const payload = { [FIELD]: move.source, id: `ent-${index}` };
+      return JSON.stringify({ id: lightRagId(move.source, `ent-${index}`), vector, payload });
+    });
+    await world.upsert(name, points);
+    const before = await world.states();
+    const notes: string[] = [];
+    const run = await reIdRun(store, move, { verify: 'sample' }, (text) => notes.push(text));
+    const differing = (await run.apply()).find(({ kind, where }) => kind === 'content' && where === name)?.count ?? 0;
+    expect(differing).toBeGreaterThan(0);
+    expect(notes.join()).toMatch(/ \d+ points of a copy with other last digits/);
+    // A run that compares nothing but counts comes to its end.
+    expect(await run.finalize()).toContainEqual(expect.objectContaining({ kind: 'left-behind' }));
+    const { points: left } = await world.state(name);
+    const old = Object.keys(before[name]!.points).filter((id) => left[id] !== undefined);
+    expect(old.length).toBeGreaterThanOrEqual(differing);
+    for (const id of old) expect(left[id]).toBe(before[name]!.points[id]);
+    await run.undo();
+    expect(await world.states()).toEqual(before);
+  });
+
   it('never overwrites a point that is written while it is made', async () => {
     const { world, store, move, entities } = await begin();
     const plan = await planOf(store, move);

@@ -105,8 +105,17 @@ export interface ReIdRun {
 }
 
 /** A run of the stage step by step, as the orchestrator takes it. Each step returns the differences that verify sees. */
-export async function reIdRun(store: QdrantWriter, move: Move, options: Partial<StageOptions> = {}): Promise<ReIdRun> {
-  const ctx = await loggedContext(store, { options });
+export async function reIdRun(
+  store: QdrantWriter,
+  move: Move,
+  options: Partial<StageOptions> = {},
+  onNote: (text: string) => void = () => undefined,
+): Promise<ReIdRun> {
+  const logged = await loggedContext(store, { options });
+  const ctx: typeof logged = {
+    ...logged,
+    emit: (event) => (event.type === 'note' ? onNote(event.text) : logged.emit(event)),
+  };
   const plan = await planOf(store, move, options);
   if (plan.problems.length > 0) throw new Error(`refused: ${plan.problems.map(({ message }) => message).join(', ')}`);
   const differences = async (phase: 'applied' | 'finalized') =>

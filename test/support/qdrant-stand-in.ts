@@ -41,6 +41,10 @@ export interface QdrantStandInOptions {
   readonly faults?: FaultScript;
   /** Which version it says it is, and acts like as far as we use it: `1.16.3` in place of 1.17.1. */
   readonly version?: '1.16.3';
+  /** Cosine vectors are normalised at every insert, so that some of a copy get other last digits: no known server does. */
+  readonly renormalises?: boolean;
+  /** The clock of rate limits, ms: the machine's where absent. */
+  readonly now?: () => number;
 }
 
 /** Qdrant's own default: a longer body closes the connection. */
@@ -54,7 +58,7 @@ const OPEN = new Set(['/', '/readyz', '/healthz', '/livez']);
 const PLAIN = { 'content-type': 'text/plain; charset=utf-8' };
 
 export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Promise<QdrantStandIn> {
-  const node = new Node({ isBefore117: options.version !== undefined });
+  const node = new Node({ ...options, isBefore117: options.version !== undefined });
   const scripts = new Map<string, FaultOf>();
   const own = {
     setFaults: (script: FaultScript | undefined) => {

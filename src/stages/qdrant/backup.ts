@@ -3,7 +3,7 @@ import { canonicalJson, type Json } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
 import { nameOf, parseNameTemplate } from '../../model/name-template.ts';
 import { knownPath } from '../../model/payload-path.ts';
-import { idOfPoint } from '../../model/point-text.ts';
+import { contentDigest, idOfPoint } from '../../model/point-text.ts';
 import { rawItems, rawMembers } from '../../model/raw-json.ts';
 import type { Profile } from '../../profiles/profile.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
@@ -283,7 +283,7 @@ async function* pointsOf(part: BackupPart, move: Move, profile: Profile): AsyncG
     if (!('points' in record)) continue;
     const copies = record.points.flatMap((point) => {
       const pair = newIds?.pairOfText(point, move);
-      return pair === undefined ? [] : [{ ...pair, text: point }];
+      return pair === undefined ? [] : [{ ...pair, text: point, digest: contentDigest(point, field) }];
     });
     // Whether the move gave a point its new id or left it the old one shows when it is taken back: both are named.
     const place = { move, collection: record.collection, field, end: 'source' } as const;

@@ -7,6 +7,11 @@ export function withTenant(payload: string, field: string, tenant: string): stri
 
 /** The tenant that a payload's text names in its field; undefined where that is no string. */
 export function tenantOf(payload: string, field: string): string | undefined {
-  const value = rawMembers(payload).get(field);
+  return tenantIn(rawMembers(payload), field);
+}
+
+/** The same of a payload in pieces. */
+export function tenantIn(payload: ReadonlyMap<string, string>, field: string): string | undefined {
+  const value = payload.get(field);
   return value?.startsWith('"') ? (JSON.parse(value) as string) : undefined;
 }

@@ -1,4 +1,4 @@
-import { idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
+import { idAt, idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import { isOverBudget } from './answer.ts';
 import { notQdrant } from './failure.ts';
@@ -81,15 +81,24 @@ export function pointReading({ raw, json, scopes }: Connection): QdrantPointRead
     task: `read points of ${collection}`,
     collection,
   });
-  async function retrieveTexts(place: Shard, ids: readonly PointId[]): Promise<readonly PointText[]> {
+  /** What stands as it is expected byte for byte is not looked at any closer: the expected text itself is given. */
+  async function retrieveTexts(
+    place: Shard,
+    ids: readonly PointId[],
+    expected?: ReadonlyMap<PointId, PointText>,
+  ): Promise<readonly PointText[]> {
     if (ids.length === 0) return [];
     const call = byIdCall(place, ids, 'true');
     const text = await askShard(place, call);
     if (text === undefined) return [];
     // The items end where the array does: what follows in the answer need not be looked for first.
     const before = RESULT_LIST.exec(text)?.[0].length;
-    const items = before === undefined ? rawItems(resultOf(text, call)) : rawItems(text.slice(before));
-    return items.map(onOneLine);
+    const list = before === undefined ? resultOf(text, call) : text;
+    const items = rawItems(list, before, (at) => {
+      const point = expected?.get(idAt(list, at) ?? '');
+      return point !== undefined && list.startsWith(point, at) ? point : undefined;
+    });
+    return text.includes('\n') || text.includes('\r') ? items.map(onOneLine) : items;
   }
   async function presentIds(place: Shard, ids: readonly PointId[]): Promise<ReadonlySet<PointId>> {
     if (ids.length === 0) return new Set();
@@ -118,14 +127,19 @@ export function pointReading({ raw, json, scopes }: Connection): QdrantPointRead
   async function inShards<T>(
     collection: string,
     points: readonly PointText[],
-    read: (place: Shard, ids: readonly PointId[]) => Promise<(id: PointId) => T>,
+    read: (
+      place: Shard,
+      ids: readonly PointId[],
+      group: ReadonlyMap<PointId, PointText>,
+    ) => Promise<(id: PointId) => T>,
   ): Promise<readonly T[]> {
-    const places = points.map((point, at) => ({ at, id: idOfPoint(point), shardKey: shardKeyOf(point) }));
+    const places = points.map((text, at) => ({ at, id: idOfPoint(text), text, shardKey: shardKeyOf(text) }));
     const found: T[] = [];
     for (const [shardKey, group] of byShardKey(places)) {
       const of = await read(
         { collection, shardKey },
         group.map(({ id }) => id),
+        new Map(group.map(({ id, text }) => [id, text])),
       );
       for (const { at, id } of group) found[at] = of(id);
     }
@@ -135,8 +149,9 @@ export function pointReading({ raw, json, scopes }: Connection): QdrantPointRead
     retrieveTexts: (collection, ids) => retrieveTexts({ collection }, ids),
     presentIds: (collection, ids) => presentIds({ collection }, ids),
     textsOf: (collection, points) =>
-      inShards(collection, points, async (place, ids) => {
-        const found = new Map((await retrieveTexts(place, ids)).map((text) => [idOfPoint(text), text]));
+      inShards(collection, points, async (place, ids, group) => {
+        const texts = await retrieveTexts(place, ids, group);
+        const found = new Map(texts.map((text) => [idOfPoint(text), text]));
         return (id) => found.get(id);
       }),
     takenOf: (collection, points) =>
@@ -257,9 +272,10 @@ function byShardKey<T extends { readonly shardKey?: string | undefined }>(
 
 /** Only what an upsert takes; the values are the server's own text. */
 function upsertText(point: PointText): string {
-  const { id, payload, vector, ...more } = Object.fromEntries(rawMembers(point));
+  const members = rawMembers(point);
+  const [id, payload, vector] = ['id', 'payload', 'vector'].map((name) => members.get(name));
   const whole = vector !== undefined && vector !== 'null';
   // As it came, where it holds nothing else.
-  if (whole && Object.keys(more).length === 0) return point;
+  if (whole && members.size === (payload === undefined ? 2 : 3)) return point;
   return objectText({ id, payload, vector: whole ? vector : '{}' });
 }

@@ -27,6 +27,16 @@ export interface ScrollRequest {
   readonly scope: Scope;
 }
 
+/** How a simulated server differs from 1.17.1 as it is. */
+export interface ServerWays {
+  /** Before 1.17 a server passes over `update_mode`, and does not tell of its update queue. */
+  readonly isBefore117?: boolean;
+  /** Normalises Cosine vectors also where they have length 1 already. */
+  readonly renormalises?: boolean;
+  /** The clock of its rate limits, ms. */
+  readonly now?: () => number;
+}
+
 /**
  * One collection in memory: its points by shard and id, in order, and by the values of its payload indexes. As in the
  * real server an id is free or taken within its shard key: in two of them it names two points. What reads points by page
@@ -46,11 +56,14 @@ export class Collection {
   private readonly all = new OrderedPoints();
   private operations = 0;
 
-  constructor(given: JsonObject, { isBefore117 = false }: { readonly isBefore117?: boolean } = {}) {
-    this.knowsUpdateMode = !isBefore117;
-    this.schema = vectorSchema(given.vectors, given.sparse_vectors);
+  private readonly now: () => number;
+
+  constructor(given: JsonObject, { isBefore117, renormalises, now }: ServerWays = {}) {
+    this.now = now ?? (() => performance.now());
+    this.knowsUpdateMode = isBefore117 !== true;
+    this.schema = { ...vectorSchema(given.vectors, given.sparse_vectors), renormalises: renormalises === true };
     this.config = collectionConfig(given);
-    this.strict = new StrictMode(given.strict_mode_config);
+    this.strict = new StrictMode(given.strict_mode_config, this.now);
     this.shardKeys = given.sharding_method === 'custom' ? new Set() : undefined;
   }
 
@@ -67,7 +80,7 @@ export class Collection {
 
   change(given: JsonObject): void {
     this.config = changedConfig(this.config, given);
-    this.strict = new StrictMode(this.config.strict_mode_config);
+    this.strict = new StrictMode(this.config.strict_mode_config, this.now);
   }
 
   addIndex(field: string, schema: Json | undefined): void {

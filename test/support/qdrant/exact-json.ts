@@ -29,15 +29,47 @@ export interface ParsedJson {
 
 /** Reads a request's body. Takes the fast way where a look at the text shows no number that needs care. */
 export function parseJson(text: string): ParsedJson {
-  if (!LONG_INTEGER.test(text) && !WHOLE_FLOAT.test(text) && !EXPONENT.test(text)) {
-    return { value: parsePlainly(text), exact: false };
+  const rest = withoutVectors(text);
+  if (rest.cut > 0 && !needsCare(rest.text)) {
+    const value = parsePlainly(text);
+    if (areAll(value, rest.cut)) return { value, exact: false };
   }
+  if (!needsCare(text)) return { value: parsePlainly(text), exact: false };
   try {
     const options = { parseNumber: exactNumber, onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue };
     return { value: parse(text, undefined, options) as Json, exact: true };
   } catch {
     return { value: parsePlainly(text), exact: true };
   }
+}
+
+function needsCare(text: string): boolean {
+  return LONG_INTEGER.test(text) || WHOLE_FLOAT.test(text) || EXPONENT.test(text);
+}
+
+const VECTOR = '"vector":[';
+
+/** The numbers of a vector become 32-bit floats, and are printed as such: however they are written, none needs care. */
+function withoutVectors(text: string): { readonly text: string; readonly cut: number } {
+  const parts: string[] = [];
+  let kept = 0;
+  for (let at = text.indexOf(VECTOR); at >= 0; at = text.indexOf(VECTOR, kept)) {
+    const end = text.indexOf(']', at);
+    if (end < 0) break;
+    parts.push(text.slice(kept, at));
+    kept = end;
+  }
+  return { text: parts.join('') + text.slice(kept), cut: parts.length };
+}
+
+/** Whether what was cut out are the vectors of these points, one each, and nothing of a payload. */
+function areAll(value: Json, cut: number): boolean {
+  if (!isObject(value) || !Array.isArray(value.points) || value.points.length !== cut) return false;
+  return value.points.every((point: Json) => isObject(point) && isPlainVector(point.vector));
+}
+
+function isPlainVector(vector: Json | undefined): boolean {
+  return Array.isArray(vector) && !Array.isArray(vector[0]);
 }
 
 /** JSON text as Qdrant prints it. */

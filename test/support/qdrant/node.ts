@@ -1,4 +1,4 @@
-import { Collection } from './collection.ts';
+import { Collection, type ServerWays } from './collection.ts';
 import { isObject, type Json, type JsonObject } from './exact-json.ts';
 import { badFormat, notFound, QdrantError, wrongInput } from './qdrant-error.ts';
 
@@ -7,11 +7,14 @@ export class Node {
   readonly collections = new Map<string, Collection>();
   /** Collection names by alias. */
   readonly aliases = new Map<string, string>();
-  /** Before 1.17 a server passes over `update_mode`, and does not tell of its update queue. */
-  readonly isBefore117: boolean;
+  private readonly ways: ServerWays;
 
-  constructor({ isBefore117 = false }: { readonly isBefore117?: boolean } = {}) {
-    this.isBefore117 = isBefore117;
+  constructor(ways: ServerWays = {}) {
+    this.ways = ways;
+  }
+
+  get isBefore117(): boolean {
+    return this.ways.isBefore117 === true;
   }
 
   /** By its name or an alias. */
@@ -29,7 +32,7 @@ export class Node {
     if (this.collections.has(name)) throw new QdrantError(409, `Wrong input: Collection \`${name}\` already exists!`);
     if (this.aliases.has(name))
       throw wrongInput(`Can't create collection with name ${name}. Alias with the same name already exists`);
-    this.collections.set(name, new Collection(given, this));
+    this.collections.set(name, new Collection(given, this.ways));
   }
 
   delete(name: string): boolean {

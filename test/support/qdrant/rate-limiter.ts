@@ -5,9 +5,13 @@ export class RateLimiter {
   private readonly perMinute: number;
   private readonly kind: 'Read' | 'Write';
   private tokens: number;
-  private checked = performance.now();
+  private readonly now: () => number;
+  private checked: number;
 
-  constructor(kind: 'Read' | 'Write', perMinute: number) {
+  /** `now`: a clock in ms by which the bucket refills. */
+  constructor(kind: 'Read' | 'Write', perMinute: number, now: () => number) {
+    this.now = now;
+    this.checked = now();
     this.kind = kind;
     this.perMinute = perMinute;
     this.tokens = perMinute;
@@ -22,7 +26,7 @@ export class RateLimiter {
         `${limited}, request larger than rate limiter capacity, please try to split your request`,
       );
     }
-    const now = performance.now();
+    const now = this.now();
     const perSecond = this.perMinute / 60;
     this.tokens = Math.min(this.perMinute, this.tokens + (perSecond * (now - this.checked)) / 1000);
     this.checked = now;

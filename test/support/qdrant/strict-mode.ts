@@ -9,11 +9,11 @@ export class StrictMode {
   private readonly reads: RateLimiter | undefined;
   private readonly writes: RateLimiter | undefined;
 
-  constructor(config: Json | undefined) {
+  constructor(config: Json | undefined, now: () => number) {
     this.config = isObject(config) && config.enabled === true ? config : {};
     const [reads, writes] = [this.limit('read_rate_limit'), this.limit('write_rate_limit')];
-    this.reads = reads === undefined ? undefined : new RateLimiter('Read', reads);
-    this.writes = writes === undefined ? undefined : new RateLimiter('Write', writes);
+    this.reads = reads === undefined ? undefined : new RateLimiter('Read', reads, now);
+    this.writes = writes === undefined ? undefined : new RateLimiter('Write', writes, now);
   }
 
   takeRead(): void {

@@ -1,5 +1,5 @@
 import { asDouble, isObject, type Json } from './exact-json.ts';
-import { singleText } from './float-text.ts';
+import { singlesText } from './float-text.ts';
 import { badFormat, invalid, wrongInput } from './qdrant-error.ts';
 
 export interface SparseVector {
@@ -20,6 +20,8 @@ export interface DenseParams {
 export interface VectorSchema {
   readonly dense: ReadonlyMap<string, DenseParams>;
   readonly sparse: ReadonlySet<string>;
+  /** Cosine vectors are normalised again though they have length 1: some get other last digits. */
+  readonly renormalises?: boolean;
 }
 
 /** What `vectors` and `sparse_vectors` of a new collection ask for. */
@@ -64,26 +66,26 @@ function vectorOf(name: string, given: Json, schema: VectorSchema): Vector {
   if (!Array.isArray(given)) throw wrongInput('Conversion between sparse and regular vectors failed');
   if (params.multi) {
     const rows = Array.isArray(given[0]) ? given : [given];
-    return rows.map((row) => denseOf(row as readonly Json[], params));
+    return rows.map((row) => denseOf(row as readonly Json[], params, schema));
   }
-  return denseOf(given as readonly Json[], params);
+  return denseOf(given as readonly Json[], params, schema);
 }
 
-function denseOf(given: readonly Json[], { size, distance }: DenseParams): Float32Array {
+function denseOf(given: readonly Json[], { size, distance }: DenseParams, schema: VectorSchema): Float32Array {
   if (given.length !== size) throw wrongInput(`Vector dimension error: expected dim: ${size}, got ${given.length}`);
   const vector = new Float32Array(size);
   for (let at = 0; at < size; at += 1) {
     const value = given[at];
     vector[at] = typeof value === 'number' ? value : numberOf(value);
   }
-  if (distance === 'Cosine') normalise(vector);
+  if (distance === 'Cosine') normalise(vector, schema.renormalises === true);
   return vector;
 }
 
 /** Qdrant leaves a vector alone that is zero or has length 1 already, so that a copy of a copy stays the same. */
-function normalise(vector: Float32Array): void {
+function normalise(vector: Float32Array, always: boolean): void {
   const squares = sumOfSquares(vector);
-  if (squares < 1.1920929e-7 || Math.abs(squares - 1) <= 1e-6) return;
+  if (squares < 1.1920929e-7 || (!always && Math.abs(squares - 1) <= 1e-6)) return;
   const length = Math.fround(Math.sqrt(squares));
   for (let at = 0; at < vector.length; at += 1) vector[at] = (vector[at] as number) / length;
 }
@@ -129,9 +131,5 @@ function vectorText(vector: Vector): string {
 }
 
 function floatsText(values: Float32Array): string {
-  let text = '[';
-  for (let at = 0; at < values.length; at += 1) {
-    text += at === 0 ? singleText(values[at] as number) : `,${singleText(values[at] as number)}`;
-  }
-  return `${text}]`;
+  return `[${singlesText(values)}]`;
 }

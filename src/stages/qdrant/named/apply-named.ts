@@ -5,7 +5,7 @@ import type { CollectionFacts } from '../../../stores/qdrant/collection-facts.ts
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
 import { inFlight } from '../../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
-import { copyPoints, knowsInsertOnly } from '../copy-points.ts';
+import { alteredText, copyPoints, knowsInsertOnly } from '../copy-points.ts';
 import { insertBatchSize } from '../page-sizes.ts';
 import { ifThere } from '../survey.ts';
 import { changeAliases } from './change-aliases.ts';
@@ -98,13 +98,18 @@ async function copyPage(
   ctx: ApplyContext<QdrantWriter>,
 ): Promise<Checkpoint | undefined> {
   let batch: number | undefined;
+  let altered = 0;
   const standings = await copyPoints(ctx.store, {
     ...{ collection: to, points, insertOnly },
     mostAtOnce: insertBatchSize(limits),
     before: async (absent) => {
       batch = await ctx.undo.append([{ kind: 'named-copied', from, to, ids: absent.map(idOfPoint) }]);
     },
+    onAltered: () => {
+      altered += 1;
+    },
   });
+  if (altered > 0) ctx.emit({ type: 'note', stage: 'qdrant', text: alteredText(altered, to) });
   const count = (...wanted: readonly string[]) => standings.filter((standing) => wanted.includes(standing)).length;
   const conflicts = count('taken', 'overtaken');
   for (const [at, standing] of standings.entries()) {

@@ -1,5 +1,5 @@
-/** Aim for the text of the points of one batch. */
-const BATCH_BYTES = 4 << 20;
+/** Aim for the text of the points of one batch: small enough that reading, inserting and reading back of several overlap. */
+const BATCH_BYTES = 2 << 20;
 const FIRST_BATCH = 32;
 
 /** How many points a batch takes, learnt from the bytes of those that were read. */

@@ -1,14 +1,14 @@
-import { contentDigest, idOfPoint, type PointText, payloadOf } from '../../../model/point-text.ts';
+import { contentDigest, idOfPoint, partsDigest, partsOf } from '../../../model/point-text.ts';
+import { rawMembers } from '../../../model/raw-json.ts';
 import type { StrictLimits } from '../../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, BatchId, Checkpoint } from '../../stage.ts';
-import { type CopyStanding, copyPoints } from '../copy-points.ts';
-import { tenantOf } from '../tenant-field.ts';
+import { alteredText, type CopyStanding, copyPoints } from '../copy-points.ts';
+import { tenantIn, withTenant } from '../tenant-field.ts';
 import type { BatchSizer } from './batch-sizer.ts';
 import type { IdPair, NewIds } from './new-ids.ts';
-import { asNew } from './old-points.ts';
 import type { EndOf } from './pairs.ts';
-import { copyEntry } from './re-id-entry.ts';
+import { copyEntry, type LoggedPoint } from './re-id-entry.ts';
 
 /** Points in one batch, whatever their size. */
 const MOST_IN_A_BATCH = 1_000;
@@ -65,6 +65,7 @@ export async function copyPairs(
     },
     onAltered: (there) => altered.push([idOfPoint(there), contentDigest(there, work.field)]),
   });
+  if (altered.length > 0) ctx.emit({ type: 'note', stage: 'qdrant', text: alteredText(altered.length, collection) });
   const of = (...wanted: readonly CopyStanding[]) =>
     points.filter((_, at) => wanted.includes(standings[at] ?? 'taken'));
   const checkpoints: Checkpoint[] = [];
@@ -83,7 +84,7 @@ async function oldPoints(
   { collection, field, move, end, newIds, sizer }: CopyWork,
   pairs: readonly IdPair[],
   store: QdrantWriter,
-): Promise<readonly (IdPair & { readonly text: PointText })[]> {
+): Promise<readonly LoggedPoint[]> {
   const olds = await store.retrieveTexts(
     collection,
     pairs.map(({ from }) => from),
@@ -93,9 +94,14 @@ async function oldPoints(
     olds.reduce((sum, text) => sum + text.length, 0),
   );
   return olds.flatMap((old) => {
-    if (tenantOf(payloadOf(old), field) !== move[end]) return [];
+    const { id, payload, vector, under } = partsOf(old);
+    const members = rawMembers(payload);
+    if (tenantIn(members, field) !== move[end]) return [];
     // Made of what the point holds now: its record id may have been changed since.
-    const pair = newIds.pairOfText(old, move);
-    return pair === undefined ? [] : [{ ...pair, text: asNew(old, pair, field, move) }];
+    const pair = newIds.pairOfMembers(id, members, move);
+    if (pair === undefined) return [];
+    // The digest leaves out the field in which the two points differ: the old one's is the new one's.
+    const digest = partsDigest(members, vector, field);
+    return [{ ...pair, text: under(pair.to, withTenant(payload, field, move.target)), digest }];
   });
 }

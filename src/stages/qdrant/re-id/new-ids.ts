@@ -1,6 +1,7 @@
 import type { Move } from '../../../model/move.ts';
 import { fieldsOf, idMaker } from '../../../model/point-id.ts';
 import { idOfPoint, type PointText, payloadOf } from '../../../model/point-text.ts';
+import { rawMembers } from '../../../model/raw-json.ts';
 import type { Profile } from '../../../profiles/profile.ts';
 import type { PointRecord } from '../../../stores/qdrant/point-calls.ts';
 import type { PointContent } from '../../../stores/qdrant/qdrant-reader.ts';
@@ -19,6 +20,8 @@ export interface NewIds {
   /** The pair for a point whose id derives from the source; undefined where the point keeps its id. */
   pairOf(point: PointRecord, move: Move): IdPair | undefined;
   pairOfText(point: PointText, move: Move): IdPair | undefined;
+  /** The same of a payload in pieces. */
+  pairOfMembers(id: string, payload: ReadonlyMap<string, string>, move: Move): IdPair | undefined;
   pairOfContent(point: PointContent, move: Move): IdPair | undefined;
 }
 
@@ -31,7 +34,7 @@ export function newIdsOf(
   const schemes = pointIdSchemes.filter(({ make }) => make !== undefined);
   if (mode === undefined || mode === 'payload' || schemes.length === 0) return undefined;
   const makers = schemes.map(idMaker);
-  const pairOf: NewIds['pairOf'] = ({ id, payload }, { source, target }) => {
+  const pairOfMembers: NewIds['pairOfMembers'] = (id, payload, { source, target }) => {
     // A number is nobody's hash.
     if (!id.startsWith('"')) return undefined;
     for (const make of makers) {
@@ -42,13 +45,12 @@ export function newIdsOf(
     }
     return undefined;
   };
+  const pairOf: NewIds['pairOf'] = ({ id, payload }, move) => pairOfMembers(id, rawMembers(payload), move);
   return {
     fields: [...new Set(schemes.flatMap(fieldsOf))],
     pairOf,
+    pairOfMembers,
     pairOfText: (point, move) => pairOf({ id: idOfPoint(point), payload: payloadOf(point) }, move),
-    pairOfContent: ({ id, payload }, move) => {
-      const members = [...payload].map(([name, text]) => `${JSON.stringify(name)}:${text}`);
-      return pairOf({ id, payload: `{${members.join(',')}}` }, move);
-    },
+    pairOfContent: ({ id, payload }, move) => pairOfMembers(id, payload, move),
   };
 }

@@ -1,5 +1,5 @@
 import type { Move } from '../../../model/move.ts';
-import { contentDigest, type PointText } from '../../../model/point-text.ts';
+import type { PointText } from '../../../model/point-text.ts';
 import type { IdPair } from './new-ids.ts';
 import type { End } from './pairs.ts';
 
@@ -42,13 +42,17 @@ interface Place {
   readonly end: End;
 }
 
-/** What is logged before points are inserted; `text` is the point as it shall stand. */
-export function copyEntry(place: Place, points: readonly (IdPair & { readonly text: PointText })[]): CopyEntry {
-  return {
-    kind: 'copy',
-    ...placeOf(place),
-    points: points.map(({ from, to, text }) => [from, to, contentDigest(text, place.field)]),
-  };
+/** A pair whose point is about to be inserted. */
+export interface LoggedPoint extends IdPair {
+  /** The point as it shall stand. */
+  readonly text: PointText;
+  /** Of its content without the tenant field. */
+  readonly digest: string;
+}
+
+/** What is logged before points are inserted. */
+export function copyEntry(place: Place, points: readonly LoggedPoint[]): CopyEntry {
+  return { kind: 'copy', ...placeOf(place), points: points.map(({ from, to, digest }) => [from, to, digest]) };
 }
 
 /** What is logged before old points are deleted. */

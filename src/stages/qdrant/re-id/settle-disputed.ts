@@ -1,11 +1,11 @@
-import { contentDigest, contentOfPoint, type PointText } from '../../../model/point-text.ts';
+import { contentDigest, contentOfPoint } from '../../../model/point-text.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
 import { type LoggedDigests, loggedDigests } from './logged-digests.ts';
 import type { IdPair } from './new-ids.ts';
 import { asNew, type StandingPair, standingPairs } from './old-points.ts';
 import type { EndOf } from './pairs.ts';
-import { copyEntry } from './re-id-entry.ts';
+import { copyEntry, type LoggedPoint } from './re-id-entry.ts';
 
 /** Pairs whose points differ, of one end of a move in one collection. */
 export interface Disputed {
@@ -58,7 +58,8 @@ async function* settle(
   const told = pairs.map((pair) => ({ pair, dispute: disputeOf(pair, of, logged) }));
   const again = told.flatMap(({ pair, dispute }) => {
     if (dispute !== 'old-is-newer' || pair.old === undefined) return [];
-    return [{ from: pair.from, to: pair.to, text: asNew(pair.old, pair, of.field, of.move) }];
+    const text = asNew(pair.old, pair, of.field, of.move);
+    return [{ from: pair.from, to: pair.to, text, digest: contentDigest(text, of.field) }];
   });
   if (again.length > 0) yield* copyAgain(of, again, ctx);
   const skipped = told.filter(({ dispute }) => dispute === 'equal' || dispute === 'new-is-newer').length;
@@ -78,7 +79,7 @@ async function* settle(
 
 async function* copyAgain(
   of: EndOf,
-  points: readonly (IdPair & { readonly text: PointText })[],
+  points: readonly LoggedPoint[],
   ctx: ApplyContext<QdrantWriter>,
 ): AsyncGenerator<Checkpoint> {
   const batch = await ctx.undo.append([copyEntry(of, points)]);
