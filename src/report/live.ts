@@ -25,6 +25,8 @@ type AnyTask = ListrTaskWrapper<any, any, any>;
 interface Item {
   readonly ended: Promise<void>;
   end(error?: Error): void;
+  /** True from its end on: then it can no longer show anything. */
+  over: boolean;
   task?: AnyTask;
   /** Kept here too, since a quick stage may be over before its line is drawn. */
   title: string;
@@ -51,8 +53,9 @@ export function liveReporter(options: LiveOptions): LiveReporter {
   let drawing: Promise<void> | undefined;
   const write = (line: string) => stream.write(`${line}\n`);
   const show = (name: string, text: string) => {
-    const task = items.get(name)?.task;
-    if (task !== undefined) task.output = text;
+    const item = items.get(name);
+    // A line that has ended takes no more output: the renderer throws, which would end the move.
+    if (item?.task !== undefined && !item.over) item.task.output = text;
   };
   const end = (name: string, title?: string, error?: Error) => {
     const item = items.get(name);
@@ -115,7 +118,9 @@ export function liveReporter(options: LiveOptions): LiveReporter {
           drawing = draw(event.stages).catch((error: unknown) => {
             write(paint.yellow(`the live display ended: ${clean(errorText(error))}`));
           });
-        if (event.phase === 'verify') show('verify', 'comparing with the plan');
+        // After finalize it is compared once more: that is the last line's.
+        if (event.phase === 'verify')
+          show(items.get('verify')?.over ? 'finalize' : 'verify', 'comparing with the plan');
         if (event.phase === 'finalize') end('verify');
         return;
       case 'total':
@@ -193,5 +198,15 @@ function makeItem(title: string): Item {
   });
   // The list awaits it only once it has started that line; until then nobody does.
   ended.catch(() => undefined);
-  return { title, ended, end: (error) => (error === undefined ? resolve() : reject(error)) };
+  const item: Item = {
+    title,
+    ended,
+    over: false,
+    end(error) {
+      item.over = true;
+      if (error === undefined) resolve();
+      else reject(error);
+    },
+  };
+  return item;
 }

@@ -7,8 +7,8 @@ import { inLanes } from '../support/chaos/lanes.ts';
 import { runSchedule } from '../support/chaos/run-schedule.ts';
 import { scheduleOf } from '../support/chaos/schedule.ts';
 
-/** Each fault comes first in five of them at least, and with others in more; `npm run chaos` makes as many as it is told. */
-const RUNS = 300;
+/** Each fault comes first in three of them, and with others in more; `npm run chaos` makes as many as it is told. */
+const RUNS = 3 * faults.length;
 /** Of schedules side by side: each waits for pauses and time-outs most of its time. */
 const LANES = 8;
 /** On a busy machine; else some two minutes. */

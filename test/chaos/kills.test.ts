@@ -6,9 +6,9 @@ import { startSlot } from '../support/chaos/slot.ts';
 import { smallWorld } from '../support/chaos/small-world.ts';
 
 /** Of the changes of the record one in so many; the long series has all. */
-const ONE_IN = 2;
+const ONE_IN = 6;
 /** Of kills with a graph, which takes its time. */
-const WITH_GRAPH = 4;
+const WITH_GRAPH = 2;
 /** Of a world whose secrets only Redis keeps. */
 const SEED = 8;
 /** What changes the record itself; `npm run chaos` also kills at every sync, open and mkdir. */
@@ -28,7 +28,7 @@ describe('any moment may be the last', () => {
   }, 300_000);
 });
 
-/** One kill at every second change of the record, or so many of them; how it dies and what follows is another from one to the next. */
+/** One kill at every sixth change of the record, or so many of them; how it dies and what follows is another from one to the next. */
 async function spread(graphUrl: string | undefined, most?: number): Promise<readonly Kill[]> {
   const slot = await startSlot(graphUrl);
   try {

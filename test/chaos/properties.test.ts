@@ -6,7 +6,7 @@ import type { Loaded } from '../support/chaos/loaded.ts';
 import { runInProcess } from '../support/chaos/run-tool.ts';
 import { type Slot, startSlot } from '../support/chaos/slot.ts';
 
-const RUNS = { numRuns: 15 };
+const RUNS = { numRuns: 8 };
 /** On a busy machine; else a few seconds. */
 const LONGEST_MS = 180_000;
 
