@@ -15,7 +15,7 @@ afterEach(() => standIn.close());
 
 describe('the update queue', () => {
   it('takes an update that times out and applies it later, and says so as the client asked', async () => {
-    standIn.fail({ path: /payload/, kind: 'trouble', trouble: 'late', ms: 250, times: 2 });
+    standIn.fail({ path: /payload/, kind: 'trouble', trouble: 'late', ms: 1_500, times: 2 });
     const timed = await setTenant('A', 'B', 'wait=true&timeout=1');
     expect([timed.status, timed.text]).toEqual([200, expect.stringContaining('"status":"wait_timeout"')]);
     const untimed = await setTenant('B', 'C', 'wait=true');
