@@ -29,8 +29,10 @@ beforeEach(async () => {
   standIn = await startQdrantStandIn();
   world = new QdrantWorld(standIn.url);
   tenants = await makeTenants(world);
-  retries = [];
-  writer = await openQdrantWriter({ url: standIn.url, timeoutMs: 5_000, onRetry: (info) => retries.push(info) });
+  // Its own: what an ended test left under way may still tell of a retry.
+  const own: RetryInfo[] = [];
+  retries = own;
+  writer = await openQdrantWriter({ url: standIn.url, timeoutMs: 5_000, onRetry: (info) => own.push(info) });
   standIn.clearRequests();
 });
 

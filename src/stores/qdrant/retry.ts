@@ -105,10 +105,10 @@ function reason(outcome: Outcome<Answer>): string {
   return outcome.answer.status === 200 ? 'taken, not done yet' : `HTTP ${outcome.answer.status}`;
 }
 
-/** A wrong name or certificate stays wrong. */
+/** A wrong name or certificate stays wrong, and a connection that we closed stays closed. */
 function mayPass(error: unknown): boolean {
   const { code, cause } = error as { readonly code?: string; readonly cause?: { readonly code?: string } };
-  return !/^(ENOTFOUND|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_INVALID|UND_ERR_INVALID_ARG)/.test(
+  return !/^(ENOTFOUND|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_INVALID|UND_ERR_INVALID_ARG|UND_ERR_DESTROYED|UND_ERR_CLOSED)/.test(
     code ?? cause?.code ?? '',
   );
 }
