@@ -2,18 +2,8 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { tenantConfig } from '../../../scripts/seed/tenant-config.ts';
 import type { RedisCommand } from '../../../scripts/seed/tenant-keys.ts';
+import { NAMESPACES } from '../lightrag/namespaces.ts';
 import { type SmallWorld, secretsOf } from './small-world.ts';
-
-const NAMESPACES = [
-  'full_docs',
-  'text_chunks',
-  'llm_response_cache',
-  'full_entities',
-  'full_relations',
-  'entity_chunks',
-  'relation_chunks',
-  'doc_status',
-];
 
 /** Nobody else's ids in a graph that is shared; digits, so that ids of digits can hold it, too. */
 const FRESH = randomBytes(4).readUInt32BE().toString();

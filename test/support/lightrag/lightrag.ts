@@ -4,6 +4,7 @@ import neo4j, { type Driver } from 'neo4j-driver';
 import { request } from 'undici';
 import { pythonJson } from '../../../scripts/seed/python-json.ts';
 import type { Content, Document } from './content.ts';
+import { NAMESPACES } from './namespaces.ts';
 
 /** The stores of the application, as a workspace finds them. */
 export interface LightragStores {
@@ -11,17 +12,6 @@ export interface LightragStores {
   readonly qdrantUrl: string;
   readonly graph: Driver;
 }
-
-const NAMESPACES = [
-  'full_docs',
-  'text_chunks',
-  'llm_response_cache',
-  'full_entities',
-  'full_relations',
-  'entity_chunks',
-  'relation_chunks',
-  'doc_status',
-];
 
 /** What a workspace finds of some content, each record as it reads it; `null` where it finds none. */
 export type Found = Readonly<Record<string, unknown>>;
