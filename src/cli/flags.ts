@@ -1,26 +1,15 @@
-/** One flag of the command line, also an environment variable: `--redis-host` is `TENANT_MIGRATE_REDIS_HOST`. */
-export interface Flag {
-  readonly name: string;
-  readonly kind: 'text' | 'switch' | 'list';
-  readonly help: string;
-  readonly group: 'Stores' | 'What moves' | 'Safety' | 'Limits' | 'Output' | 'Plan';
-  readonly fallback?: string;
-  readonly choices?: readonly string[];
-  /** Only these commands take it; all where absent. */
-  readonly commands?: readonly string[];
-  readonly hidden?: boolean;
-}
+import { CLAIMS, CONNECTS, type Flag, MOVES, READS_TOO, RUNS, WRITES } from './flags/flag.ts';
+import { HOOK_FLAGS } from './flags/hook-flags.ts';
+import { LOAD_FLAGS } from './flags/load-flags.ts';
+import { LOG_FLAGS } from './flags/log-flags.ts';
+import { METRICS_FLAGS } from './flags/metrics-flags.ts';
+import { NOTIFY_FLAGS } from './flags/notify-flags.ts';
+import { PROBE_FLAGS } from './flags/probe-flags.ts';
+import { REPORT_FLAGS } from './flags/report-flags.ts';
+import { SETTINGS_FILE_FLAGS } from './flags/settings-file-flags.ts';
+import { TUNNEL_FLAGS } from './flags/tunnel-flags.ts';
 
-const MOVES = ['move', 'plan'] as const;
-const READS_TOO = ['move', 'plan', 'verify'] as const;
-/** Everything that connects to a store. */
-const CONNECTS = ['move', 'plan', 'apply', 'resume', 'verify', 'rollback', 'backup create', 'backup restore'] as const;
-/** Everything that asks the profile what belongs to a tenant. */
-const CLAIMS = ['move', 'plan', 'verify', 'backup create'] as const;
-/** Everything that moves. */
-const WRITES = ['move', 'apply', 'resume'] as const;
-/** Everything that works on a run between its start and its end. */
-const RUNS = ['move', 'apply', 'resume', 'rollback'] as const;
+export type { Flag } from './flags/flag.ts';
 
 export const FLAGS: readonly Flag[] = [
   {
@@ -525,6 +514,15 @@ export const FLAGS: readonly Flag[] = [
     choices: ['auto', 'always', 'never'],
     fallback: 'auto',
   },
+  ...TUNNEL_FLAGS,
+  ...LOAD_FLAGS,
+  ...PROBE_FLAGS,
+  ...HOOK_FLAGS,
+  ...REPORT_FLAGS,
+  ...LOG_FLAGS,
+  ...METRICS_FLAGS,
+  ...NOTIFY_FLAGS,
+  ...SETTINGS_FILE_FLAGS,
 ];
 
 /** Secrets come from the environment or from a file that `…_FILE` names, never from the command line. */
@@ -561,8 +559,11 @@ const OF_ONE_COMMAND: ReadonlySet<string> = new Set([
 
 /** Whether a run's record keeps the setting, so that `resume` and `rollback` need not be given it again. */
 export function isRecorded({ name, group }: Flag): boolean {
-  return group !== 'Output' && !OF_ONE_COMMAND.has(name);
+  return !WATCHING.has(group) && !OF_ONE_COMMAND.has(name);
 }
+
+/** Groups of flags that say who follows a command and where its settings are, never what it does. */
+const WATCHING: ReadonlySet<Flag['group']> = new Set(['Output', 'Metrics', 'Notifications', 'Settings']);
 
 export type SecretName = (typeof SECRETS)[number];
 

@@ -25,7 +25,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const { command, flags } = invocation;
   const { settings, profile, moves, list, skipped, options } = asked;
   refuseStoredPlan(asked, invocation);
-  const reporting = startReporting(invocation, settings, ctx, { live: false });
+  const reporting = await startReporting(invocation, settings, ctx, { live: false });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);

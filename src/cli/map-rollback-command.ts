@@ -29,7 +29,7 @@ export async function mapRollbackCommand(
   }
   const profile = folder.record.profile as unknown as Profile;
   const skipped = skippedStages(settings);
-  const reporting = startReporting(invocation, settings, ctx);
+  const reporting = await startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);

@@ -8,18 +8,20 @@ import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
 import { summaryText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { openObservers } from './observers.ts';
 import type { Settings } from './settings.ts';
 import { isInteractive, paintFor } from './terminal.ts';
 
 const NARROWEST_LIVE = 40;
 
 /** The reporter that fits the terminal, and what it has seen. */
-export function startReporting(
-  { command }: Invocation,
+export async function startReporting(
+  invocation: Invocation,
   settings: Settings,
   ctx: CommandContext,
   { live: mayDraw = true }: { readonly live?: boolean } = {},
 ) {
+  const { command } = invocation;
   const { stderr, env } = ctx.terminal;
   const paint = paintFor(stderr, settings.color, env);
   const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
@@ -36,16 +38,20 @@ export function startReporting(
     : live
       ? liveReporter({ stream: stderr, paint, clock, planIsResult })
       : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
+  const tell = (text: string) => reporter.take({ type: 'run-note', text });
+  const observers = await openObservers({ invocation, settings, ctx, tell });
   let plan: RunPlan | undefined;
   let freeBytes = 0;
   return {
     take(event: RunEvent) {
       if (event.type === 'planned') ({ plan, freeBytes } = event);
       reporter.take(event);
+      for (const observer of observers) observer.take(event);
     },
     /** Ends the display. Also called where the run threw: a list that is still drawn would keep the process alive. */
     close: async () => {
       if ('close' in reporter) await reporter.close();
+      await Promise.all(observers.map((observer) => observer.close()));
     },
     plan: () => plan,
     freeBytes: () => freeBytes,

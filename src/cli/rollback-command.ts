@@ -35,7 +35,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   }
   const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
   const skipped = skippedStages(settings, plan);
-  const reporting = startReporting(invocation, settings, ctx);
+  const reporting = await startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);

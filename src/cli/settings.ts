@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { isIP, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
@@ -9,6 +8,16 @@ import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
+import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
+import { hookShape } from './settings/hook-settings.ts';
+import { loadShape } from './settings/load-settings.ts';
+import { logShape } from './settings/log-settings.ts';
+import { metricsShape } from './settings/metrics-settings.ts';
+import { notifyShape } from './settings/notify-settings.ts';
+import { probeShape } from './settings/probe-settings.ts';
+import { reportShape } from './settings/report-settings.ts';
+import { settingsFileShape } from './settings/settings-file-settings.ts';
+import { tunnelShape } from './settings/tunnel-settings.ts';
 
 /** Everything that can be set, checked. Secrets are in `secrets` alone. */
 export type Settings = z.infer<typeof schema> & {
@@ -26,31 +35,6 @@ export type RawFlags = Readonly<Record<string, unknown>>;
 const SHORTEST_ENCRYPTION_KEY = 16;
 
 const STAGES = ['config', 'redis', 'qdrant', 'graph'] as const;
-
-const whole = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'is not a whole number')
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `must be between ${least} and ${most}`);
-const seconds = z
-  .string()
-  .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
-  .transform((text) => Number(text) * 1_000)
-  .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds');
-const percent = z
-  .string()
-  .regex(/^\d+(\.\d+)?%?$/, 'is not a percentage')
-  .transform((text) => Number.parseFloat(text) / 100)
-  .refine((share) => share <= 10, 'must be between 0 and 1000 percent');
-const filled = z.string().min(1, 'is empty');
-const host = filled.refine(isHost, 'is not a host name or an IP address (ports have a flag of their own)');
-const address = (protocols: readonly string[]) =>
-  z
-    .string()
-    .refine((text) => isAddress(text, protocols), `is not an address like ${protocols[0]}//host:port`)
-    .refine(hasReadableLogin, 'holds a % in its user name or password that must be written as %25');
-const HTTP = ['http:', 'https:'];
 
 const schema = z.object({
   'redis-host': host,
@@ -143,6 +127,15 @@ const schema = z.object({
   quiet: z.boolean(),
   verbose: z.boolean(),
   color: z.enum(['auto', 'always', 'never']),
+  ...tunnelShape,
+  ...loadShape,
+  ...probeShape,
+  ...hookShape,
+  ...reportShape,
+  ...logShape,
+  ...metricsShape,
+  ...notifyShape,
+  ...settingsFileShape,
 });
 
 interface Sources {
@@ -289,18 +282,6 @@ function pathOf(text: string): string {
   return URL.canParse(text) ? new URL(text).pathname : '';
 }
 
-function isAddress(text: string, protocols: readonly string[]): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname } = new URL(text);
-  return protocols.includes(protocol) && hostname !== '';
-}
-
-/** Names as resolvers take them, with the underscore that container networks use; IPv6 also in brackets, never with a zone. */
-function isHost(text: string): boolean {
-  if (text.includes(':')) return isIPv6(text.replace(/^\[(.*)\]$/, '$1')) && !text.includes('%');
-  return isIP(text) !== 0 || (text.length <= 253 && /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(text));
-}
-
 function areNodes(text: string): boolean {
   return text.split(',').every((node) => parseNode(node.trim(), 1) !== undefined);
 }
@@ -311,18 +292,6 @@ function refuseHalfRedis(settings: z.infer<typeof schema>): void {
   const [cert, key] = [settings['redis-cert'], settings['redis-key']];
   if ((cert === undefined) !== (key === undefined))
     throw usage('--redis-cert and --redis-key', 'belong together', 'give the other one, too');
-}
-
-function hasReadableLogin(text: string): boolean {
-  if (!URL.canParse(text)) return true;
-  const { username, password } = new URL(text);
-  try {
-    decodeURIComponent(username + password);
-    return true;
-  } catch (error) {
-    if (error instanceof URIError) return false;
-    throw error;
-  }
 }
 
 /** A password in a URL would show in the process list and the shell's history. */

@@ -52,7 +52,7 @@ async function told(what: { flags: Record<string, unknown>; isTTY: boolean; even
   const settings = await readSettings({ command: 'move', flags: what.flags, env: {} });
   const invocation = { command: 'move' as const, positionals: {}, flags: what.flags };
   const ctx = { terminal, argv: [], signal, interrupt: () => undefined };
-  const reporting = startReporting(invocation, settings, ctx);
+  const reporting = await startReporting(invocation, settings, ctx);
   for (const event of what.events) reporting.take(event);
   await reporting.close();
   return text;

@@ -1,0 +1,3 @@
+import type { Flag } from './flag.ts';
+
+export const LOAD_FLAGS: readonly Flag[] = [];

@@ -1,0 +1,3 @@
+import type { Flag } from './flag.ts';
+
+export const NOTIFY_FLAGS: readonly Flag[] = [];

@@ -1,0 +1,3 @@
+import type { Flag } from './flag.ts';
+
+export const REPORT_FLAGS: readonly Flag[] = [];

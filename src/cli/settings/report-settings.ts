@@ -1,0 +1,2 @@
+/** What the settings of this group must be. */
+export const reportShape = {};
