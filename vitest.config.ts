@@ -22,6 +22,8 @@ export default defineConfig({
     hookTimeout: 180_000,
     // Many tests wait for servers and processes more than they compute.
     maxWorkers: 3,
+    // A worker loads the program once for all its files: none leaves anything behind in it.
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
   },
