@@ -27,7 +27,8 @@ import { redisDatabases, redisStoreAddress } from './wire/redis-settings.ts';
 /** What a server's operator sees in its list of clients; a writer's has the run's id behind it. */
 const CLIENT_NAME = 'tenant-migrate';
 
-interface Wiring {
+/** What the stages are built from. */
+export interface Wiring {
   readonly settings: Settings;
   readonly profile: Profile;
   readonly secrets: ConfigSecrets | undefined;
@@ -87,8 +88,9 @@ export function wireRedisSettings(
   return redisSettings(settings, () => undefined);
 }
 
-function wireConfig({ settings, profile, secrets, emit }: Wiring, skipped: readonly StageName[]): BoundStage {
-  const store = {
+/** How the config API is reached. */
+export function configSettings({ settings, profile, emit }: Pick<Wiring, 'settings' | 'profile' | 'emit'>) {
+  return {
     url: withoutCredentials(settings['api-url']),
     path: profile.config.path,
     refreshPath: profile.config.refreshPath,
@@ -97,6 +99,11 @@ function wireConfig({ settings, profile, secrets, emit }: Wiring, skipped: reado
     onRetry: retryEvents('config', emit),
     ...given({ token: settings.secrets.API_TOKEN }),
   };
+}
+
+function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
+  const { settings, profile, secrets, emit } = wiring;
+  const store = configSettings(wiring);
   const records = skipped.includes('redis') ? undefined : redisRecords(settings, profile, emit);
   const known = { encryptionKey: settings.secrets.ENCRYPTION_KEY, ...(records === undefined ? {} : { records }) };
   const bound = bindStage(configStage(secrets, known), {
@@ -144,13 +151,18 @@ function redisSettings(settings: Settings, emit: Wiring['emit']): readonly Redis
   return redisDatabases(settings, { clientName: CLIENT_NAME, onRetry: retryEvents('redis', emit) });
 }
 
-function wireQdrant({ settings, emit }: Wiring): BoundStage {
-  const store = {
+/** How Qdrant is reached. */
+export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
+  return {
     url: withoutCredentials(settings['qdrant-url']),
     timeoutMs: settings['request-timeout'],
     onRetry: retryEvents('qdrant', emit),
     ...given({ apiKey: settings.secrets.QDRANT_API_KEY }),
   };
+}
+
+function wireQdrant(wiring: Wiring): BoundStage {
+  const store = qdrantSettings(wiring);
   return bindStage(qdrantStage, {
     address: store.url,
     openReader: () => openQdrantReader(store),
@@ -158,10 +170,11 @@ function wireQdrant({ settings, emit }: Wiring): BoundStage {
   });
 }
 
-function wireGraph({ settings, emit }: Wiring): BoundStage {
+/** How the graph is reached. */
+export function graphSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
   const url = settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
   const { username, password } = urlLogin(url);
-  const store = {
+  return {
     url: withoutCredentials(url),
     connectTimeoutMs: settings['connect-timeout'],
     statementTimeoutMs: settings['request-timeout'],
@@ -172,6 +185,11 @@ function wireGraph({ settings, emit }: Wiring): BoundStage {
       database: settings['graph-database'],
     }),
   };
+}
+
+function wireGraph(wiring: Wiring): BoundStage {
+  const { settings } = wiring;
+  const store = graphSettings(wiring);
   return bindStage(graphStage(), {
     address: [store.url, settings['graph-database'] ?? ''].join('/'),
     openReader: () => openGraphReader(store),

@@ -33,6 +33,8 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
     case 'runs cleanup':
       return (await import('./cleanup-command.ts')).cleanupCommand(invocation, ctx);
+    case 'doctor':
+      return (await import('./doctor-command.ts')).doctorCommand(invocation, ctx);
     case 'backup create':
     case 'backup restore':
     case 'backup list':
@@ -132,6 +134,12 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
           take('runs cleanup', []),
         ),
       take('runs', []),
+    )
+    .command(
+      'doctor [source] [target]',
+      'check each store and this machine, and say what to do; writes nothing',
+      (builder) => withFlags(movePositionals(builder), 'doctor'),
+      take('doctor', ends),
     )
     .command('backup', 'keep a tenant’s data in a folder, and bring it back', (builder) =>
       backupCommands(builder, take, withFlags),

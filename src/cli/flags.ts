@@ -1,3 +1,4 @@
+import { DOCTOR_FLAGS } from './flags/doctor-flags.ts';
 import { CLAIMS, CONNECTS, type Flag, MOVES, READS_TOO, RUNS, WRITES } from './flags/flag.ts';
 import { HOOK_FLAGS } from './flags/hook-flags.ts';
 import { LOAD_FLAGS } from './flags/load-flags.ts';
@@ -523,6 +524,7 @@ export const FLAGS: readonly Flag[] = [
   ...METRICS_FLAGS,
   ...NOTIFY_FLAGS,
   ...SETTINGS_FILE_FLAGS,
+  ...DOCTOR_FLAGS,
 ];
 
 /** Secrets come from the environment or from a file that `…_FILE` names, never from the command line. */
@@ -555,6 +557,7 @@ const OF_ONE_COMMAND: ReadonlySet<string> = new Set([
   'out',
   'detailed-exitcode',
   'exact-plan',
+  'probe-writes',
 ]);
 
 /** Whether a run's record keeps the setting, so that `resume` and `rollback` need not be given it again. */

@@ -16,7 +16,7 @@ export type BackupCommand = `backup ${'create' | 'list' | 'verify' | 'restore' |
 
 /** What was typed. */
 export interface Invocation {
-  readonly command: RunCommand | BackupCommand | 'status' | 'runs' | 'runs cleanup';
+  readonly command: RunCommand | BackupCommand | 'status' | 'runs' | 'runs cleanup' | 'doctor';
   readonly positionals: Readonly<Record<string, string>>;
   readonly flags: RawFlags;
 }

@@ -9,6 +9,7 @@ import type { StageName } from '../stages/stage.ts';
 import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
 import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
+import { doctorShape } from './settings/doctor-settings.ts';
 import { hookShape } from './settings/hook-settings.ts';
 import { loadShape } from './settings/load-settings.ts';
 import { logShape } from './settings/log-settings.ts';
@@ -136,6 +137,7 @@ const schema = z.object({
   ...metricsShape,
   ...notifyShape,
   ...settingsFileShape,
+  ...doctorShape,
 });
 
 interface Sources {

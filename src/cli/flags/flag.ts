@@ -35,9 +35,10 @@ export const CONNECTS = [
   'rollback',
   'backup create',
   'backup restore',
+  'doctor',
 ] as const;
 /** Everything that asks the profile what belongs to a tenant. */
-export const CLAIMS = ['move', 'plan', 'verify', 'backup create'] as const;
+export const CLAIMS = ['move', 'plan', 'verify', 'backup create', 'doctor'] as const;
 /** Everything that moves. */
 export const WRITES = ['move', 'apply', 'resume'] as const;
 /** Everything that works on a run between its start and its end. */

@@ -17,7 +17,8 @@ export async function openQdrantWriter(settings: QdrantSettings): Promise<Qdrant
   return writingCalls(await connect(settings), settings.timeoutMs);
 }
 
-async function connect(settings: QdrantSettings): Promise<Connection> {
+/** Opens both ways of speaking to it; nothing is sent yet. */
+export async function connect(settings: QdrantSettings): Promise<Connection> {
   const base = baseUrl(settings.url);
   const url = `${base.origin}${base.pathname.replace(/\/+$/, '')}`;
   refuseUnsendableKey(settings.apiKey);

@@ -16,3 +16,8 @@ export function lockKey(tenant: string, inCluster = false): ByteString {
 export function isLockKey(key: ByteString): boolean {
   return key.startsWith(LOCK_PREFIX);
 }
+
+/** A key that is no tenant's, counted by nobody, for trying what the server lets us do. */
+export function probeKey(random: string): ByteString {
+  return `${LOCK_PREFIX}${CLUSTER_TAG}probe-${random}`;
+}
