@@ -3,7 +3,7 @@ import type { Check, CheckLevel, DoctorArea } from '../report/doctor-report.ts';
 /** From here on a round trip is told as slow, ms. */
 const SLOW_MS = 100;
 /** From here on it is rather a tunnel than a network of one's own, ms. */
-const FAR_MS = 10;
+const FAR_MS = 20;
 /** Clocks that differ by less do no harm, ms. */
 const SKEW_MS = 5_000;
 
@@ -31,7 +31,10 @@ export function latencyCheck(area: DoctorArea, pingsMs: readonly number[]): Chec
 /** How far the server's clock is from this machine's. `toleranceMs`: how exactly that was read. */
 export function clockCheck(area: DoctorArea, skewMs: number | undefined, toleranceMs = 0): readonly Check[] {
   if (skewMs === undefined) return [];
-  const text = `${(Math.abs(skewMs) / 1_000).toFixed(1)} s ${skewMs < 0 ? 'behind' : 'ahead of'} this machine’s`;
+  const exact = Math.abs(skewMs) > toleranceMs + 50;
+  const text = exact
+    ? `${(Math.abs(skewMs) / 1_000).toFixed(1)} s ${skewMs < 0 ? 'behind' : 'ahead of'} this machine’s`
+    : `as this machine’s${toleranceMs === 0 ? '' : ', to the second'}`;
   if (Math.abs(skewMs) <= SKEW_MS + toleranceMs) return [check(area, 'clock', 'ok', text)];
   const fix =
     'set both by NTP: ages of plans, locks and backups are told by this machine’s clock, expiries by the server’s';

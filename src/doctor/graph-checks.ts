@@ -72,7 +72,8 @@ function stateChecks({ state, database, server }: GraphHealth): readonly Check[]
 }
 
 function memoryChecks({ memory, server }: GraphHealth): readonly Check[] {
-  const told = [...memory].map(([name, value]) => `${name} ${value}`).join(', ');
+  const known = [...memory].filter(([, value]) => value !== 'null' && value !== 'No Value');
+  const told = known.map(([name, value]) => `${name} ${value === '0B' ? 'unlimited' : value}`).join(', ');
   if (told === '') {
     const fix = 'look at the server’s own monitoring: a batch of a move holds some megabytes of transaction state';
     return [check('graph', 'memory', 'unchecked', 'the server does not tell its limits to this user', fix)];

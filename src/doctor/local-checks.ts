@@ -30,7 +30,7 @@ export function localChecks({ node }: LocalFacts, { interactive, hasEncryptionKe
           'local',
           'ENCRYPTION_KEY',
           'ok',
-          'not set: --delete-source-config, --on-conflict overwrite and --backup may ask for it where a config holds secrets',
+          'not set: a config’s secrets are kept in no undo log and no backup; a rollback may need --config-secrets',
         ),
   ];
 }

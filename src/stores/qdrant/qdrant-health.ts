@@ -1,6 +1,7 @@
 import pMap from 'p-map';
 import { pingHttp } from '../http-ping.ts';
 import { type CollectionFacts, collectionFacts } from './collection-facts.ts';
+import { networkFailure } from './failure.ts';
 import type { QdrantSettings } from './qdrant-reader.ts';
 import { connect } from './qdrant-store.ts';
 import { readingCalls } from './reading.ts';
@@ -34,11 +35,9 @@ export async function openQdrantHealth(settings: QdrantSettings): Promise<Qdrant
     url,
     async reach() {
       const headers = { accept: 'application/json' };
-      const { ms, text, status, skewMs } = await pingHttp({
-        url: `${url}/`,
-        headers,
-        timeoutMs: settings.timeoutMs,
-        times: PINGS,
+      const asked = { url: `${url}/`, headers, timeoutMs: settings.timeoutMs, times: PINGS };
+      const { ms, text, status, skewMs } = await pingHttp(asked).catch((error: unknown) => {
+        throw networkFailure(error, { url, task: 'tell its version', write: false });
       });
       // Asked once more by the reader where it is no Qdrant: it has the words for that.
       const version = status === 200 ? versionIn(text) : undefined;

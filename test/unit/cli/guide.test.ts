@@ -6,7 +6,17 @@ import { envName, FLAGS, type Flag, SECRETS } from '../../../src/cli/flags.ts';
 const guide = readFileSync(join(import.meta.dirname, '../../../MIGRATION.md'), 'utf8');
 
 /** The commands that connect to a store, which the guide calls `stores`. */
-const STORES = ['move', 'plan', 'apply', 'resume', 'verify', 'rollback', 'backup create', 'backup restore'].join(', ');
+const STORES = [
+  'move',
+  'plan',
+  'apply',
+  'resume',
+  'verify',
+  'rollback',
+  'backup create',
+  'backup restore',
+  'doctor',
+].join(', ');
 
 function rowOf({ name, kind, choices, fallback, commands, help }: Flag): string {
   const value = kind === 'switch' ? '' : choices === undefined ? ' …' : ` ${choices.join('\\|')}`;
