@@ -45,10 +45,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   wire: ['*'],
   cli: ['*'],
   main: ['cli', 'model', 'node:v8'],
-  index: ['model', 'types:profiles', 'types:report', 'types:stages'],
+  // The commands, called by a program.
+  library: ['cli', 'model', 'node:*', 'types:report', 'types:stages', 'fastest-levenshtein'],
+  index: ['library', 'model', 'types:profiles', 'types:report', 'types:stages'],
 };
 /** Rooms that nobody but these may import. */
-const PRIVATE: Readonly<Record<string, readonly string[]>> = { wire: ['cli', 'index'], cli: ['main', 'wire'] };
+const PRIVATE: Readonly<Record<string, readonly string[]>> = {
+  wire: ['cli', 'index'],
+  cli: ['main', 'wire', 'library'],
+};
 
 const IMPORT = /^\s*(import|export)\s+(type\s+)?[^'"]*?from\s+'([^']+)'|import\('([^']+)'\)/gm;
 

@@ -1,4 +1,5 @@
-import type { RunCommand } from '../report/report.ts';
+import type { RunEvent } from '../report/event.ts';
+import type { RunCommand, RunPlan, RunReport } from '../report/report.ts';
 import type { RawFlags } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -9,6 +10,19 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Stops the run as Ctrl-C does. */
   readonly interrupt: () => void;
+  /** Where the command was called by a program: told instead of the terminal. */
+  readonly listener?: RunListener;
+}
+
+/** A program that called the command. */
+export interface RunListener {
+  take(event: RunEvent): void;
+  /** Given the result in place of what would be printed. */
+  finish(report: RunReport, plan: RunPlan | undefined): void;
+  /** The plan that `apply` executes, in place of a file. */
+  readonly plan?: RunPlan;
+  /** Asked in place of the terminal. */
+  readonly confirm?: (plan: RunPlan) => Promise<boolean>;
 }
 
 /** What is done with backups. */

@@ -33,11 +33,13 @@ export async function startReporting(
     (stderr.columns ?? 0) >= NARROWEST_LIVE &&
     !settings.verbose;
   const write = (line: string) => void stderr.write(`${line}\n`);
-  const reporter = settings.quiet
-    ? { take: quietReporter(write, paint) }
-    : live
-      ? liveReporter({ stream: stderr, paint, clock, planIsResult })
-      : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
+  const reporter = ctx.listener
+    ? { take: (event: RunEvent) => ctx.listener?.take(event) }
+    : settings.quiet
+      ? { take: quietReporter(write, paint) }
+      : live
+        ? liveReporter({ stream: stderr, paint, clock, planIsResult })
+        : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
   const tell = (text: string) => reporter.take({ type: 'run-note', text });
   const observers = await openObservers({ invocation, settings, ctx, tell });
   let plan: RunPlan | undefined;
@@ -82,6 +84,10 @@ export function printResult(result: {
   ctx: CommandContext;
 }): void {
   const { report, plan, freeBytes, command, settings, ctx } = result;
+  if (ctx.listener !== undefined) {
+    ctx.listener.finish(report, plan);
+    return;
+  }
   const { stdout, env } = ctx.terminal;
   if (settings.json) {
     const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;

@@ -9,7 +9,7 @@ import { canonicalPath } from '../model/payload-path.ts';
 import { parsePointIdScheme } from '../model/point-id.ts';
 import { parseValueField, type ValueField } from '../model/value-field.ts';
 import type { Waves } from '../model/waves.ts';
-import { makeRunPlan } from '../orchestrator/plan.ts';
+import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
 import { undoFailed } from '../orchestrator/undo-failed.ts';
 import { generic } from '../profiles/generic.ts';
@@ -124,7 +124,7 @@ async function askedFor({ command, positionals, flags }: Invocation, ctx: Comman
     const options = optionsOf(again);
     return { settings: again, profile, moves, list: undefined, stored: undefined, resume: folder, skipped, options };
   }
-  const stored = command === 'apply' ? await readPlanFile(positionals.plan ?? '') : undefined;
+  const stored = command === 'apply' ? await storedPlan(positionals.plan, ctx) : undefined;
   const profile = stored?.profile ?? profileOf(settings);
   const moves = stored?.moves ?? (await askedMoves(positionals, settings, profile));
   const waves = wavesUnder(moves, profile);
@@ -132,6 +132,11 @@ async function askedFor({ command, positionals, flags }: Invocation, ctx: Comman
   const options = { ...optionsOf(settings), ...stored?.options };
   const skipped = skippedStages(settings, stored);
   return { settings, profile, moves, list, stored, resume: undefined, skipped, options };
+}
+
+function storedPlan(path: string | undefined, { listener }: CommandContext): Promise<RunPlan> | RunPlan {
+  if (listener?.plan === undefined) return readPlanFile(path ?? '');
+  return readRunPlan(structuredClone(listener.plan), 'that was handed over');
 }
 
 /** What the run's record keeps; what a stored plan decides stands in it as well, so that the run is resumed so. */
@@ -231,6 +236,8 @@ function confirmation(
   settings: Settings,
   ctx: CommandContext,
 ): ((plan: RunPlan) => Promise<boolean>) | undefined {
+  const { listener } = ctx;
+  if (listener !== undefined) return command === 'plan' || command === 'verify' ? undefined : listener.confirm;
   const asks =
     (command === 'move' || command === 'resume') &&
     !settings['dry-run'] &&
