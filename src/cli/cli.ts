@@ -274,5 +274,6 @@ function fail(error: unknown, { terminal, argv }: CommandContext): number {
   if (!(error instanceof MigrateError)) return 1;
   if (error.code === 'usage') return 64;
   if (error.code === 'settings') return 78;
+  if (error.code === 'stopped') return /SIGHUP/.test(error.message) ? 129 : /SIGTERM/.test(error.message) ? 143 : 130;
   return error.code === 'internal' ? 1 : 5;
 }

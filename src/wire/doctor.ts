@@ -11,7 +11,7 @@ import { readLocalFacts } from '../doctor/local-facts.ts';
 import { collectionChecks, qdrantVersionCheck } from '../doctor/qdrant-checks.ts';
 import { redisChecks } from '../doctor/redis-checks.ts';
 import { readLocks } from '../journal/tenant-lock.ts';
-import { errorText } from '../model/errors.ts';
+import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import { secretFields } from '../model/secret-mask.ts';
@@ -198,8 +198,9 @@ function closing(
 
 /** What became of an area that could not be looked at to its end. */
 export function failedArea(area: Check['area'], error: unknown): Check {
-  const next = (error as { readonly next?: unknown } | undefined)?.next;
+  const { next, code } = error instanceof MigrateError ? error : { next: undefined, code: 'unreachable' as const };
+  const name = code === 'unreachable' ? 'reach' : code === 'unauthorised' || code === 'denied' ? 'access' : 'look';
   const skip =
     area === 'local' || area === 'state' ? 'see --state-dir' : `see that it is up, or leave it out with --skip-${area}`;
-  return check(area, 'reach', 'error', errorText(error), typeof next === 'string' ? next : skip);
+  return check(area, name, 'error', errorText(error), next ?? skip);
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { stopReason } from '../../src/model/errors.ts';
 import type { Check, DoctorReport } from '../../src/report/doctor-report.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { type RawGraph, rawGraph } from '../support/graph.ts';
@@ -100,7 +101,7 @@ test('stores that are away, silent or refuse us cost their own lines, in a bound
     REDIS_USERNAME: 'nobody',
   });
   expect(text.code).toBe(5);
-  expect(text.stdout).toMatch(/❌ reach .*\n +→ .*REDIS_PASSWORD/);
+  expect(text.stdout).toMatch(/❌ access .*\n +→ .*REDIS_PASSWORD/);
   for (const secret of Object.values(SECRETS)) {
     expect(found.stdout + found.stderr + text.stdout + text.stderr).not.toContain(secret);
   }
@@ -190,6 +191,14 @@ test('what earlier runs have left is told with the commands that end it', async 
   ]);
 });
 
-test('half a move is refused as one', async () => {
+test('half a move is refused as one, and a stop ends the look at once', async () => {
   expect(await runCliHere(['doctor', 'only-one'])).toMatchObject({ code: 64 });
+  const port = String((silent.address() as { port: number }).port);
+  const words = ['doctor', '--only', 'redis', '--redis-port', port, '--state-dir', newFolder()];
+  const stop = new AbortController();
+  const asked = new Promise<void>((resolve) => silent.once('connection', () => resolve()));
+  const looking = runCliHere(words, {}, stop.signal);
+  await asked;
+  stop.abort(stopReason('SIGTERM'));
+  expect(await looking).toMatchObject({ code: 143, stdout: '' });
 });

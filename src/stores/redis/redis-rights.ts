@@ -60,7 +60,7 @@ export async function commandRights(link: RedisLink): Promise<CommandRights> {
   const told = first !== undefined && 'value' in first;
   const refusedOf = async (groups: readonly string[][]) => {
     const replies = await send(link, told ? groups.map(dry) : groups.map(as));
-    return groups.filter((_, index) => isCommandRefused(replies[index])).map(nameOf);
+    return groups.filter((_, index) => isCommandRefused(replies[index], told)).map(nameOf);
   };
   return {
     user,
@@ -75,11 +75,12 @@ function nameOf([command = '', second = '']: readonly string[]): string {
   return (command === 'MEMORY' || command === 'CLIENT' ? `${command} ${second}` : command).toLowerCase();
 }
 
-/** DRYRUN answers with a text, a command that was sent with an error. */
-function isCommandRefused(reply: Reply | undefined): boolean {
+/** DRYRUN answers with a text, a command that was sent with an error. A refusal that speaks of keys is one of the key. */
+function isCommandRefused(reply: Reply | undefined, told: boolean): boolean {
   if (reply === undefined) return false;
-  const text = 'value' in reply ? String(reply.value) : replyError(reply);
-  return /no permissions to run/i.test(text);
+  const text = told && 'value' in reply ? String(reply.value) : replyError(reply);
+  const refused = told ? text !== 'OK' : text.startsWith('NOPERM');
+  return refused && !/\b(keys?|channel)\b/i.test(text.replace(/'[^']*'/g, ''));
 }
 
 function send(link: RedisLink, commands: readonly Command[]): Promise<readonly Reply[]> {
