@@ -6,6 +6,14 @@ import { check, clockCheck, majorMinor, mebibytes } from './common-checks.ts';
 const FULL_SHARE = 0.9;
 const RIGHTS = 'give the user these commands (MIGRATION.md, "Rights")';
 
+/** What a move does without a command that it can do without. */
+const LOST: readonly { readonly commands: readonly string[]; readonly without: string }[] = [
+  { commands: ['dump', 'unlink'], without: 'no merging, copying or types of modules' },
+  { commands: ['memory usage'], without: 'large values are read more slowly' },
+  { commands: ['set', 'pexpire', 'del', 'watch', 'multi', 'exec'], without: 'no lock that other machines see' },
+  { commands: ['client list'], without: 'after a lost connection --settle is waited' },
+];
+
 /** What a Redis, Valkey or Dragonfly says about itself, judged. */
 export function redisChecks(health: RedisHealth): readonly Check[] {
   const { server, nodes, skewMs, held } = health;
@@ -111,7 +119,8 @@ function rightsChecks({ rights }: RedisHealth): readonly Check[] {
   if (missing.length > 0)
     checks.push(check('redis', 'commands', 'error', `${who} may not run ${missing.join(', ')}`, RIGHTS));
   if (missed.length > 0) {
-    const text = `${who} may not run ${missed.join(', ')}: no lock that other machines see, some values cannot be rewritten, or more slowly`;
+    const lost = LOST.filter(({ commands }) => commands.some((command) => missed.includes(command)));
+    const text = `${who} may not run ${missed.join(', ')}: ${lost.map(({ without }) => without).join('; ')}`;
     checks.push(check('redis', 'commands', 'warning', text, `if that is not meant, ${RIGHTS}`));
   }
   if (!told) {

@@ -158,23 +158,25 @@ function graphArea(wiring: DoctorWiring, stage: BoundStage): Area {
 async function preflight({ move, common, settings }: DoctorWiring, stage: BoundStage): Promise<readonly Check[]> {
   const probes = settings['probe-writes'];
   const problems = await stage.preflight([move ?? NOBODY], common, probes);
-  if (problems.length > 0) return problems.map((problem) => problemCheck(problem, stage.name, move === undefined));
+  if (problems.length > 0) return problemChecks(problems, stage.name, move === undefined);
   if (move === undefined) return [];
   const text = 'nothing forbids the move';
   if (probes) return [check(stage.name, 'preflight', 'ok', `${text}, writing included`)];
   return [check(stage.name, 'preflight', 'ok', `${text}, as far as reading tells`)];
 }
 
-/** What is denied for keys of a made-up id may be allowed for the tenant's own. */
-function problemCheck({ code, message, fix }: Problem, stage: StageName, invented: boolean): Check {
-  if (!invented || code !== 'denied') return check(stage, 'preflight', 'error', message, fix);
-  return check(
-    stage,
-    'rights',
-    'unchecked',
-    `for a made-up id: ${message}`,
-    'doctor <source> <target> asks for the ids that are meant',
-  );
+/** What is denied for keys of a made-up id may be allowed for the tenant's own: that is told once. */
+function problemChecks(problems: readonly Problem[], stage: StageName, invented: boolean): readonly Check[] {
+  const unsure = invented ? problems.filter(({ code }) => code === 'denied') : [];
+  const checks = problems
+    .filter((problem) => !unsure.includes(problem))
+    .map(({ message, fix }) => check(stage, 'preflight', 'error', message, fix));
+  if (unsure[0] === undefined) return checks;
+  const text = `this user’s rights depend on the names of the keys; for a made-up id: ${unsure[0].message}`;
+  return [
+    ...checks,
+    check(stage, 'rights', 'unchecked', text, 'doctor <source> <target> asks for the ids that are meant'),
+  ];
 }
 
 /** Opens at the first call, and keeps what came of it. */
