@@ -1,21 +1,38 @@
 /** What went wrong, as a word that code can switch on. */
 export type ErrorCode =
+  /** An option or argument does not fit. */
   | 'usage'
+  /** A file, folder or address cannot be used. */
   | 'settings'
+  /** It must not be done as things are. */
   | 'refused'
+  /** No connection, or no answer. */
   | 'unreachable'
+  /** The login was not accepted. */
   | 'unauthorised'
+  /** The login may not do this. */
   | 'denied'
+  /** The server or data is of a kind that cannot be handled. */
   | 'unsupported'
+  /** What is asked for is not there. */
   | 'missing'
+  /** Both ends hold something else. */
   | 'conflict'
+  /** The stores are no longer as the plan saw them, or it was edited. */
   | 'stale-plan'
+  /** A store answered with an error. */
   | 'store'
+  /** One record could not be handled. */
   | 'record'
+  /** Somebody told it to stop. */
   | 'stopped'
+  /** The record of a run cannot be trusted. */
   | 'journal'
+  /** The lock was lost to another. */
   | 'lock'
+  /** A limit that was set was reached. */
   | 'limit'
+  /** A fault of this program. */
   | 'internal';
 
 interface ErrorDetails {

@@ -5,6 +5,7 @@ import type { RunCommand, RunPlan, RunReport, StageRow } from './report.ts';
 /** Everything that a run says, in the order in which it happens. Reporters are functions of these alone. */
 export type RunEvent =
   | StageEvent
+  /** First of all: which run this is. `continuing`: it goes on with one that was begun before. */
   | {
       readonly type: 'run-started';
       readonly command: RunCommand;
@@ -15,16 +16,22 @@ export type RunEvent =
     }
   /** What the operator should know of the run as a whole. */
   | { readonly type: 'run-note'; readonly text: string }
+  /** These stages begin this phase, side by side or one after the other. */
   | { readonly type: 'phase'; readonly phase: RunPhase; readonly stages: readonly StageName[] }
+  /** What would be done; before anybody is asked and anything is written. */
   | {
       readonly type: 'planned';
       readonly plan: RunPlan;
       /** Bytes that are free where the undo logs will be. */
       readonly freeBytes: number;
     }
+  /** One stage begins, and ends, its part of a phase; `row` is what has become of it so far. */
   | { readonly type: 'stage-started'; readonly stage: StageName; readonly phase: RunPhase }
   | { readonly type: 'stage-finished'; readonly stage: StageName; readonly phase: RunPhase; readonly row: StageRow }
+  /** The run was told to stop, and finishes what is under way. */
   | { readonly type: 'stopping'; readonly signal: string }
+  /** Last of all. */
   | { readonly type: 'run-finished'; readonly report: RunReport };
 
+/** The steps of a run, in their order; `undo` is a rollback's. */
 export type RunPhase = 'preflight' | 'plan' | 'apply' | 'verify' | 'finalize' | 'undo';

@@ -2,6 +2,7 @@ import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
 
+/** The commands that make a run, and the functions of the same names. */
 export type RunCommand = 'move' | 'plan' | 'apply' | 'resume' | 'verify' | 'rollback';
 
 /** The plan of a run as a document: printed, stored, and executed by `apply`. */
@@ -98,7 +99,11 @@ export interface WaveRow {
   readonly status: 'not-run' | 'done' | 'failed' | 'stopped' | 'refused' | 'undone';
 }
 
-/** How a run ended. */
+/**
+ * How a run ended. `done`: moved, verified and finalized; `nothing-to-do`: the target has all already; `planned`,
+ * `verified`: only looked; `rolled-back`: by rollback; `undone`: failed, and all was taken back; `differences`: verify found
+ * some; `refused`: before any write; `failed`, `stopped`: on the way, to be resumed or rolled back.
+ */
 export type Outcome =
   | 'done'
   | 'nothing-to-do'

@@ -143,6 +143,7 @@ export interface StagePlan {
   readonly basis: Json;
 }
 
+/** Records of one move at both ends, before it. */
 export interface MoveCounts {
   readonly source: string;
   readonly target: string;
@@ -152,6 +153,7 @@ export interface MoveCounts {
   readonly atTarget: number;
 }
 
+/** So many records are renamed alike. */
 export interface ShapeCount {
   readonly from: string;
   readonly to: string;
@@ -202,15 +204,20 @@ export interface Checkpoint {
 
 /** What a stage says while it works. */
 export type StageEvent =
+  /** How many records this phase is about, as `progress` counts them. */
   | { readonly type: 'total'; readonly stage: StageName; readonly total: number; readonly unit: string }
+  /** How far it is. `total` grows where others write meanwhile. */
   | { readonly type: 'progress'; readonly stage: StageName; readonly done: number; readonly total: number }
+  /** What the operator should know. */
   | { readonly type: 'note'; readonly stage: StageName; readonly text: string }
+  /** One record could not be moved: its name, never its content. */
   | {
       readonly type: 'record-failed';
       readonly stage: StageName;
       readonly record: string;
       readonly reason: string;
     }
+  /** A request did not succeed and is sent again after `delayMs`. `attempt` is 1 for the first repetition. */
   | {
       readonly type: 'retry';
       readonly stage: StageName;

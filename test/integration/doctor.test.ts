@@ -8,6 +8,7 @@ import { stopReason } from '../../src/model/errors.ts';
 import type { Check, DoctorReport } from '../../src/report/doctor-report.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { type RawGraph, rawGraph } from '../support/graph.ts';
+import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { readWorld } from '../support/world.ts';
 
@@ -124,6 +125,39 @@ test('a user of Redis who lacks a command is told which, and one who may not ask
   expect(blind.of('redis', 'error').map(({ text }) => text)).toEqual([expect.stringMatching(/may not run hgetall$/)]);
   expect(blind.of('redis', 'unchecked').map(({ name }) => name)).toContain('commands');
   expect((await doctor(['--only', 'redis', ...stores.flags, '--probe-writes'])).code).toBe(0);
+  // Rights that are given by key: with a made-up id nothing is known, with the ids that are meant all is.
+  const own = ['resetkeys', `~${source}_*`, `~${source}:*`, '~\\\\tenant-migrate*'];
+  expect(await as(...own)).toMatchObject({ code: 0 });
+  expect((await as(...own)).names('redis', 'unchecked')).toContain('rights');
+  const env = { REDIS_USERNAME: 'patient', REDIS_PASSWORD: PASSWORD };
+  const meant = await doctor([source, target, '--only', 'redis', ...stores.flags], env);
+  expect(meant.of('redis', 'error')[0]).toMatchObject({ name: 'preflight', text: expect.stringMatching(/rename/) });
+});
+
+test('what answers and is something else is told as that', async () => {
+  const { apiUrl } = stores.urls;
+  const wrong = [
+    '--api-path',
+    '/nope/{tenant}',
+    '--api-url',
+    apiUrl,
+    '--qdrant-url',
+    apiUrl,
+    '--only',
+    'config,qdrant',
+  ];
+  const found = await doctor(wrong);
+  expect(found.code).toBe(5);
+  expect([found.names('config', 'error'), found.names('qdrant', 'error')]).toEqual([['look'], ['look']]);
+  expect(found.of('qdrant', 'error')[0]?.text).toMatch(/could not tell its version: HTTP 404/);
+  expect(found.of('config', 'error')[0]?.fix).toMatch(/--api-url/);
+  const strange = await startQdrantStandIn({ apiKey: 'another' });
+  const locked = await doctor(['--qdrant-url', strange.url, '--only', 'qdrant'], { QDRANT_API_KEY: KEY });
+  await strange.close();
+  expect(locked.of('qdrant', 'error')).toMatchObject([
+    { name: 'access', fix: expect.stringMatching(/QDRANT_API_KEY/) },
+  ]);
+  expect(locked.names('qdrant', 'ok')).toContain('version');
 });
 
 test('memory, collections and their names are told as they are', async () => {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { apply, MigrateError, move, plan, type RunEvent, resume, rollback, verify } from '../../src/index.ts';
 import { EventQueue } from '../../src/library/event-queue.ts';
+import { rawGraph } from '../support/graph.ts';
 import { seedTenant } from '../support/redis-tenants.ts';
 import { RedisWorld, renamed, type Snapshot } from '../support/redis-world.ts';
 import { freshId, startStores } from '../support/stores.ts';
@@ -194,13 +195,17 @@ test('the example of the guide runs from the built package, in every store', asy
       file,
       places.reduce((text, [written, here]) => text.replace(written, here), example),
     );
-    const { stdout, stderr } = await runFile(process.execPath, ['--import', 'tsx', file], { cwd: ROOT });
+    const { stdout, stderr } = await runFile(process.execPath, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], {
+      cwd: folder,
+    });
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^redis \d+ of 120$/m);
     expect(stdout).toMatch(/^done config 0, redis 120, qdrant 52, graph 30\nverified: true\nrolled-back\n$/m);
   } finally {
     rmSync(file, { force: true });
-    await stores.stop();
+    const graph = rawGraph({ url: stores.urls.graphUrl });
+    await graph.clear([from, to]);
+    await Promise.all([graph.close(), stores.stop()]);
   }
 });
 
