@@ -207,7 +207,7 @@ test('the example of the guide runs from the built package, in every store', asy
     await graph.clear([from, to]);
     await Promise.all([graph.close(), stores.stop()]);
   }
-});
+}, 120_000);
 
 test('its types hold for a strict program that checks its libraries too', async () => {
   const modules = join(folder, 'node_modules');
