@@ -31,6 +31,8 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
     case 'status':
     case 'runs':
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
+    case 'control':
+      return (await import('./control-command.ts')).controlCommand(invocation, ctx);
     case 'runs cleanup':
       return (await import('./cleanup-command.ts')).cleanupCommand(invocation, ctx);
     case 'doctor':
@@ -123,6 +125,12 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('status', ['run']),
     )
     .command(
+      'control <run> [action]',
+      'speak to a run that is under way; without a run to the newest one: control pause',
+      (builder) => withFlags(controlPositionals(builder), 'control'),
+      take('control', ['run', 'action']),
+    )
+    .command(
       'runs',
       'all runs in the state folder',
       (builder) =>
@@ -208,6 +216,13 @@ function runPositional(builder: Argv): Argv {
   return builder.positional('run', { type: 'string', describe: 'id of the run, as runs lists it' });
 }
 
+function controlPositionals(builder: Argv): Argv {
+  return runPositional(builder).positional('action', {
+    type: 'string',
+    describe: 'status, pause, resume, rate=<as --rate has it>, abort',
+  });
+}
+
 /** All flags are known to every command, so that a misplaced one is told apart from a mistyped one; help shows its own. */
 function registerFlags(builder: Argv, command: string, describing: boolean): Argv {
   const own = new Set(describing ? flagsOf(command) : []);
@@ -233,6 +248,10 @@ const NEEDED: Readonly<Record<string, { readonly what: string; readonly next: st
   apply: {
     what: 'the file of a plan is needed',
     next: 'tenant-migrate plan <source> <target> --out plan.json makes one',
+  },
+  control: {
+    what: 'what to tell the run is needed: status, pause, resume, rate=… or abort',
+    next: 'tenant-migrate control status',
   },
   'backup create': { what: 'the tenant’s id is needed', next: 'tenant-migrate backup create <tenant>' },
   'backup verify': { what: 'the id of a backup is needed', next: 'tenant-migrate backup list shows them' },

@@ -50,7 +50,7 @@ export class RunControl {
   /** Takes all that the run says. */
   take(event: RunEvent): void {
     this.#board.take(event);
-    if (event.type === 'run-started' && event.runId !== 'none' && !event.dryRun) this.#begin(event.runId);
+    if (event.type === 'run-started' && isForReal(event)) this.#begin(event.runId);
     if (event.type === 'run-finished') this.close();
   }
 
@@ -99,14 +99,10 @@ export class RunControl {
         pause('by tenant-migrate control; goes on with tenant-migrate control resume');
         return { text: 'it pauses before its next batch' };
       case 'resume': {
-        if (!resume()) return { error: 'it was not paused by control' };
+        const was = resume() ? '' : 'it was not paused by control; ';
         const { level, reason } = await restrained();
-        return {
-          text:
-            level === 'go'
-              ? 'it goes on'
-              : `it is no longer paused by control, but ${level === 'slow' ? 'slowed' : 'paused'}: ${reason}`,
-        };
+        if (level === 'go') return { text: `${was}it goes on` };
+        return { text: `${was}it is still ${level === 'slow' ? 'slowed' : 'paused'}: ${reason}` };
       }
       case 'rate': {
         if (rates === undefined) return { error: 'this run’s rate cannot be changed' };
@@ -137,4 +133,9 @@ export class RunControl {
       rate: rates?.text() ?? null,
     };
   }
+}
+
+/** Only what writes to a run has its folder: plan and verify name one that they merely read. */
+function isForReal({ command, dryRun, runId }: Extract<RunEvent, { type: 'run-started' }>): boolean {
+  return !dryRun && runId !== 'none' && command !== 'plan' && command !== 'verify';
 }

@@ -111,7 +111,8 @@ function parseProbe(text: string): ProbeSpec | string {
   const colon = text.indexOf(':');
   const [name, rest] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
   if (name === 'file' || name === 'panic-file') {
-    return rest === '' ? `needs a path: ${name}:/path` : { kind: name, path: rest };
+    // The run may be resumed from another folder.
+    return rest.startsWith('/') ? { kind: name, path: rest } : `needs a whole path in '${text}': ${name}:/path`;
   }
   if (name === 'qdrant-optimizer') {
     const levels = parseLevels(text, rest, {
