@@ -43,22 +43,25 @@ export class Gate {
     }
   }
 
-  /** From now on the batches are this stage's. Resolves when the probes, where there are any, have been looked at. */
-  async enter(stage: StageName): Promise<void> {
+  /** From now on the batches are this stage's. */
+  enter(stage: StageName): void {
     this.#stage = stage;
     this.#sentAt.clear();
     this.#roundTripMs = undefined;
+  }
+
+  /** Batches come now. Resolves when the probes, where there are any, have been looked at once. */
+  async open(): Promise<void> {
     const { throttle, undoing = false, signal } = this.#settings;
-    if (throttle !== undefined) {
-      await unlessAborted(
-        throttle.enter((text) => this.#tell(text), { undoing }),
-        signal,
-      );
-    }
+    if (throttle === undefined) return;
+    await unlessAborted(
+      throttle.enter((text) => this.#tell(text), { undoing }),
+      signal,
+    );
   }
 
   /** No batches come for a while. */
-  leave(): void {
+  close(): void {
     this.#settings.throttle?.leave();
   }
 

@@ -31,12 +31,13 @@ export interface WriteStep {
 export async function writeStep(step: WriteStep): Promise<number> {
   const { stage, phase, plan, context, folder, gate, rows, emit } = step;
   emit({ type: 'stage-started', stage: stage.name, phase });
+  gate.enter(stage.name);
   const start = performance.now();
   const failedBefore = rows.of(stage.name).failed;
   let checkpoints = 0;
   try {
     await step.before?.();
-    await gate.enter(stage.name);
+    await gate.open();
     const ports = { undo: gate.timed(step.undo ?? (await folder.undo(stage.name))), permit: () => gate.pass() };
     for await (const checkpoint of stage[phase](plan, context, ports)) {
       checkpoints += 1;
@@ -58,7 +59,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
     rows.status(stage.name, phase === 'undo' ? 'undo-failed' : 'failed');
     throw error;
   } finally {
-    gate.leave();
+    gate.close();
     rows.time(stage.name, phase, performance.now() - start);
     emit({ type: 'stage-finished', stage: stage.name, phase, row: rows.of(stage.name) });
   }

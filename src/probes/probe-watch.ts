@@ -47,6 +47,7 @@ export class ProbeWatch {
   stop(): void {
     this.#rounds?.abort();
     this.#rounds = undefined;
+    for (const { next } of this.#watched) clearTimeout(next);
   }
 
   /** Ends all connections; they are made again where it is started again. Never rejects. */
@@ -59,15 +60,17 @@ export class ProbeWatch {
     await watched.look();
     if (signal.aborted) return;
     tell();
-    const timer = setTimeout(() => void this.#again(watched, { tell, signal }), this.#intervalMs);
-    timer.unref();
-    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    watched.next = setTimeout(() => void this.#again(watched, { tell, signal }), this.#intervalMs);
+    // That a run is looked at is no reason to stay.
+    watched.next.unref();
   }
 }
 
 /** One probe with what it wants now. */
 class Watched {
   readonly probe: Probe;
+  /** Its next look. */
+  next: NodeJS.Timeout | undefined;
   readonly #settings: Required<Pick<WatchSettings, 'tell' | 'longestLookMs'>>;
   readonly #hysteresis: Hysteresis;
   #silent = 0;
