@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisRun, runIds, startRedisRun, until } from '../support/redis-run.ts';
+import { type RedisRun, startRedisRun, until } from '../support/redis-run.ts';
 
 let world: RedisRun;
 beforeEach(async () => {
@@ -49,30 +49,28 @@ describe('--probe', () => {
     expect(await world.missing()).toEqual([]);
   });
 
-  it('ends a run resumably as a limit does, and a rollback is not ended by it', async () => {
+  it('ends a run as a limit does; a rollback is not ended by it, and before the first write nothing is left to do', async () => {
     const panic = join(world.cwd, 'panic');
-    const process = await world.hold(
-      world.moveWords(['--probe', `panic-file:${panic}`, '--probe-interval', '0.1', '--json']),
-    );
+    const words = world.moveWords([
+      '--probe',
+      `panic-file:${panic}`,
+      '--probe-interval',
+      '0.1',
+      '--auto-rollback',
+      '--json',
+    ]);
+    const process = await world.hold(words);
     writeFileSync(panic, '');
     await until(() => process.stderr().includes(`ends: the panic file ${panic} is there`), process);
     world.proxy.hang(false);
     const ended = await process.ended;
-    const [id = ''] = runIds(world.stateDir);
-    expect(ended.code).toBe(4);
-    expect(ended.json()).toMatchObject({
-      outcome: 'failed',
-      error: `stopped early: the panic file ${panic} is there`,
-      next: expect.stringMatching(new RegExp(`^tenant-migrate resume ${id} .*--probe`)),
-    });
-    expect(await world.count('acme')).toBeGreaterThan(0);
-    expect((await world.run(['resume'])).code).toBe(4);
-    const back = await world.run(['rollback', '--json']);
-    expect(back.stderr).toContain('slowed: the panic file');
-    expect(back.code).toBe(0);
+    expect(ended.code).toBe(3);
+    expect(ended.json()).toMatchObject({ outcome: 'undone', error: `stopped early: the panic file ${panic} is there` });
+    expect(ended.stderr).toContain('slowed: the panic file');
     expect(await world.changed()).toEqual([]);
-    const undone = await world.run(world.moveWords(['--probe', `panic-file:${panic}`, '--auto-rollback', '--json']));
-    expect(undone.code).toBe(5);
+    const refused = await world.run(words);
+    expect(refused.code).toBe(5);
+    expect(refused.json()).toMatchObject({ outcome: 'refused', next: expect.stringContaining('--probe') });
     expect(await world.changed()).toEqual([]);
   });
 
