@@ -128,7 +128,8 @@ export class RunControl {
       pid,
       phase,
       stage,
-      stages: this.#board.stages(),
+      // A rate of the time before a pause would promise an end that does not come.
+      stages: this.#board.stages().map((row) => (level === 'pause' ? { ...row, perSecond: null, etaMs: null } : row)),
       throttle: { level, reason, ms: Math.max(0, now() - since) },
       rate: rates?.text() ?? null,
     };

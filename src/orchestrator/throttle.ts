@@ -45,7 +45,9 @@ export class Throttle {
   readonly #watch: HealthWatch | undefined;
   #probed: Verdict = GO;
   #paused: Verdict | undefined;
-  #since = 0;
+  #level: ThrottleLevel = 'go';
+  /** Of the level. */
+  #since: number;
   #told: Verdict = GO;
   #pausedAt: number | undefined;
   #tell: ((text: string) => void) | undefined;
@@ -132,10 +134,11 @@ export class Throttle {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
     const now = this.#now();
+    const at = this.#clock.now();
+    if (now.level !== this.#level) this.#since = at;
+    this.#level = now.level;
     const { level, by } = this.#told;
     if (this.#tell === undefined || (now.level === level && now.by === by)) return;
-    const at = this.#clock.now();
-    if (now.level !== level) this.#since = at;
     this.#told = now;
     const text = this.#text(now, level, at);
     if (now.level === 'go') this.#pausedAt = undefined;
