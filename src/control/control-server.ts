@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -20,6 +20,8 @@ export class ControlServer {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   #closed = false;
+  /** The file that it made. */
+  #ino: number | undefined;
 
   private constructor(path: string, act: Act) {
     this.#path = path;
@@ -40,6 +42,7 @@ export class ControlServer {
       const control = new ControlServer(path, act);
       await withShortPath(folder, (short) => control.#listen(short));
       await chmod(path, 0o600);
+      control.#ino = (await lstat(path)).ino;
       return control;
     } catch (error) {
       return errorText(error);
@@ -51,7 +54,8 @@ export class ControlServer {
     if (this.#closed) return;
     this.#closed = true;
     try {
-      unlinkSync(this.#path);
+      // Whatever else has the name by now is another's.
+      if (lstatSync(this.#path).ino === this.#ino) unlinkSync(this.#path);
     } catch (error) {
       // With the folder gone, or no longer writable, nobody is served by an error at the end of a run.
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;

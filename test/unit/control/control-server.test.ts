@@ -52,6 +52,11 @@ describe('the control socket', () => {
     server.close();
     expect(existsSync(socket())).toBe(false);
     expect(await ask()).toBeUndefined();
+    const second = await open();
+    if (typeof second === 'string') throw new Error(second);
+    // Closed once more, the first takes nothing away from it.
+    server.close();
+    expect(await ask()).toMatchObject({ ok: true });
   });
 
   test('of a process that is gone is replaced, a live one is not', async () => {
