@@ -74,9 +74,13 @@ function redisReader(settings: Settings) {
 }
 
 function qdrantReader(settings: Settings) {
-  return new KeptReader(() => openQdrantReader({ ...qdrantSettings({ settings, emit: quiet }), timeoutMs: LONGEST_LOOK_MS }));
+  return new KeptReader(() =>
+    openQdrantReader({ ...qdrantSettings({ settings, emit: quiet }), timeoutMs: LONGEST_LOOK_MS }),
+  );
 }
 
 function graphReader(settings: Settings) {
-  return new KeptReader(() => openGraphReader({ ...graphSettings({ settings, emit: quiet }), statementTimeoutMs: LONGEST_LOOK_MS }));
+  return new KeptReader(() =>
+    openGraphReader({ ...graphSettings({ settings, emit: quiet }), statementTimeoutMs: LONGEST_LOOK_MS }),
+  );
 }
