@@ -21,6 +21,8 @@ import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openDatabases } from './stores/redis/redis-databases.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
+import { connectTimeout } from './wire/connect-timeout.ts';
+import { addressThrough, farEnds, graphThrough, httpThrough } from './wire/far-ends.ts';
 import { RedisRecords } from './wire/redis-records.ts';
 import { redisDatabases, redisStoreAddress } from './wire/redis-settings.ts';
 
@@ -107,9 +109,9 @@ function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
   const records = skipped.includes('redis') ? undefined : redisRecords(settings, profile, emit);
   const known = { encryptionKey: settings.secrets.ENCRYPTION_KEY, ...(records === undefined ? {} : { records }) };
   const bound = bindStage(configStage(secrets, known), {
-    address: store.url,
-    openReader: () => openConfigReader(store),
-    openWriter: () => openConfigWriter(store),
+    address: addressThrough(settings, store.url),
+    openReader: async () => openConfigReader({ ...store, through: await httpThrough(settings, store.url) }),
+    openWriter: async () => openConfigWriter({ ...store, through: await httpThrough(settings, store.url) }),
   });
   const close = async () => {
     await records?.close();
@@ -121,7 +123,7 @@ function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
 function wireRedis({ settings, emit }: Wiring): BoundStage {
   const databases = redisSettings(settings, emit);
   const [store] = databases;
-  const address = redisStoreAddress(databases);
+  const address = addressThrough(settings, redisStoreAddress(databases));
   if (store === undefined || databases.length > 1) {
     return bindStage(redisDatabasesStage, {
       address,
@@ -164,19 +166,19 @@ export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'em
 function wireQdrant(wiring: Wiring): BoundStage {
   const store = qdrantSettings(wiring);
   return bindStage(qdrantStage, {
-    address: store.url,
-    openReader: () => openQdrantReader(store),
-    openWriter: () => openQdrantWriter(store),
+    address: addressThrough(settings, store.url),
+    openReader: async () => openQdrantReader({ ...store, through: await httpThrough(settings, store.url) }),
+    openWriter: async () => openQdrantWriter({ ...store, through: await httpThrough(settings, store.url) }),
   });
 }
 
 /** How the graph is reached. */
 export function graphSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
-  const url = settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
+  const url = graphUrlOf(settings);
   const { username, password } = urlLogin(url);
   return {
     url: withoutCredentials(url),
-    connectTimeoutMs: settings['connect-timeout'],
+    connectTimeoutMs: connectTimeout(settings),
     statementTimeoutMs: settings['request-timeout'],
     onRetry: retryEvents('graph', emit),
     ...given({
@@ -191,10 +193,20 @@ function wireGraph(wiring: Wiring): BoundStage {
   const { settings } = wiring;
   const store = graphSettings(wiring);
   return bindStage(graphStage(), {
-    address: [store.url, settings['graph-database'] ?? ''].join('/'),
-    openReader: () => openGraphReader(store),
-    openWriter: (runId) => openGraphWriter({ ...store, runId }),
+    address: addressThrough(settings, [store.url, settings['graph-database'] ?? ''].join('/')),
+    openReader: async () => openGraphReader({ ...store, through: await graphThrough(settings, store.url) }),
+    openWriter: async (runId) => openGraphWriter({ ...store, through: await graphThrough(settings, store.url), runId }),
   });
+}
+
+/** The graph's address, as one of the two ways of setting it says. */
+function graphUrlOf(settings: Settings): string {
+  return settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
+}
+
+/** What a tunnel must lead to for these stages. Throws MigrateError where it cannot. */
+export function wireFarEnds(settings: Settings, skipped: readonly StageName[]) {
+  return farEnds(settings, { graphUrl: graphUrlOf(settings), skipped });
 }
 
 function bracketed(host: string): string {

@@ -24,6 +24,7 @@ import { optionsOf, profileOf } from './run-command.ts';
 import { backupCommandLine } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive, paintFor } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** What each of the verbs is given. */
 interface Asked {
@@ -41,13 +42,27 @@ export async function backupCommand(invocation: Invocation, ctx: CommandContext)
 }
 
 const VERBS: Readonly<Record<BackupCommand, (asked: Asked) => Promise<number>>> = {
-  'backup create': create,
+  'backup create': (asked) => reaching(asked, create),
   'backup list': list,
   'backup verify': verify,
-  'backup restore': restore,
+  'backup restore': (asked) => reaching(asked, restore),
   'backup extend': extendOne,
   'backup cleanup': cleanup,
 };
+
+/** With the stores reached through the tunnel, where one is set. */
+function reaching(asked: Asked, verb: (asked: Asked) => Promise<number>): Promise<number> {
+  const { settings, ctx } = asked;
+  const skipped = skippedStages(settings);
+  return withTunnel({ settings, skipped, ctx, tell: tellerOf(asked) }, (reached) =>
+    verb({ ...asked, settings: reached }),
+  );
+}
+
+/** Says something on the terminal, where it is not to be quiet. */
+function tellerOf({ settings, ctx }: Asked): (text: string) => void {
+  return (text) => void (settings.quiet || ctx.terminal.stderr.write(`${clean(text)}\n`));
+}
 
 async function create(asked: Asked): Promise<number> {
   const { settings, invocation, ctx, now } = asked;
@@ -164,9 +179,10 @@ function commonOf(
   return { profile, options: optionsOf(settings), runId: id, signal: ctx.signal, clock, emit };
 }
 
-function locksOf({ settings, ctx }: Asked, skipped: readonly StageName[]): LockPorts {
+function locksOf(asked: Asked, skipped: readonly StageName[]): LockPorts {
+  const { settings, ctx } = asked;
   const redis = wireRedisSettings(settings, skipped);
-  const note = (text: string) => void (settings.quiet || ctx.terminal.stderr.write(`${clean(text)}\n`));
+  const note = tellerOf(asked);
   return wireLocks({ settings, redis, own: { pid, host: hostname() }, signal: ctx.signal, note });
 }
 

@@ -2,6 +2,8 @@ import { amount } from '../model/amount.ts';
 import { grouped } from '../model/grouped.ts';
 import type { StageName } from '../stages/stage.ts';
 
+export { clean } from '../model/clean.ts';
+
 /** Stages as people read them, in the guide's words. */
 export const STAGE_TITLES: Readonly<Record<StageName, { readonly short: string; readonly long: string }>> = {
   config: { short: 'Tenant Config', long: 'tenant config' },
@@ -33,13 +35,4 @@ export function duration(ms: number): string {
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
-}
-
-/** Text from a store, harmless on a terminal: control characters are shown as `\x1b`. */
-export function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
-  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
-  });
 }

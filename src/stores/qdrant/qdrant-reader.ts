@@ -9,6 +9,8 @@ export interface QdrantSettings {
   /** Base address, with a path where a proxy adds one; never with credentials. */
   readonly url: string;
   readonly apiKey?: string | undefined;
+  /** Where it is connected to, where not at its own address: the origin of a tunnel's near end. */
+  readonly through?: string | undefined;
   /** Longest time for one try of one request, in ms. */
   readonly timeoutMs: number;
   /** Told before each wait for another try. */
