@@ -141,7 +141,7 @@ export class SshLine implements Line {
       const words = await standing.ssh.ended;
       if (this.#isClosed) return;
       drops = performance.now() - since > STEADY_MS ? 1 : drops + 1;
-      this.#standing = this.#again(sshFailure(this.#settings, words), drops);
+      this.#standing = this.#again(words, drops);
       try {
         standing = await this.#standing;
       } catch (error) {
@@ -152,12 +152,14 @@ export class SshLine implements Line {
     }
   }
 
-  async #again(dropped: MigrateError, drops: number): Promise<Standing> {
+  async #again(words: readonly string[], drops: number): Promise<Standing> {
     const end = performance.now() + this.#settings.timeoutMs;
-    for (let failure = dropped, attempt = drops; ; attempt += 1) {
+    const said = words.at(-1) ?? 'ssh was ended';
+    let text = `the tunnel through ${this.#settings.target} has dropped (${said})`;
+    for (let failure = sshFailure(this.#settings, words), attempt = drops; ; attempt += 1) {
       if (!failure.retryable || drops > MOST_DROPS || performance.now() > end) throw failure;
       const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
-      this.#ports.tell(`${errorText(failure)}: trying again in ${delayMs / 1_000} s`);
+      this.#ports.tell(`${text}: trying again in ${delayMs / 1_000} s`);
       await sleep(delayMs);
       this.#refuseClosed();
       try {
@@ -165,6 +167,7 @@ export class SshLine implements Line {
       } catch (error) {
         if (!(error instanceof MigrateError)) throw error;
         failure = error;
+        text = errorText(error);
       }
     }
   }

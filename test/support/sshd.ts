@@ -1,10 +1,11 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort } from '../../scripts/services/free-port.ts';
 
 const SSHD = '/usr/sbin/sshd';
 
@@ -42,7 +43,10 @@ export async function startSshd() {
     ].join('\n'),
   );
   writeFileSync(at('known_hosts'), `[127.0.0.1]:${port} ${publicKey(at('host'))}\n`);
-  writeFileSync(at('config'), `UserKnownHostsFile ${at('known_hosts')}\nGlobalKnownHostsFile none\nIdentityAgent none\n`);
+  writeFileSync(
+    at('config'),
+    `UserKnownHostsFile ${at('known_hosts')}\nGlobalKnownHostsFile none\nIdentityAgent none\n`,
+  );
   let log = '';
   let child = await start();
 
@@ -74,10 +78,14 @@ export async function startSshd() {
     log: () => log,
     /** Ends all connections at the server; returns how many there were. */
     cut,
+    /** How many connections there are. */
+    connections: async (): Promise<number> => (await childrenOf(child.pid ?? 0)).length,
     /** Takes no connections until `resume`. */
     async pause(): Promise<void> {
-      child.kill('SIGKILL');
+      // Its children would be nobody's once it is gone.
+      child.kill('SIGSTOP');
       await cut();
+      child.kill('SIGKILL');
     },
     async resume(): Promise<void> {
       child = await start();
@@ -102,7 +110,10 @@ export function publicKey(path: string): string {
 async function childrenOf(pid: number): Promise<readonly number[]> {
   try {
     const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=', '--ppid', String(pid)]);
-    return stdout.split('\n').map(Number).filter((child) => child > 0);
+    return stdout
+      .split('\n')
+      .map(Number)
+      .filter((child) => child > 0);
   } catch (error) {
     if ((error as { code?: unknown }).code === 1) return [];
     throw error;
@@ -115,16 +126,6 @@ function killIfThere(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-    server.on('error', reject);
-  });
 }
 
 async function untilOpen(port: number): Promise<void> {
