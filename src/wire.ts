@@ -49,6 +49,11 @@ export function wireStages(wiring: Wiring, skipped: readonly StageName[]): reado
   return stageOrder.filter((name) => !skipped.includes(name)).map((name) => WIRES[name](wiring, skipped));
 }
 
+/** Opens a store; behind a tunnel again, where that drops at this moment. */
+function open<T>({ tunnel }: Settings, how: () => Promise<T>): Promise<T> {
+  return tunnel === undefined ? how() : tunnel.overDrops(how);
+}
+
 /** The state folder's runs. */
 export function wireFolders(stateDir: string): RunFolders {
   return {
@@ -127,14 +132,14 @@ function wireRedis({ settings, emit }: Wiring): BoundStage {
   if (store === undefined || databases.length > 1) {
     return bindStage(redisDatabasesStage, {
       address,
-      openReader: () => openDatabases(databases, openRedisReader),
-      openWriter: (runId) => openDatabases(databases, openRedisWriter, `${CLIENT_NAME}:${runId}`),
+      openReader: () => open(settings, () => openDatabases(databases, openRedisReader)),
+      openWriter: (runId) => open(settings, () => openDatabases(databases, openRedisWriter, `${CLIENT_NAME}:${runId}`)),
     });
   }
   return bindStage(redisStage, {
     address,
-    openReader: () => openRedisReader(store),
-    openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
+    openReader: () => open(settings, () => openRedisReader(store)),
+    openWriter: (runId) => open(settings, () => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` })),
   });
 }
 
@@ -194,8 +199,14 @@ function wireGraph(wiring: Wiring): BoundStage {
   const store = graphSettings(wiring);
   return bindStage(graphStage(), {
     address: addressThrough(settings, [store.url, settings['graph-database'] ?? ''].join('/')),
-    openReader: async () => openGraphReader({ ...store, through: await graphThrough(settings, store.url) }),
-    openWriter: async (runId) => openGraphWriter({ ...store, through: await graphThrough(settings, store.url), runId }),
+    openReader: async () => {
+      const through = await graphThrough(settings, store.url);
+      return open(settings, () => openGraphReader({ ...store, through }));
+    },
+    openWriter: async (runId) => {
+      const through = await graphThrough(settings, store.url);
+      return open(settings, () => openGraphWriter({ ...store, through, runId }));
+    },
   });
 }
 

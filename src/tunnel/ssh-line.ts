@@ -30,7 +30,9 @@ const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 5_000;
 /** A link that held for less is counted together with the drop before. */
 const STEADY_MS = 60_000;
-const MOST_DROPS = 20;
+const MOST_DROPS = 50;
+/** A link that keeps dropping is waited for a little longer each time, but not so long that the lease runs out. */
+const MOST_DROPS_COUNTED = 3;
 /** How long after ssh's end a request may still meet its socket files, ms. */
 const NEWS_MS = 5_000;
 
@@ -47,6 +49,7 @@ export class SshLine implements Line {
   #standing: Promise<Standing>;
   #ssh: SshProcess | undefined;
   #generation = 0;
+  #ended = 0;
   #isClosed = false;
 
   private constructor(settings: SshSettings, ports: TunnelPorts, folder: string) {
@@ -73,6 +76,11 @@ export class SshLine implements Line {
     const ssh = this.#ssh;
     const said = ssh?.said() ?? 0;
     return () => ssh?.linesAfter(said) ?? [];
+  }
+
+  /** How often it has dropped. */
+  get drops(): number {
+    return this.#ended;
   }
 
   async pathTo(far: FarEnd, not: string | undefined): Promise<string> {
@@ -139,6 +147,7 @@ export class SshLine implements Line {
     let standing = first;
     for (let drops = 0, since = performance.now(); ; since = performance.now()) {
       const words = await standing.ssh.ended;
+      this.#ended += 1;
       if (this.#isClosed) return;
       drops = performance.now() - since > STEADY_MS ? 1 : drops + 1;
       this.#standing = this.#again(words, drops);
@@ -156,7 +165,11 @@ export class SshLine implements Line {
     const end = performance.now() + this.#settings.timeoutMs;
     const said = words.at(-1) ?? 'ssh was ended';
     let text = `the tunnel through ${this.#settings.target} has dropped (${said})`;
-    for (let failure = sshFailure(this.#settings, words), attempt = drops; ; attempt += 1) {
+    for (
+      let failure = sshFailure(this.#settings, words), attempt = Math.min(drops, MOST_DROPS_COUNTED);
+      ;
+      attempt += 1
+    ) {
       if (!failure.retryable || drops > MOST_DROPS || performance.now() > end) throw failure;
       const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
       this.#ports.tell(`${text}: trying again in ${delayMs / 1_000} s`);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MigrateError } from '../model/errors.ts';
 import { type FarEnd, farEndText } from './far-end.ts';
 import { Forward } from './forward.ts';
@@ -13,6 +14,8 @@ export interface Proof {
   /** What to do where it does not answer. */
   readonly next: string;
 }
+
+const NEWS_MS = 300;
 
 /** The forwards through one ssh connection. Their local ports stay the same however often ssh is started anew. */
 export class Tunnel {
@@ -64,6 +67,24 @@ export class Tunnel {
         ? 'the ssh server forbids this forward: see AllowTcpForwarding and PermitOpen in its config'
         : next,
     });
+  }
+
+  /**
+   * Does this again where it fails for a passing reason and the tunnel has dropped meanwhile. For what may be done twice,
+   * such as the first connecting to a store, which its own retries leave out.
+   */
+  async overDrops<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const { drops } = this.#line;
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof MigrateError && error.retryable)) throw error;
+        // Its end is known a little later than that of the connections through it.
+        await sleep(NEWS_MS);
+        if (this.#line.drops === drops) throw error;
+      }
+    }
   }
 
   /** Ends ssh and all connections through it. */
