@@ -14,8 +14,8 @@ export interface SshSettings {
   readonly timeoutMs: number;
 }
 
-/** The link counts as dead after so long without any sign of life: this, three times. */
-const ALIVE_SECONDS = 10;
+/** A link without any sign of life for three times this counts as dead: well before the lease in Redis runs out. */
+const ALIVE_SECONDS = 4;
 
 /**
  * The arguments of the connection that carries all forwards. Keys, agent, known hosts and jump hosts are what ssh's own

@@ -3,11 +3,13 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
+import { freshCluster } from '../support/redis-cluster.ts';
 import { runIds } from '../support/redis-run.ts';
+import { startWithSentinel } from '../support/redis-sentinel.ts';
 import { freshTlsRedis, KEY_PASSPHRASE, tlsFile } from '../support/redis-tls.ts';
 import { hasSshd, makeKey, publicKey, type Sshd, startSshd } from '../support/sshd.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
@@ -112,7 +114,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     const all = await count(source);
     proxy.setLatency(5);
     const words = [source, target, '--only', 'redis', '--batch-size', '2', '--redis-port', `${proxy.port}`];
-    const broken = await runCli([...words, ...sshd.flags, '--ssh-timeout', '1'], {
+    const broken = await runCli([...words, ...sshd.flags, '--ssh-timeout', '5'], {
       cwd,
       onStart: async () => {
         while ((await count(target)) < 20) await sleep(5);
@@ -143,6 +145,28 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     });
     expect(planned, planned.stderr).toMatchObject({ code: 0 });
     expect(jump.log()).toContain(`target 127.0.0.1 port ${sshd.port}`);
+  });
+
+  it('the nodes of a cluster, and the master that a sentinel names, are reached through the tunnel too', async () => {
+    const [cluster, servers] = await Promise.all([freshCluster(), startWithSentinel()]);
+    onTestFinished(async () => {
+      await Promise.all([cluster.stop(), servers.stop()]);
+    });
+    const client = new Cluster([{ host: '127.0.0.1', port: cluster.port }]);
+    for (let n = 0; n < 60; n += 1) await client.set(`acme_text_chunks:${n}`, `${n}`);
+    await servers.first.set('acme_text_chunks:1', '1');
+    const words = ['move', 'acme', 'tenant_7', '--only', 'redis', ...sshd.flags];
+    const ports = [...cluster.nodes.map(({ port }) => port), servers.sentinelPort, servers.master.port];
+    const run = (more: readonly string[], dir: string) => runCliHere([...words, ...more, '--state-dir', dir], { PATH });
+    const inCluster = await run(['--redis-port', `${cluster.port}`], join(cwd, 'cluster'));
+    expect(inCluster, inCluster.stderr).toMatchObject({ code: 0 });
+    const keys = await Promise.all(client.nodes('master').map((node) => node.keys('*_text_chunks:*')));
+    client.disconnect();
+    expect(keys.flat().filter((key) => key.startsWith('tenant_7_'))).toHaveLength(60);
+    const bySentinel = await run(servers.flags.slice(2), join(cwd, 'sentinel'));
+    expect(bySentinel, bySentinel.stderr).toMatchObject({ code: 0 });
+    expect(await servers.first.keys('*_text_chunks:*')).toEqual(['tenant_7_text_chunks:1']);
+    for (const port of ports) expect(sshd.log()).toContain(`target 127.0.0.1 port ${port}`);
   });
 
   describe('TLS is checked under the name that the store was given, not that of the local port', () => {
