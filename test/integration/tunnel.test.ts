@@ -210,6 +210,37 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     });
   });
 
+  it('a backup is made and restored, and a list moved, through the tunnel', async () => {
+    await stores.seedSmall(source);
+    const all = await count(source);
+    const words = ['--only', 'redis', '--redis-port', `${stores.redis.port}`, ...sshd.flags, '--state-dir', stateDir];
+    const made = await runCliHere(['backup', 'create', source, '--json', ...words], { PATH });
+    expect(made, made.stderr).toMatchObject({ code: 0 });
+    const { backup } = JSON.parse(made.stdout) as { backup: { id: string } };
+    await redis.del(await redis.keys(`${source}_*_chunks:*`));
+    const restored = await runCliHere(['backup', 'restore', backup.id, ...words], { PATH });
+    expect(restored, restored.stderr).toMatchObject({ code: 0 });
+    expect(await count(source)).toBe(all);
+    const list = join(cwd, 'list.csv');
+    writeFileSync(list, `source,target\n${source},${target}\n${target},${target}_b\n`);
+    await stores.seedSmall(target);
+    const moved = await runCliHere(['move', '--map', list, ...words], { PATH });
+    expect(moved, moved.stderr).toMatchObject({ code: 0 });
+    expect([await count(source), await count(target), await count(`${target}_b`)]).toEqual([0, all * 2, all]);
+    const back = await runCliHere(['rollback', '--state-dir', stateDir, ...readdirSync(join(stateDir, 'maps'))], {
+      PATH,
+    });
+    expect(back, back.stderr).toMatchObject({ code: 0 });
+    expect(await count(source)).toBe(all);
+  });
+
+  it('a server that forbids forwards is told apart from a store that is not there', async () => {
+    const strict = await startSshd(['AllowTcpForwarding no']);
+    onTestFinished(() => strict.stop());
+    const refused = await runCliHere(['move', 'acme', 'tenant_7', ...onlyRedis(), ...strict.flags], { PATH });
+    expect(refused).toMatchObject({ code: 5, stderr: expect.stringMatching(/prohibited[\s\S]*AllowTcpForwarding/) });
+  });
+
   describe('is refused before any write, with what to do:', () => {
     let silent: Server;
     beforeAll(async () => {

@@ -18,8 +18,8 @@ export function hasSshd(): boolean {
 
 export type Sshd = Awaited<ReturnType<typeof startSshd>>;
 
-/** A real sshd of this user's own on a free port, with keys and files of its own. */
-export async function startSshd() {
+/** A real sshd of this user's own on a free port, with keys and files of its own, and further lines for its config. */
+export async function startSshd(lines: readonly string[] = []) {
   const folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-sshd-'));
   const at = (name: string) => join(folder, name);
   for (const name of ['host', 'user']) makeKey(at(name));
@@ -40,6 +40,7 @@ export async function startSshd() {
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
       'LogLevel DEBUG1',
+      ...lines,
     ].join('\n'),
   );
   writeFileSync(at('known_hosts'), `[127.0.0.1]:${port} ${publicKey(at('host'))}\n`);
