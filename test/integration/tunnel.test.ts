@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { seedTenant } from '../../scripts/seed.ts';
 import { runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { freshCluster } from '../support/redis-cluster.ts';
@@ -27,6 +28,8 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
   let addresses: string[];
   let [source, target, cwd, stateDir] = ['', '', '', ''];
   const count = async (tenant: string) => (await redis.keys(`${tenant}_*_chunks:*`)).length;
+  const seedKeys = (tenant: string) =>
+    seedTenant({ tenant, keys: 120, points: {}, nodes: 0, relationships: 0 }, { redisUrl: stores.urls.redisUrl });
   const onlyRedis = () => ['--only', 'redis', '--redis-port', `${stores.redis.port}`];
 
   beforeAll(async () => {
@@ -82,7 +85,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
   });
 
   it('killed, it takes its ssh along; resume and rollback need no flags and find the servers through new tunnels', async () => {
-    await stores.seedSmall(source);
+    await seedKeys(source);
     const all = await count(source);
     proxy.setLatency(5);
     const words = [source, target, '--only', 'redis', '--batch-size', '2', '--redis-port', `${proxy.port}`];
@@ -110,7 +113,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
   });
 
   it('a link that stays away ends the run with exit 4, and resume finishes it', async () => {
-    await stores.seedSmall(source);
+    await seedKeys(source);
     const all = await count(source);
     proxy.setLatency(5);
     const words = [source, target, '--only', 'redis', '--batch-size', '2', '--redis-port', `${proxy.port}`];
@@ -133,7 +136,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
   it('a jump host leads to a server behind it, with keys and known hosts of ssh’s own config', async () => {
     const jump = await startSshd();
     onTestFinished(() => jump.stop());
-    await stores.seedSmall(source);
+    await seedKeys(source);
     const hosts = [sshd, jump].map((one) => readFileSync(one.at('known_hosts'), 'utf8')).join('');
     writeFileSync(join(cwd, 'hosts'), hosts);
     const keys = `IdentityFile ${sshd.identity}\nIdentityFile ${jump.identity}\nIdentityAgent none\n`;
@@ -211,7 +214,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
   });
 
   it('a backup is made and restored, and a list moved, through the tunnel', async () => {
-    await stores.seedSmall(source);
+    await seedKeys(source);
     const all = await count(source);
     const words = ['--only', 'redis', '--redis-port', `${stores.redis.port}`, ...sshd.flags, '--state-dir', stateDir];
     const made = await runCliHere(['backup', 'create', source, '--json', ...words], { PATH });
@@ -223,7 +226,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     expect(await count(source)).toBe(all);
     const list = join(cwd, 'list.csv');
     writeFileSync(list, `source,target\n${source},${target}\n${target},${target}_b\n`);
-    await stores.seedSmall(target);
+    await seedKeys(target);
     const moved = await runCliHere(['move', '--map', list, ...words], { PATH });
     expect(moved, moved.stderr).toMatchObject({ code: 0 });
     expect([await count(source), await count(target), await count(`${target}_b`)]).toEqual([0, all * 2, all]);
