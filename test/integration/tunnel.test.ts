@@ -62,7 +62,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
       expect(await sshd.cut()).toBe(1);
       proxy.setLatency(0);
     };
-    const words = [source, target, '--batch-size', '2', '--json', ...addresses, ...sshd.flags];
+    const words = [source, target, '--batch-size', '4', '--json', ...addresses, ...sshd.flags];
     const env = { TENANT_MIGRATE_CONFIG_SECRETS: secretsOf(source), TMPDIR: cwd };
     const moved = await runCli(words, { cwd, env, onStart: cut });
     expect(moved, moved.stderr).toMatchObject({ code: 0 });
@@ -82,7 +82,7 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     expect(record.settings).toMatchObject({ ssh: sshd.target, 'ssh-identity': sshd.identity });
     expect(readdirSync(cwd).filter((name) => name.startsWith('tenant-migrate-ssh-'))).toEqual([]);
     await untilNoConnection();
-  });
+  }, 120_000);
 
   it('killed, it takes its ssh along; resume and rollback need no flags and find the servers through new tunnels', async () => {
     await seedKeys(source);
