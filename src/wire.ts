@@ -99,6 +99,7 @@ export function wireRedisSettings(
 export function configSettings({ settings, profile, emit }: Pick<Wiring, 'settings' | 'profile' | 'emit'>) {
   return {
     url: withoutCredentials(settings['api-url']),
+    through: httpThrough(settings, settings['api-url']),
     path: profile.config.path,
     refreshPath: profile.config.refreshPath,
     method: settings['api-method'],
@@ -115,8 +116,8 @@ function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
   const known = { encryptionKey: settings.secrets.ENCRYPTION_KEY, ...(records === undefined ? {} : { records }) };
   const bound = bindStage(configStage(secrets, known), {
     address: addressThrough(settings, store.url),
-    openReader: async () => openConfigReader({ ...store, through: await httpThrough(settings, store.url) }),
-    openWriter: async () => openConfigWriter({ ...store, through: await httpThrough(settings, store.url) }),
+    openReader: () => openConfigReader(store),
+    openWriter: () => openConfigWriter(store),
   });
   const close = async () => {
     await records?.close();
@@ -162,6 +163,7 @@ function redisSettings(settings: Settings, emit: Wiring['emit']): readonly Redis
 export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
   return {
     url: withoutCredentials(settings['qdrant-url']),
+    through: httpThrough(settings, settings['qdrant-url']),
     timeoutMs: settings['request-timeout'],
     onRetry: retryEvents('qdrant', emit),
     ...given({ apiKey: settings.secrets.QDRANT_API_KEY }),
@@ -171,9 +173,9 @@ export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'em
 function wireQdrant(wiring: Wiring): BoundStage {
   const store = qdrantSettings(wiring);
   return bindStage(qdrantStage, {
-    address: addressThrough(settings, store.url),
-    openReader: async () => openQdrantReader({ ...store, through: await httpThrough(settings, store.url) }),
-    openWriter: async () => openQdrantWriter({ ...store, through: await httpThrough(settings, store.url) }),
+    address: addressThrough(wiring.settings, store.url),
+    openReader: () => openQdrantReader(store),
+    openWriter: () => openQdrantWriter(store),
   });
 }
 
@@ -183,6 +185,7 @@ export function graphSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emi
   const { username, password } = urlLogin(url);
   return {
     url: withoutCredentials(url),
+    through: graphThrough(settings, url),
     connectTimeoutMs: connectTimeout(settings),
     statementTimeoutMs: settings['request-timeout'],
     onRetry: retryEvents('graph', emit),
@@ -199,14 +202,8 @@ function wireGraph(wiring: Wiring): BoundStage {
   const store = graphSettings(wiring);
   return bindStage(graphStage(), {
     address: addressThrough(settings, [store.url, settings['graph-database'] ?? ''].join('/')),
-    openReader: async () => {
-      const through = await graphThrough(settings, store.url);
-      return open(settings, () => openGraphReader({ ...store, through }));
-    },
-    openWriter: async (runId) => {
-      const through = await graphThrough(settings, store.url);
-      return open(settings, () => openGraphWriter({ ...store, through, runId }));
-    },
+    openReader: () => open(settings, () => openGraphReader(store)),
+    openWriter: (runId) => open(settings, () => openGraphWriter({ ...store, runId })),
   });
 }
 

@@ -24,6 +24,8 @@ export class Tunnel {
   readonly #settings: SshSettings;
   readonly #ports: TunnelPorts;
   readonly #line: SshLine;
+  /** Local ports that are listened to. */
+  readonly #local = new Map<string, number>();
   readonly #forwards = new Map<string, { readonly forward: Forward; readonly port: Promise<number> }>();
 
   private constructor(settings: SshSettings, ports: TunnelPorts, line: SshLine) {
@@ -40,7 +42,16 @@ export class Tunnel {
 
   /** The local address that leads there for as long as the tunnel is open. Connects nowhere yet. */
   async reach(far: FarEnd): Promise<{ readonly host: string; readonly port: number }> {
-    return { host: '127.0.0.1', port: await this.#forwardTo(far).port };
+    const port = await this.#forwardTo(far).port;
+    this.#local.set(keyOf(far), port);
+    return { host: '127.0.0.1', port };
+  }
+
+  /** `host:port` of the local address to an end that was reached for before. */
+  localTo(far: FarEnd): string {
+    const port = this.#local.get(keyOf(far));
+    if (port === undefined) throw new MigrateError('internal', `no forward leads to ${farEndText(far)}`);
+    return `127.0.0.1:${port}`;
   }
 
   /**
@@ -94,7 +105,7 @@ export class Tunnel {
   }
 
   #forwardTo(far: FarEnd) {
-    const key = `${farEndText(far)} ${far.tlsName ?? ''}`;
+    const key = keyOf(far);
     const known = this.#forwards.get(key);
     if (known !== undefined) return known;
     const forward = new Forward(this.#line, far);
@@ -102,6 +113,10 @@ export class Tunnel {
     this.#forwards.set(key, made);
     return made;
   }
+}
+
+function keyOf(far: FarEnd): string {
+  return `${farEndText(far)} ${far.tlsName ?? ''}`;
 }
 
 /** ssh's reason why a connection could not be made from the server. */

@@ -11,18 +11,14 @@ export function addressThrough({ tunnel }: Settings, address: string): string {
 }
 
 /** Where an HTTP store is connected to, undefined without a tunnel. With https the tunnel's end speaks TLS. */
-export async function httpThrough({ tunnel }: Settings, url: string): Promise<string | undefined> {
-  if (tunnel === undefined) return undefined;
-  const { host, port } = await tunnel.reach(httpEnd(url));
-  return `http://${host}:${port}`;
+export function httpThrough({ tunnel }: Settings, url: string): string | undefined {
+  return tunnel && `http://${tunnel.localTo(httpEnd(url))}`;
 }
 
 /** The same for the graph. */
-export async function graphThrough({ tunnel }: Settings, url: string): Promise<string | undefined> {
-  if (tunnel === undefined) return undefined;
-  const { host, port } = await tunnel.reach(graphEnd(url));
+export function graphThrough({ tunnel }: Settings, url: string): string | undefined {
   // Where any certificate is taken, the driver may speak TLS with a port of another name.
-  return `${url.startsWith('bolt+ssc:') ? 'bolt+ssc' : 'bolt'}://${host}:${port}`;
+  return tunnel && `${url.startsWith('bolt+ssc:') ? 'bolt+ssc' : 'bolt'}://${tunnel.localTo(graphEnd(url))}`;
 }
 
 /** The ends that the stages need, each with its proof. Throws MigrateError where one cannot be reached through a tunnel. */

@@ -172,6 +172,22 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     for (const port of ports) expect(sshd.log()).toContain(`target 127.0.0.1 port ${port}`);
   });
 
+  it('doctor looks through the tunnel', async () => {
+    const words = ['doctor', '--json', ...addresses, ...sshd.flags, '--state-dir', stateDir];
+    const looked = await runCliHere(words, { PATH });
+    const { checks, stores: seen } = looked.json() as unknown as {
+      checks: { area: string; level: string }[];
+      stores: Record<string, string>;
+    };
+    expect(seen.qdrant).toBe(`via ${sshd.target}: ${stores.urls.qdrantUrl}`);
+    for (const area of ['config', 'redis', 'qdrant', 'graph']) {
+      expect(
+        checks.some((check) => check.area === area && check.level === 'ok'),
+        `${area}: ${looked.stdout}`,
+      ).toBe(true);
+    }
+  });
+
   describe('TLS is checked under the name that the store was given, not that of the local port', () => {
     const env = { PATH, REDIS_KEY_PASSPHRASE: KEY_PASSPHRASE };
     const plan = ['plan', 'acme', 'tenant_7'];
