@@ -73,10 +73,13 @@ async function create(asked: Asked): Promise<number> {
     throw new MigrateError('usage', `the tenant id '${tenant}' ${problem}`, { next: 'correct the id' });
   }
   const skipped = skippedStages(settings);
-  const telling = startTelling(settings, ctx, 'read');
+  const telling = await startTelling(settings, ctx, 'read');
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
   // No lease: a backup writes nothing to a store.
-  const locks = await locksOf(asked, skipped).takeLocal([tenant], { runId: 'backup', command: 'backup create' });
+  const locks = await locksOf(asked, skipped, telling.note).takeLocal([tenant], {
+    runId: 'backup',
+    command: 'backup create',
+  });
   const folder = await BackupFolder.create(settings['state-dir'], now);
   const manifest = await createBackup({
     tenant,
@@ -126,7 +129,7 @@ async function restore(asked: Asked): Promise<number> {
   const { settings, invocation, ctx, now } = asked;
   const backup = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
   const profile = backup.manifest.profile as unknown as Profile;
-  const telling = startTelling(settings, ctx, 'restored');
+  const telling = await startTelling(settings, ctx, 'restored');
   const skipped = skippedStages(settings);
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
   const asks = !settings.yes && isInteractive(ctx.terminal);
@@ -134,7 +137,7 @@ async function restore(asked: Asked): Promise<number> {
     backup,
     stages,
     dryRun: settings['dry-run'],
-    locks: locksOf(asked, skipped),
+    locks: locksOf(asked, skipped, telling.note),
     common: commonOf(asked, { profile, emit: telling.emit, id: backup.id }),
     confirm: asks ? (looks) => askYes(ctx, questionOf(backup, looks)) : undefined,
     onProgress: telling.progress,
@@ -179,10 +182,8 @@ function commonOf(
   return { profile, options: optionsOf(settings), runId: id, signal: ctx.signal, clock, emit };
 }
 
-function locksOf(asked: Asked, skipped: readonly StageName[]): LockPorts {
-  const { settings, ctx } = asked;
+function locksOf({ settings, ctx }: Asked, skipped: readonly StageName[], note: (text: string) => void): LockPorts {
   const redis = wireRedisSettings(settings, skipped);
-  const note = tellerOf(asked);
   return wireLocks({ settings, redis, own: { pid, host: hostname() }, signal: ctx.signal, note });
 }
 

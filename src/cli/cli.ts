@@ -1,7 +1,10 @@
 import { closest } from 'fastest-levenshtein';
 import yargs, { type Argv } from 'yargs';
 import { errorText, MigrateError } from '../model/errors.ts';
-import { FLAGS, type Flag, flagsOf } from './flags.ts';
+import { clean } from '../report/format.ts';
+import { annotation } from '../report/workflow-commands.ts';
+import { envName, FLAGS, type Flag, flagsOf } from './flags.ts';
+import { guardedTerminal } from './guarded-terminal.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
 import { paintFor } from './terminal.ts';
@@ -13,7 +16,8 @@ Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KE
 GRAPH_PASSWORD, API_TOKEN, ENCRYPTION_KEY (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
 
 /** Runs one command line and returns the exit code. Never throws. */
-export async function runCli(ctx: CommandContext): Promise<number> {
+export async function runCli(given: CommandContext): Promise<number> {
+  const ctx = { ...given, terminal: guardedTerminal(given.terminal) };
   try {
     const invocation = await parse(ctx);
     if (invocation === undefined) return 0;
@@ -283,13 +287,33 @@ function usageError(message: string, argv: readonly string[]): MigrateError {
   return new MigrateError('usage', message, { next: 'see tenant-migrate --help' });
 }
 
-function fail(error: unknown, { terminal, argv }: CommandContext): number {
+async function fail(error: unknown, ctx: CommandContext): Promise<number> {
+  const { terminal, argv } = ctx;
+  const code = failureCode(error);
+  if (wantsJsonLog(argv, terminal.env)) {
+    const { stderrLog } = await import('./stderr-log.ts');
+    (await stderrLog(ctx, {})).error(error, code);
+    return code;
+  }
   const paint = paintFor(terminal.stderr, 'auto', terminal.env);
-  terminal.stderr.write(`${paint.red(`❌ ${errorText(error)}`)}\n`);
+  terminal.stderr.write(`${paint.red(`❌ ${clean(errorText(error))}`)}\n`);
   if (error instanceof MigrateError && error.next !== undefined)
-    terminal.stderr.write(`   ${paint.cyan(error.next)}\n`);
+    terminal.stderr.write(`   ${paint.cyan(clean(error.next))}\n`);
   if (argv.includes('--verbose') && error instanceof Error && error.stack !== undefined)
     terminal.stderr.write(`${error.stack}\n`);
+  terminal.annotate?.(annotation('error', `tenant-migrate (exit ${code})`, errorText(error)));
+  return code;
+}
+
+/** Read without the parser, which may be what failed. */
+function wantsJsonLog(argv: readonly string[], env: NodeJS.ProcessEnv): boolean {
+  const given = argv.flatMap((word, index) =>
+    word === '--log-format' ? [argv[index + 1]] : word.startsWith('--log-format=') ? [word.slice(13)] : [],
+  );
+  return (given.at(-1) ?? env[envName('log-format')]) === 'json';
+}
+
+function failureCode(error: unknown): number {
   if (!(error instanceof MigrateError)) return 1;
   if (error.code === 'usage') return 64;
   if (error.code === 'settings') return 78;

@@ -1,4 +1,4 @@
-/** Text from a store or another program, harmless on a terminal: control characters are shown as `\x1b`. */
+/** Text from a store, harmless on a terminal: control characters are shown as `\x1b`. */
 export function clean(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
   return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {

@@ -36,3 +36,21 @@ export function duration(ms: number): string {
   const seconds = Math.round(ms / 1_000);
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
+
+/** 950 → `1s`, 44200 → `45s`, 125000 → `2m05s`, 3725000 → `1h02m`: rounded up, for what is still to come. */
+export function shortDuration(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1_000));
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;
+  if (seconds < 360_000) return `${Math.floor(seconds / 3_600)}h${two(Math.floor((seconds % 3_600) / 60))}m`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** 0.4 → `0.4/s`, 812 → `812/s`, 8100 → `8.1k/s`, 1240000 → `1.2M/s`. */
+export function compactRate(perSecond: number): string {
+  if (perSecond < 10) return `${perSecond.toFixed(1)}/s`;
+  if (perSecond < 999.5) return `${Math.round(perSecond)}/s`;
+  if (perSecond < 999_950) return `${(perSecond / 1_000).toFixed(1)}k/s`;
+  return `${(perSecond / 1_000_000).toFixed(1)}M/s`;
+}
