@@ -39,7 +39,7 @@ export function duration(ms: number): string {
 
 /** 950 → `1s`, 44200 → `45s`, 125000 → `2m05s`, 3725000 → `1h02m`: rounded up, for what is still to come. */
 export function shortDuration(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1_000));
+  const seconds = Math.max(0, Math.ceil(ms / 1_000 - 0.1));
   const two = (value: number) => String(value).padStart(2, '0');
   if (seconds < 60) return `${seconds}s`;
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;

@@ -138,7 +138,6 @@ export function liveReporter(options: LiveOptions): LiveReporter {
         return;
       case 'total':
         item.progress = new StageProgress(clock, event);
-        item.note = `${units(event.total, event.unit)} to ${undoing ? 'take back' : 'move'}`;
         return;
       case 'progress':
         item.progress?.take(event);

@@ -12,7 +12,7 @@ type Kind = 'error' | 'warning' | 'notice';
  * https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
 export function annotation(kind: Kind, title: string, text: string): string {
-  const data = (value: string) => clean(value).slice(0, MOST_CHARACTERS).replaceAll('%', '%25');
+  const data = (value: string) => withoutCommands(clean(value)).slice(0, MOST_CHARACTERS).replaceAll('%', '%25');
   const property = data(title).replaceAll(':', '%3A').replaceAll(',', '%2C');
   return `::${kind} title=${property}::${data(text)}`;
 }
