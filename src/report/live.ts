@@ -3,7 +3,7 @@ import { movesText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
-import { clean, duration, STAGE_TITLES, units } from './format.ts';
+import { clean, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
 import { LiveBlock, type TerminalStream } from './live-block.ts';
 import { PHASE_TITLES } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
@@ -97,7 +97,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
   const endAll = (how?: string) => {
     for (const { name, state } of items.values()) {
       if (how === undefined) end(name, 'done');
-      else if (state === 'working') end(name, 'failed', paint.red(` ${how}`));
+      else if (state === 'working') end(name, 'failed', ` ${how}`);
     }
   };
   /** A new list, under the one before. */
@@ -158,7 +158,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
         const time = duration(phases[event.phase] ?? 0);
         const how = undoing ? `taken back in ${time}` : `${units(moved, unit)} in ${time}`;
         if (status === 'failed' || status === 'undo-failed')
-          end(event.stage, 'failed', paint.red(failed > 0 ? ` ${failed} failed` : ' failed'));
+          end(event.stage, 'failed', failed > 0 ? ` ${failed} failed` : ' failed');
         else end(event.stage, 'done', paint.dim(` ${how}`));
         return;
       }
@@ -218,8 +218,8 @@ interface Look {
 /** Its title; while it works also how far it is, and what holds it up. */
 function linesOf(item: Item, { spinner, paint, now }: Look): readonly string[] {
   const { state, title, progress, note, held, since } = item;
-  if (state === 'done') return [`${paint.green('✔')} ${title}`];
-  if (state === 'failed') return [`${paint.red('✖')} ${title}`];
+  if (state === 'done') return [paint.green(`✔ ${title}`)];
+  if (state === 'failed') return [paint.red(`✖ ${title}`)];
   if (state === 'waiting') return [paint.dim(`◼ ${title}`)];
   const lines = [`${spinner} ${title}${progress === undefined ? seconds(now - since) : ''}`];
   if (progress !== undefined) lines.push(`    ${liveText(progress.now)}`);
@@ -236,5 +236,5 @@ function titleOf(name: Item['name'], moves: string): string {
 
 /** What has taken no second yet need not say how long. */
 function seconds(ms: number): string {
-  return ms < 1_000 ? '' : ` ${duration(Math.floor(ms / 1_000) * 1_000)}`;
+  return ms < 1_000 ? '' : ` ${shortDuration(Math.floor(ms / 1_000) * 1_000)}`;
 }
