@@ -19,7 +19,9 @@ export class LiveBlock {
 
   /** Takes the place of what was drawn before. */
   draw(lines: readonly string[]): void {
-    const { columns = 80, rows = 24 } = this.#stream;
+    // A terminal that does not know its size says 0.
+    const columns = this.#stream.columns || 80;
+    const rows = this.#stream.rows || 24;
     // What has scrolled out of sight cannot be drawn over.
     const fitting = lines.slice(0, Math.max(1, rows - 1)).map((line) => cut(line, columns - 1));
     if (fitting.length === this.#lines.length && fitting.every((line, index) => line === this.#lines[index])) return;
