@@ -3,6 +3,7 @@ import { errorText } from '../model/errors.ts';
 import type { RunEvent } from '../report/event.ts';
 import { failedRecordLines } from '../report/failed-records.ts';
 import { liveReporter } from '../report/live.ts';
+import { noteText } from '../report/note-text.ts';
 import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
@@ -68,12 +69,13 @@ export function onStop(ctx: CommandContext, emit: (event: RunEvent) => void): vo
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
 }
 
-/** No progress, but which records failed: the report only counts them. */
+/** No progress, but which records failed, since the report only counts them, and what went wrong beside the run. */
 function quietReporter(write: (line: string) => void, paint: ChalkInstance): (event: RunEvent) => void {
   const failedLine = failedRecordLines(paint);
   return (event) => {
     const line = failedLine(event);
     if (line !== undefined) write(line);
+    else if (event.type === 'run-note' && event.severity === 'error') write(noteText(event, paint));
   };
 }
 

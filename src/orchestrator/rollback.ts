@@ -4,6 +4,7 @@ import { digest } from '../model/fingerprint.ts';
 import { grouped } from '../model/grouped.ts';
 import { canonicalJson } from '../model/json.ts';
 import { movesText } from '../model/move.ts';
+import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
@@ -33,6 +34,7 @@ export interface RollbackInput
     | 'locks'
     | 'pauseFile'
     | 'throttle'
+    | 'hooks'
     | 'process'
     | 'toolVersion'
     | 'say'
@@ -201,6 +203,7 @@ async function secure(input: Undoing, toTakeBack: () => Promise<readonly BoundSt
   await refuseOtherPlan(input);
   const without = await locks.takeLease(holder);
   if (without !== undefined) note(`no lock that other machines see: ${without}`);
+  await hook(input, { event: 'before-plan' });
   if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');
   // One that is damaged refuses the rollback now, and not after other stages were taken back.
   if (input.fromBackup === undefined) {
@@ -259,6 +262,7 @@ async function takeBack(
       continue;
     }
     try {
+      await hook(input, { event: 'before-stage', stage: stage.name, phase: 'undo' });
       const quiesce = () => stage.quiesce(folder.record.moves, context);
       const before = unsettled.includes(stage.name) ? quiesce : undefined;
       await writeStep({
@@ -274,6 +278,7 @@ async function takeBack(
         undo: undoOf(input, stage),
       });
       await folder.unsettle([stage.name], new Date(clock.now()).toISOString());
+      await hook(input, { event: 'after-stage', stage: stage.name, phase: 'undo' });
     } catch (error) {
       errors.push(error);
       if (signal.aborted) break;
@@ -281,6 +286,12 @@ async function takeBack(
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, 'several stages could not be taken back');
+}
+
+async function hook(input: Undoing, moment: Pick<HookMoment, 'event' | 'stage' | 'phase'>): Promise<void> {
+  const { id: runId, moves, map = null } = input.folder.record;
+  const { hooks, rows, signal } = input;
+  await hooks?.({ command: 'rollback', runId, moves, wave: map, rows: rows.all(), ...moment }, signal);
 }
 
 function undoOf({ fromBackup, folder, plan }: Undoing, stage: BoundStage): UndoPort | undefined {

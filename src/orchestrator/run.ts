@@ -1,6 +1,7 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { RunPhase } from '../report/event.ts';
+import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
@@ -117,6 +118,7 @@ class Run {
 
   async #main(): Promise<string> {
     await this.#begin();
+    await this.#hook('before-plan');
     await this.#preflight();
     await this.#secure();
     await this.#makePlan();
@@ -283,7 +285,22 @@ class Run {
     this.#applying = true;
     await this.#folder?.begin(this.#stores(), settings, new Date(clock.now()).toISOString());
     this.#phase('apply');
-    for (const stage of this.#input.stages) await this.#step(stage, 'apply');
+    for (const stage of this.#input.stages) await this.#applyWithHooks(stage);
+  }
+
+  async #applyWithHooks(stage: BoundStage): Promise<void> {
+    const of = { stage: stage.name, phase: 'apply' } as const;
+    await this.#hook('before-stage', of);
+    await this.#step(stage, 'apply');
+    await this.#hook('after-stage', of);
+  }
+
+  /** Only a run that writes calls them. */
+  async #hook(event: HookMoment['event'], more: Pick<HookMoment, 'stage' | 'phase'> = {}): Promise<void> {
+    const { hooks, command, moves, map = null } = this.#input;
+    if (hooks === undefined || !this.#writes) return;
+    const runId = this.#folder?.record.id ?? 'none';
+    await hooks({ event, command, runId, moves, wave: map, rows: this.#rows.all(), ...more }, this.#signal);
   }
 
   async #drainAndVerify(): Promise<void> {
@@ -308,13 +325,14 @@ class Run {
   /** Moves what others wrote to the source during the move, and reports it. */
   async #drain(stage: BoundStage): Promise<void> {
     const before = this.#rows.of(stage.name);
-    await this.#step(stage, 'apply');
+    await this.#applyWithHooks(stage);
     const count = this.#rows.of(stage.name).moved - before.moved;
     if (count === 0) return;
     this.#drained.push(drainedFinding(stage.name, count, before.unit));
   }
 
   async #finalizeAll(): Promise<void> {
+    await this.#hook('before-finalize', { phase: 'finalize' });
     this.#phase('finalize');
     // Sources that equal their targets are left by a merge, an interruption, or a writer who wrote the same once more.
     let changed = this.#begun.size > 0 || this.#input.options.merge || pendingRemoval(this.#findings).size > 0;

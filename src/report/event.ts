@@ -15,7 +15,7 @@ export type RunEvent =
       readonly continuing: boolean;
     }
   /** What the operator should know of the run as a whole. */
-  | { readonly type: 'run-note'; readonly text: string }
+  | { readonly type: 'run-note'; readonly text: string; readonly severity?: 'error' }
   /** These stages begin this phase, side by side or one after the other. */
   | { readonly type: 'phase'; readonly phase: RunPhase; readonly stages: readonly StageName[] }
   /** What would be done; before anybody is asked and anything is written. */
