@@ -11,7 +11,7 @@ export interface HookEnd {
 }
 
 /** How long a hook that was told to end may take, ms. */
-const GRACE_MS = 3_000;
+const GRACE_MS = 2_000;
 /** How long what it said may still be on its way after its end, ms: a child that it left behind may hold the pipe open. */
 const LAST_WORDS_MS = 300;
 
