@@ -2,8 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { recordedHook } from '../../src/cli/settings/hook-settings.ts';
 import { parseHook } from '../../src/hooks/hook-spec.ts';
 import { HOOK_EVENTS, type HookCall } from '../../src/report/hook-call.ts';
 import { type RedisRun, startRedisRun, until } from '../support/redis-run.ts';
@@ -238,5 +239,8 @@ describe('hooks', () => {
     ] as const) {
       expect(read(text), text).toMatch(why);
     }
+    // Resumed from another folder, a run finds the same program.
+    expect(recordedHook('before-plan=./a b')).toBe(`before-plan=${JSON.stringify([resolve('a'), 'b'])}`);
+    expect(recordedHook('before-plan=kubectl x')).toBe('before-plan=["kubectl","x"]');
   });
 });
