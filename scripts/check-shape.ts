@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   observe: [
     'model',
     'node:*',
-    'types:report',
+    'report',
     'types:stages',
     'undici',
     'prom-client',

@@ -540,6 +540,14 @@ export const SECRETS = [
   'API_TOKEN',
   'ENCRYPTION_KEY',
   'HOOK_TOKEN',
+  'PUSHGATEWAY_TOKEN',
+  'PUSHGATEWAY_USERNAME',
+  'PUSHGATEWAY_PASSWORD',
+  'WEBHOOK_URL',
+  'WEBHOOK_SECRET',
+  'SLACK_WEBHOOK_URL',
+  'PAGERDUTY_ROUTING_KEY',
+  'SMTP_URL',
 ] as const;
 
 /** Flags that say how one command is run, not what its run does: a run's record leaves them out. */

@@ -28,7 +28,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const { command, flags } = invocation;
   const { settings, profile, moves, list, skipped, options } = asked;
   refuseStoredPlan(asked, invocation);
-  const reporting = await startReporting(invocation, settings, ctx, { live: false });
+  const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
@@ -58,6 +58,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
     .finally(() => reporting.close());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;

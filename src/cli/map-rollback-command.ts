@@ -31,7 +31,7 @@ export async function mapRollbackCommand(
   }
   const profile = folder.record.profile as unknown as Profile;
   const skipped = skippedStages(settings);
-  const reporting = await startReporting(invocation, settings, ctx);
+  const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
@@ -52,6 +52,7 @@ export async function mapRollbackCommand(
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
     .finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;

@@ -87,6 +87,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
     .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });

@@ -315,12 +315,20 @@ function refusePassword(name: string, given: unknown): void {
   if (typeof given !== 'string' || !URL.canParse(given)) return;
   const { username, password } = new URL(given);
   if (username === '' && password === '') return;
-  const prefix = name.startsWith('redis') ? 'REDIS' : name.startsWith('graph') ? 'GRAPH' : undefined;
+  const prefix = name.startsWith('redis')
+    ? 'REDIS'
+    : name.startsWith('graph')
+      ? 'GRAPH'
+      : name.startsWith('push')
+        ? 'PUSHGATEWAY'
+        : undefined;
   const variables =
     prefix === undefined
       ? name.startsWith('qdrant')
         ? 'QDRANT_API_KEY'
-        : 'API_TOKEN'
+        : name.startsWith('pagerduty')
+          ? 'PAGERDUTY_ROUTING_KEY'
+          : 'API_TOKEN'
       : `${prefix}_USERNAME and ${prefix}_PASSWORD`;
   throw usage(
     `--${name}`,
@@ -334,6 +342,8 @@ function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
   for (const [name, instead] of [
     ['qdrant-url', 'QDRANT_API_KEY'],
     ['api-url', 'API_TOKEN'],
+    ['pushgateway', 'PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD'],
+    ['pagerduty-url', 'PAGERDUTY_ROUTING_KEY'],
   ] as const) {
     const url = env[envName(name)];
     if (url === undefined || !URL.canParse(url)) continue;

@@ -85,8 +85,10 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   const { pauseFile, throttle } = input;
   const note = (text: string) => folder.note(text);
   const gate = new Gate({ locks, limits, pauseFile, throttle, undoing: true, signal, clock, emit, note });
-  const { id: runId, moves } = folder.record;
-  emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
+  const { id: runId, moves, map } = folder.record;
+  const { dryRun } = input;
+  const open = !folder.isFinished;
+  emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun, continuing: false, open, map });
   const problems = input.sameServers ? [] : elsewhere(input);
   let begun = false;
   const onBegun = () => {
@@ -123,7 +125,7 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
     const open = (await stillMoved(folder)).length > 0;
     told = await recorded(folder, report, stateAfter(ended.outcome, open), input);
   }
-  emit({ type: 'run-finished', report: told });
+  emit({ type: 'run-finished', report: told, unfinished: !folder.isFinished });
   return told;
 }
 

@@ -147,7 +147,17 @@ class Run {
     this.#same = same;
     this.#unsettled = unsettled;
     const runId = folder?.record.id ?? same?.record.id ?? 'none';
-    emit({ type: 'run-started', command, runId, moves, dryRun, continuing: same !== undefined });
+    const open = begun.length > 0;
+    emit({
+      type: 'run-started',
+      command,
+      runId,
+      moves,
+      dryRun,
+      continuing: same !== undefined,
+      open,
+      map: this.#input.map,
+    });
     for (const text of notes) this.#note(text);
     this.#problems.push(...problems);
     this.#refuseOn(this.#problems);
@@ -509,7 +519,7 @@ class Run {
     // The folder of a run whose lock was taken away is another process's now.
     const folder = (await this.#locks.holdsLocal()) ? this.#folder : undefined;
     const told = await recorded(folder, report, state, { say: this.#input.say, clock });
-    emit({ type: 'run-finished', report: told });
+    emit({ type: 'run-finished', report: told, unfinished: written && this.#folder?.isFinished === false });
     return told;
   }
 
