@@ -15,6 +15,7 @@ export async function openMetrics({ settings, tell }: Observed): Promise<Observe
     listen: port === undefined ? undefined : { host, port },
     pushgateway: url === undefined ? undefined : { url, authorization: await authorization(settings) },
     intervalMs: settings['metrics-interval'],
+    closeMs: settings['notify-timeout'],
     host: hostname(),
     pid,
     version: await ownVersion(),

@@ -8,15 +8,14 @@ import { serveMetrics } from './metrics-server.ts';
 import { type Pushgateway, pushOf } from './pushgateway.ts';
 import { RunMetrics } from './run-metrics.ts';
 
-/** Longest wait for the last push. */
-const LAST_PUSH_MS = 10_000;
-
 /** Where metrics go. */
 export interface MetricsSettings {
   readonly file: string | undefined;
   readonly listen: { readonly host: string; readonly port: number } | undefined;
   readonly pushgateway: Pushgateway | undefined;
   readonly intervalMs: number;
+  /** Longest wait for the last push. */
+  readonly closeMs: number;
   readonly host: string;
   readonly pid: number;
   readonly version: string;
@@ -55,7 +54,7 @@ export async function watchMetrics(settings: MetricsSettings) {
  * Writes the file and pushes, from the first write on: what a run that was refused has to say must not take the place of
  * one that is unfinished. One at a time; a push that fails is made up for by the next.
  */
-function exporter({ pushgateway, tell }: MetricsSettings, metrics: RunMetrics, file: MetricsFile | undefined) {
+function exporter({ pushgateway, closeMs, tell }: MetricsSettings, metrics: RunMetrics, file: MetricsFile | undefined) {
   const dispatcher = pushgateway === undefined ? undefined : receivers();
   const giveUp = new AbortController();
   const told = new Set<string>();
@@ -90,7 +89,7 @@ function exporter({ pushgateway, tell }: MetricsSettings, metrics: RunMetrics, f
       });
     },
     last: async (): Promise<void> => {
-      const timer = setTimeout(() => giveUp.abort(), LAST_PUSH_MS);
+      const timer = setTimeout(() => giveUp.abort(), closeMs);
       await underWay;
       await both(undefined);
       clearTimeout(timer);

@@ -31,10 +31,12 @@ export interface Notice {
   readonly report: RunReport | null;
   /** Something was written that is neither done nor taken back. */
   readonly unfinished: boolean;
+  /** The same of an earlier process of the run, when this one began. */
+  readonly wasUnfinished: boolean;
 }
 
 /** What every notice of a command has. */
-export type About = Pick<Notice, 'id' | 'run' | 'command' | 'moves' | 'at' | 'host' | 'toolVersion' | 'unfinished'>;
+export type About = Omit<Notice, 'occasion' | 'severity' | 'title' | 'facts' | 'report'>;
 
 /** The first write is about to be sent. */
 export function startNotice(about: About): Notice {

@@ -26,10 +26,10 @@ export function pagerDutyMessage(notice: Notice, { url, routingKey }: PagerDuty)
   return { url, method: 'POST', headers: () => ({ 'content-type': 'application/json' }), body: JSON.stringify(event) };
 }
 
-function actionOf({ occasion, unfinished, run }: Notice): 'trigger' | 'resolve' | undefined {
+function actionOf({ occasion, unfinished, wasUnfinished, run }: Notice): 'trigger' | 'resolve' | undefined {
   if (run === 'none') return undefined;
   if (occasion === 'failure') return unfinished ? 'trigger' : undefined;
-  return occasion === 'start' || unfinished ? undefined : 'resolve';
+  return occasion !== 'start' && wasUnfinished && !unfinished ? 'resolve' : undefined;
 }
 
 function payloadOf(notice: Notice) {

@@ -38,6 +38,7 @@ export function watchNotifications(settings: NotifySettings) {
   const dispatcher = receivers();
   const outbox = new Outbox(channels(settings, dispatcher), settings.tell);
   let run: { id: string; moves: readonly Move[]; unfinished: boolean } | undefined;
+  let wasUnfinished = false;
   let started = false;
   let isOver = false;
 
@@ -50,6 +51,7 @@ export function watchNotifications(settings: NotifySettings) {
     host,
     toolVersion: version,
     unfinished: run?.unfinished ?? false,
+    wasUnfinished,
   });
   const tell = (notice: Notice | undefined) => {
     if (notice !== undefined && isWanted(notice, on)) outbox.add(notice);
@@ -58,7 +60,9 @@ export function watchNotifications(settings: NotifySettings) {
   return {
     take(event: RunEvent): void {
       if (event.type === 'run-started' && !event.dryRun) {
-        const { moves, map, open = false } = event;
+        const { moves, map } = event;
+        const open = event.open === true || (map?.wave ?? 1) > 1;
+        if (run === undefined) wasUnfinished = open;
         run = { id: map?.id ?? event.runId, moves, unfinished: open || (run?.unfinished ?? false) };
       } else if (event.type === 'stage-started' && WRITES.has(event.phase) && run !== undefined) {
         run.unfinished = true;
