@@ -138,7 +138,8 @@ export class RunMetrics {
     this.#gauges.get('stage')?.reset();
     this.#set('stage', 1, { stage, phase });
     // From 0 on, so that the first increase is seen as one.
-    for (const result of RESULTS) this.#inc('records', 0, { stage, phase, result });
+    const impossible = phase === 'undo' ? 'moved' : 'taken_back';
+    for (const result of RESULTS) if (result !== impossible) this.#inc('records', 0, { stage, phase, result });
     this.#inc('retries', 0, { stage });
     if (WRITES.has(phase)) {
       this.#hasBegun = true;

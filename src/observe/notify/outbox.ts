@@ -15,7 +15,6 @@ export class Outbox {
   readonly #tell: (text: string) => void;
   readonly #giveUp = new AbortController();
   readonly #queues = new Map<Channel, Promise<void>>();
-  readonly #told = new Set<Channel>();
 
   constructor(channels: readonly Channel[], tell: (text: string) => void) {
     this.#channels = channels;
@@ -43,10 +42,7 @@ export class Outbox {
     try {
       await channel.deliver(notice, this.#giveUp.signal);
     } catch (error) {
-      // Once for each: who does not answer now will not for the next notice either.
-      if (!this.#told.has(channel))
-        this.#tell(`${channel.name} was not told of the ${notice.occasion}: ${errorText(error)}`);
-      this.#told.add(channel);
+      this.#tell(`${channel.name} was not told of the ${notice.occasion}: ${errorText(error)}`);
     }
   }
 }
