@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { pid } from 'node:process';
 import { pauseFile } from '../journal/pause-file.ts';
+import { RateLimit } from '../orchestrator/rate-limit.ts';
 import type { RunInput } from '../orchestrator/run-input.ts';
 import type { StageName } from '../stages/stage.ts';
 import { wireLocks } from '../wire/locks.ts';
@@ -39,6 +40,7 @@ export async function runPorts(
       timeoutMs: settings.timeout,
       clock,
     },
+    rate: new RateLimit(settings.rate),
     pauseFile: settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']),
     freeBytes: () => freeBytes(stateDir),
     process: own,

@@ -2,24 +2,33 @@ import { MigrateError } from '../model/errors.ts';
 import type { Checkpoint, Clock, StageEvent, StageName, UndoPort } from '../stages/stage.ts';
 import type { Limit, Limits } from './limits.ts';
 import { type PauseFile, pausePoint } from './pause.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { RunLocks } from './run-locks.ts';
 
 interface GateSettings {
   readonly locks: RunLocks;
   readonly limits: Limits;
   readonly pauseFile: PauseFile | undefined;
+  readonly rate: RateLimit;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly emit: (event: StageEvent) => void;
 }
 
-/** What every batch passes before it is sent: the one place where signals, pause file, locks and limits act. */
+/** Waits of the rate limit that add up to less are not what makes a stage slow. */
+const TELL_AFTER_MS = 500;
+
+/** What every batch passes before it is sent: the one place where signals, pause file, limits, rates and locks act. */
 export class Gate {
   readonly #settings: GateSettings;
   /** When each batch's undo entries became durable, so that its round trip can be told. */
   readonly #sentAt = new Map<number, number>();
   #pause: (() => Promise<void>) | undefined;
   #stage: StageName = 'config';
+  /** How long the rate has held the stage's batches, ms. */
+  #heldMs = 0;
+  /** Stages of which it was told that the rate holds them. */
+  readonly #toldOfRate = new Set<StageName>();
 
   constructor(settings: GateSettings) {
     const { pauseFile: file, signal, clock, emit } = settings;
@@ -37,18 +46,38 @@ export class Gate {
   /** From now on the batches are this stage's. */
   enter(stage: StageName): void {
     this.#stage = stage;
+    this.#heldMs = 0;
     this.#sentAt.clear();
   }
 
-  /** Rejects when no further batch may be sent. */
-  async pass(): Promise<void> {
+  /** Resolves when a batch of `units` records may be sent. Rejects when no further one may be. */
+  async pass(units = 0): Promise<void> {
     const { signal, limits, locks } = this.#settings;
     signal.throwIfAborted();
     await this.#pause?.();
     const limit = limits.check();
     if (limit !== undefined) throw limitError(limit, this.#stage);
+    await this.#keepRate(units);
     await locks.check();
     signal.throwIfAborted();
+  }
+
+  /** Records that the next batch may hold, so that the rate is kept smoothly. */
+  mostInBatch(): number {
+    return this.#settings.rate.mostInBatch(this.#stage);
+  }
+
+  async #keepRate(units: number): Promise<void> {
+    const { rate, signal, emit } = this.#settings;
+    const stage = this.#stage;
+    const perSecond = rate.of(stage);
+    if (units <= 0 || perSecond === undefined) return;
+    const asked = performance.now();
+    await rate.take(stage, units, signal);
+    this.#heldMs += performance.now() - asked;
+    if (this.#heldMs < TELL_AFTER_MS || this.#toldOfRate.has(stage)) return;
+    this.#toldOfRate.add(stage);
+    emit({ type: 'note', stage, text: `limited by --rate ${perSecond}/s` });
   }
 
   /** The undo log, which tells when a batch may be sent. */

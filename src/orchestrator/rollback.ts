@@ -31,6 +31,7 @@ export interface RollbackInput
     | 'skipped'
     | 'options'
     | 'locks'
+    | 'rate'
     | 'pauseFile'
     | 'process'
     | 'toolVersion'
@@ -79,7 +80,7 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   for (const stage of plan.stages) rows.plan(stage);
   // What the run was given to stop early does not hold: where much cannot be taken back, the rest still is.
   const limits = new Limits({ clock, maxErrorRate: 1 });
-  const gate = new Gate({ locks, limits, pauseFile: input.pauseFile, signal, clock, emit });
+  const gate = new Gate({ locks, limits, pauseFile: input.pauseFile, rate: input.rate, signal, clock, emit });
   const { id: runId, moves } = folder.record;
   emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
   const problems = input.sameServers ? [] : elsewhere(input);

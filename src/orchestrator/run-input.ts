@@ -9,6 +9,7 @@ import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import type { LimitSettings } from './limits.ts';
 import type { PauseFile } from './pause.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { LockPorts } from './run-locks.ts';
 
 /** What one run is told. */
@@ -45,6 +46,8 @@ export interface RunInput {
   readonly folders: RunFolders;
   readonly locks: LockPorts;
   readonly limits: LimitSettings;
+  /** How fast the stages may write. */
+  readonly rate: RateLimit;
   /** The run waits between batches while this file exists. */
   readonly pauseFile: PauseFile | undefined;
   /** Bytes that are free where runs are recorded. */

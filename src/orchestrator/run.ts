@@ -79,7 +79,7 @@ class Run {
     this.#startedAt = input.clock.now();
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
-    const { moves, pauseFile, clock, emit } = input;
+    const { moves, pauseFile, rate, clock, emit } = input;
     this.#locks = new RunLocks(input.locks, moves, clock);
     this.#limits = new Limits(input.limits);
     this.#deadline = new Deadline(this.#limits, input.limits.timeoutMs);
@@ -88,6 +88,7 @@ class Run {
       locks: this.#locks,
       limits: this.#limits,
       pauseFile,
+      rate,
       signal: this.#signal,
       clock,
       emit,

@@ -1,5 +1,6 @@
 import type { GraphWriter, MovableNode, NodeId } from '../../stores/graph/graph-store.ts';
 import type { GraphMove } from '../../stores/graph/statements.ts';
+import { batchSize, withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { graphMoveOf } from './graph-move.ts';
@@ -27,6 +28,8 @@ export interface ApplySettings {
 }
 
 const BATCH_SIZE = 10_000;
+/** Each takes a connection of the driver's sixteen; the stream of ids and what looks after a lost reply take some, too. */
+const MOST_IN_FLIGHT = 12;
 
 /** See the contract: indexes first, then relationships of the tenant's own type, then nodes. */
 export async function* applyGraph(
@@ -51,10 +54,10 @@ export async function* applyGraph(
     if ((types[index] ?? 0) > 0) for await (const checkpoint of retype(move, ctx)) yield told(checkpoint);
     const count = counts[index] ?? 0;
     if (count === 0) continue;
-    const size = count <= atomicLimit ? atomicLimit : (ctx.options.batchSize ?? BATCH_SIZE);
-    for await (const checkpoint of inFlight(batches(move, size, ctx), batchesInFlight, (batch) =>
-      moveBatch(move, batch, ctx),
-    )) {
+    // One transaction would not be slow, as a rate asks for.
+    const size = () => (count <= atomicLimit ? withinRate(ctx, atomicLimit) : batchSize(ctx, BATCH_SIZE));
+    const limit = Math.min(ctx.options.concurrency ?? batchesInFlight, MOST_IN_FLIGHT);
+    for await (const checkpoint of inFlight(batches(move, size, ctx), limit, (batch) => moveBatch(move, batch, ctx))) {
       yield told(checkpoint);
     }
   }
@@ -68,7 +71,7 @@ async function nodesOf(move: GraphMove, store: GraphWriter): Promise<number> {
 /** One pass over the source's nodes. Not a loop over what is left: Memgraph would walk over all that has left, each time. */
 async function* batches(
   move: GraphMove,
-  size: number,
+  size: () => number,
   ctx: ApplyContext<GraphWriter>,
 ): AsyncGenerator<readonly MovableNode[]> {
   let batch: MovableNode[] = [];
@@ -76,7 +79,7 @@ async function* batches(
     ctx.signal.throwIfAborted();
     for (const node of nodes) {
       batch.push(node);
-      if (batch.length < size) continue;
+      if (batch.length < size()) continue;
       await ctx.permit(batch.length);
       yield batch;
       batch = [];

@@ -3,6 +3,7 @@ import { errorText, MigrateError } from '../../model/errors.ts';
 import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import { withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { type ArrayGroup, mayAskForArrays, splitPages } from './arrays.ts';
@@ -83,7 +84,7 @@ export async function* apply(plan: QdrantPlan, whole: ApplyContext<QdrantWriter>
   const limited = parts.filter(({ facts }) => facts.limits.writeRateLimit !== undefined);
   const free = parts.filter((part) => !limited.includes(part));
   for (const [group, atOnce] of [
-    [free, WRITES_AT_ONCE],
+    [free, ctx.options.concurrency ?? WRITES_AT_ONCE],
     [limited, 1],
   ] as const) {
     try {
@@ -172,8 +173,9 @@ async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): Asy
 
 async function* arrayBatches(part: Part, { ids, elements }: ArrayGroup, { field, ctx }: Pass): AsyncGenerator<Batch> {
   const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
-  for (let at = 0; at < ids.length; at += size) {
-    const some = ids.slice(at, at + size);
+  for (let at = 0; at < ids.length; ) {
+    const some = ids.slice(at, at + withinRate(ctx, size));
+    at += some.length;
     await ctx.permit(some.length);
     part.open += 1;
     yield async () => [await moveArrays(part, { ids: some, elements }, field, ctx)];
@@ -182,8 +184,9 @@ async function* arrayBatches(part: Part, { ids, elements }: ArrayGroup, { field,
 
 async function* keptBatches(part: Part, kept: readonly string[], { field, ctx }: Pass): AsyncGenerator<Batch> {
   const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
-  for (let at = 0; at < kept.length; at += size) {
-    const ids = kept.slice(at, at + size);
+  for (let at = 0; at < kept.length; ) {
+    const ids = kept.slice(at, at + withinRate(ctx, size));
+    at += ids.length;
     await ctx.permit(ids.length);
     part.open += 1;
     yield async () => [await movePoints(part, ids, field, ctx)];
@@ -201,7 +204,7 @@ async function* pairBatches(
   const { collection, move, facts } = part;
   const work: CopyWork = { collection, field, move, end, limits: facts.limits, newIds, insertOnly, sizer };
   for (let at = 0; at < pairs.length; ) {
-    const some = pairs.slice(at, at + sizer.size);
+    const some = pairs.slice(at, at + withinRate(ctx, sizer.size));
     at += some.length;
     await ctx.permit(some.length);
     part.open += 1;

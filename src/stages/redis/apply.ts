@@ -1,6 +1,7 @@
 import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
+import { batchSize } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -45,7 +46,7 @@ export async function* applyRedis(
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
-  const limit = batchesInFlight(await ctx.store.roundTripMs());
+  const limit = ctx.options.concurrency ?? batchesInFlight(await ctx.store.roundTripMs());
   const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
   for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, (batch) => move(plan, batch, room, ctx))) {
     for (const checkpoint of checkpoints) {
@@ -60,7 +61,7 @@ export async function* applyRedis(
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: ValueRules): AsyncIterable<Batch> {
   const left = (plan.left ?? []).map(fromJson);
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves, left);
-  const size = ctx.options.batchSize ?? DEFAULT_BATCH;
+  const size = () => batchSize(ctx, DEFAULT_BATCH);
   const open = plan.moves.map((_, move) => new OpenBatches(move, size));
   // What the server that took over had not yet received stands under the source again.
   const text = 'another server has taken over as the master: its keys are listed from the start';
@@ -222,6 +223,7 @@ export async function* finalizeRedis(
       const { source = '', target = '' } = plan.moves[move] ?? {};
       return removeCopied({ move: { source, target }, pairs }, ctx, rules);
     };
-    for await (const checkpoints of inFlight(batches(plan, ctx, rules), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
+    const limit = ctx.options.concurrency ?? REMOVALS_IN_FLIGHT;
+    for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, remove)) yield* checkpoints;
   } else for await (const { pairs } of batches(plan, ctx, rules)) yield* removeSources(pairs, ctx, rules);
 }

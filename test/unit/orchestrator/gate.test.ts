@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Gate } from '../../../src/orchestrator/gate.ts';
 import { type LimitSettings, Limits } from '../../../src/orchestrator/limits.ts';
+import { RateLimit } from '../../../src/orchestrator/rate-limit.ts';
 import { RunLocks } from '../../../src/orchestrator/run-locks.ts';
 import type { StageEvent, StageName, UndoPort } from '../../../src/stages/stage.ts';
 
@@ -157,9 +158,10 @@ describe('the undo log behind the gate', () => {
 
 interface Settings extends Omit<LimitSettings, 'clock'> {
   readonly lostLocks?: () => Promise<readonly string[]>;
+  readonly rates?: { readonly redis?: number };
 }
 
-async function make({ lostLocks = async () => lost, ...settings }: Settings = {}): Promise<void> {
+async function make({ lostLocks = async () => lost, rates = {}, ...settings }: Settings = {}): Promise<void> {
   now = 1_000_000;
   paused = false;
   lost = [];
@@ -177,6 +179,7 @@ async function make({ lostLocks = async () => lost, ...settings }: Settings = {}
     locks,
     limits,
     pauseFile,
+    rate: new RateLimit(rates),
     signal: controller.signal,
     clock,
     emit: (event) => events.push(event),
