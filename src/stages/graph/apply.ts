@@ -1,5 +1,6 @@
 import type { GraphWriter, MovableNode, NodeId } from '../../stores/graph/graph-store.ts';
 import type { GraphMove } from '../../stores/graph/statements.ts';
+import { limitOf } from '../adaptive-limit.ts';
 import { batchSize, withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
@@ -30,6 +31,8 @@ export interface ApplySettings {
 const BATCH_SIZE = 10_000;
 /** Each takes a connection of the driver's sixteen; the stream of ids and what looks after a lost reply take some, too. */
 const MOST_IN_FLIGHT = 12;
+/** The server keeps what a transaction changes in memory until it ends, up to a kilobyte a node. */
+const MOST_NODES_IN_FLIGHT = 40_000;
 
 /** See the contract: indexes first, then relationships of the tenant's own type, then nodes. */
 export async function* applyGraph(
@@ -56,7 +59,10 @@ export async function* applyGraph(
     if (count === 0) continue;
     // One transaction would not be slow, as a rate asks for.
     const size = () => (count <= atomicLimit ? withinRate(ctx, atomicLimit) : batchSize(ctx, BATCH_SIZE));
-    const limit = Math.min(ctx.options.concurrency ?? batchesInFlight, MOST_IN_FLIGHT);
+    const most = Math.max(batchesInFlight, Math.min(MOST_IN_FLIGHT, Math.floor(MOST_NODES_IN_FLIGHT / size())));
+    const { concurrency } = ctx.options;
+    const given = concurrency === undefined ? undefined : Math.min(concurrency, MOST_IN_FLIGHT);
+    const limit = limitOf(given, { start: batchesInFlight, most });
     for await (const checkpoint of inFlight(batches(move, size, ctx), limit, (batch) => moveBatch(move, batch, ctx))) {
       yield told(checkpoint);
     }

@@ -3,6 +3,7 @@ import { errorText, MigrateError } from '../../model/errors.ts';
 import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import { limitOf } from '../adaptive-limit.ts';
 import { withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
@@ -23,8 +24,10 @@ import { besideCopies } from './shards/shard-copy.ts';
 import { COLLECTIONS_AT_ONCE } from './survey.ts';
 import { arraysEntry, pointsEntry } from './undo-entry.ts';
 
-/** Writes under way: a shard applies them one by one, so this only hides round trips. */
+/** Writes under way at first: a shard applies them one by one, so more than this only hide long round trips. */
 const WRITES_AT_ONCE = 4;
+/** Points that are copied stand in memory as text, a few megabytes a batch. */
+const MOST_AT_ONCE = 16;
 
 /** One collection's part of the work, and how far it is. */
 interface Part extends CollectionPlan {
@@ -84,7 +87,7 @@ export async function* apply(plan: QdrantPlan, whole: ApplyContext<QdrantWriter>
   const limited = parts.filter(({ facts }) => facts.limits.writeRateLimit !== undefined);
   const free = parts.filter((part) => !limited.includes(part));
   for (const [group, atOnce] of [
-    [free, ctx.options.concurrency ?? WRITES_AT_ONCE],
+    [free, limitOf(ctx.options.concurrency, { start: WRITES_AT_ONCE, most: MOST_AT_ONCE })],
     [limited, 1],
   ] as const) {
     try {

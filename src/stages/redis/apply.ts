@@ -1,6 +1,7 @@
 import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
+import { limitOf } from '../adaptive-limit.ts';
 import { batchSize } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
@@ -23,10 +24,13 @@ import type { ValueRules } from './value-rules.ts';
 /** Batches whose copied sources are removed at once; each holds the dumps of some. */
 const REMOVALS_IN_FLIGHT = 3;
 
-/** Pipelines under way at once: a slow link holds all that one page of the scan gives, a fast one needs few. */
+/** Pipelines under way at first: a slow link holds all that one page of the scan gives, a fast one needs few. */
 export function batchesInFlight(roundTripMs: number): number {
   return isFar(roundTripMs) ? 12 : 4;
 }
+
+/** More than one page of the scan gives is never there to be sent. */
+const MOST_IN_FLIGHT = 32;
 
 type Pairs = Pick<Batch, 'move' | 'pairs'>;
 
@@ -46,7 +50,8 @@ export async function* applyRedis(
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
   let done = 0;
-  const limit = ctx.options.concurrency ?? batchesInFlight(await ctx.store.roundTripMs());
+  const start = batchesInFlight(await ctx.store.roundTripMs());
+  const limit = limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });
   const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
   for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, (batch) => move(plan, batch, room, ctx))) {
     for (const checkpoint of checkpoints) {
