@@ -26,7 +26,8 @@ export class RateLimit {
    * behind it wait for as long as it should have taken. Rejects with the signal's reason as soon as that aborts.
    */
   take(stage: StageName, units: number, signal?: AbortSignal): Promise<void> {
-    return this.#buckets.get(stage)?.take(units, signal) ?? Promise.resolve();
+    const bucket = units > 0 ? this.#buckets.get(stage) : undefined;
+    return bucket?.take(units, signal) ?? Promise.resolve();
   }
 
   /** Records that a batch of the stage may hold without passing alone: no limit where it has no rate. At least 1. */
@@ -52,7 +53,7 @@ class Bucket {
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
-    this.#tokens = this.#most(perSecond) * (BATCH_SECONDS / BURST_SECONDS);
+    this.#tokens = Math.max(1, perSecond * BATCH_SECONDS);
   }
 
   get perSecond(): number | undefined {

@@ -57,6 +57,27 @@ describe('a batch may pass', () => {
     ]);
   });
 
+  test('no faster than the rate, which is told once for each stage that it holds', async () => {
+    await make({ rates: { redis: 50 } });
+    gate.enter('redis');
+    const start = performance.now();
+    expect(gate.mostInBatch()).toBe(5);
+    for (let batch = 0; batch < 12; batch += 1) await gate.pass(5);
+    expect(performance.now() - start).toBeGreaterThan(900);
+    // As when records came late.
+    gate.enter('redis');
+    for (let batch = 0; batch < 7; batch += 1) await gate.pass(5);
+    expect(events).toEqual([{ type: 'note', stage: 'redis', text: 'limited by --rate 50/s' }]);
+    gate.enter('graph');
+    await gate.pass(1_000_000);
+    expect(gate.mostInBatch()).toBe(Number.POSITIVE_INFINITY);
+    gate.enter('redis');
+    await gate.pass(500);
+    const waiting = gate.pass(5);
+    controller.abort(new Error('stopped by SIGINT'));
+    await expect(waiting).rejects.toThrow('stopped by SIGINT');
+  });
+
   test('no more where the run is told to stop while it pauses', async () => {
     paused = true;
     const passing = gate.pass();
