@@ -22,6 +22,8 @@ import { withUndoLog } from './undo-log.ts';
 const LATENCIES = [0, 10, 50, 200];
 /** A setting that needs longer by the link alone, ms, is not the best one. */
 const HOPELESS_MS = 1_500;
+/** Settings that are measured again beside what the stage chooses for itself. */
+const FINALISTS = 2;
 /** Of the speed of the best fixed setting. */
 const GOAL = 0.7;
 
@@ -57,7 +59,7 @@ export async function benchLinks(options: LinksBench): Promise<readonly Row[]> {
 }
 
 async function redisLinks(options: LinksBench): Promise<readonly Row[]> {
-  const records = 60_000;
+  const records = 40_000;
   const server = await startRedis();
   try {
     options.log(`links: seeding ${records} keys`);
@@ -114,7 +116,7 @@ async function graphLinks(options: LinksBench): Promise<readonly Row[]> {
   const server = given === undefined ? await startNeo4j({ log: options.log }) : undefined;
   const url = given ?? server?.url ?? '';
   try {
-    const records = 40_000;
+    const records = 30_000;
     options.log(`links: seeding ${records} nodes`);
     await seedTenant({ ...nothing, nodes: records, relationships: 100 }, { graphUrl: url });
     return await overLinks(
@@ -185,45 +187,79 @@ async function overLink<R, W extends R, P extends StagePlan>(
   { link, latencyMs, there }: Way<P>,
   { repeat, log }: LinksBench,
 ): Promise<Row> {
-  const { stage, records, note } = store;
-  const hopeful = store.grid.filter(
-    ({ batchSize, concurrency }) => (records / batchSize / concurrency) * latencyMs < HOPELESS_MS,
-  );
-  const contenders: readonly (Fixed | undefined)[] = [undefined, ...hopeful];
-  const times = new Map<Fixed | undefined, number[]>(contenders.map((one) => [one, []]));
+  const { stage, records } = store;
   const [near, far] = [await store.openWriter(store.url), await store.openWriter(through(store.url, link))];
+  const apply = (fixed: Fixed | undefined): Promise<number> =>
+    withUndoLog(stage.name, async (undo) => {
+      const context = await applyContext(far, { undo, options: fixed ?? {} });
+      const ms = await timed(async () => {
+        const moved = total(await drain(stage.apply(there, context)), 'moved');
+        if (moved !== records) throw new Error(`${moved} records were moved, there are ${records}`);
+      });
+      await drain(stage.undo(there, await applyContext(near, { undo })));
+      return ms;
+    });
   try {
-    for (let round = 0; round <= repeat; round += 1) {
-      // Shifted from round to round, so that the one after a pause is not always the same.
-      for (const fixed of [...contenders.slice(round), ...contenders.slice(0, round)]) {
-        await withUndoLog(stage.name, async (undo) => {
-          const context = await applyContext(far, { undo, options: fixed ?? {} });
-          const ms = await timed(async () => {
-            const moved = total(await drain(stage.apply(there, context)), 'moved');
-            if (moved !== records) throw new Error(`${moved} records were moved, there are ${records}`);
-          });
-          if (round > 0) times.get(fixed)?.push(ms);
-          await drain(stage.undo(there, await applyContext(near, { undo })));
-        });
-      }
-    }
+    await apply(undefined);
+    const hopeful = await inOrderOfSpeed(store, { latencyMs, apply, log });
+    // Measured anew: the fastest of many that were measured once owes much to luck.
+    const contenders = [undefined, ...hopeful.slice(0, FINALISTS)];
+    const samples = contenders.map((): number[] => []);
+    for (let round = 0; round < repeat; round += 1)
+      for (const [index, fixed] of contenders.entries()) samples[index]?.push(await apply(fixed));
+    const [ours = 0, ...others] = samples.map(median);
+    log(`links: ${stage.name} +${latencyMs} ms: ${Math.round(ours)} ms, fixed ${others.map(Math.round).join(', ')} ms`);
+    const best = Math.min(...others);
+    return rowOf(store, { latencyMs, ours, best, fixed: hopeful[others.indexOf(best)] });
   } finally {
     await Promise.all([near.close(), far.close()]);
   }
-  const medians = new Map([...times].map(([one, samples]) => [one, median(samples)]));
-  const ours = medians.get(undefined) ?? 0;
-  const fixed = hopeful.map((one) => ({ ...one, ms: medians.get(one) ?? 0 })).sort((a, b) => a.ms - b.ms);
-  for (const { batchSize, concurrency, ms } of fixed)
-    log(`links: ${stage.name} +${latencyMs} ms: ${Math.round(ms)} ms with ${concurrency} × ${batchSize}`);
-  const [best] = fixed;
-  if (best === undefined) throw new Error('no fixed setting was measured');
-  const ratio = best.ms / ours;
-  const how = `the best fixed: ${best.concurrency} × ${best.batchSize.toLocaleString('en')}`;
+}
+
+/** What a measurement must know of the store. */
+interface Measured {
+  readonly stage: { readonly name: string };
+  readonly records: number;
+  readonly grid: readonly Fixed[];
+  readonly note?: string;
+}
+
+/** The settings of the grid that are not hopeless, the fastest first. */
+async function inOrderOfSpeed(
+  { stage, records, grid: all }: Measured,
+  {
+    latencyMs,
+    apply,
+    log,
+  }: {
+    readonly latencyMs: number;
+    apply(fixed: Fixed): Promise<number>;
+    log(line: string): void;
+  },
+): Promise<readonly Fixed[]> {
+  const measured: { readonly fixed: Fixed; readonly ms: number }[] = [];
+  for (const fixed of all) {
+    if ((records / fixed.batchSize / fixed.concurrency) * latencyMs > HOPELESS_MS) continue;
+    measured.push({ fixed, ms: await apply(fixed) });
+  }
+  measured.sort((a, b) => a.ms - b.ms);
+  const told = measured.map(({ fixed, ms }) => `${fixed.concurrency} × ${fixed.batchSize} ${Math.round(ms)} ms`);
+  log(`links: ${stage.name} +${latencyMs} ms: ${told.join(', ')}`);
+  return measured.map(({ fixed }) => fixed);
+}
+
+function rowOf(
+  { stage, records, note }: Measured,
+  measured: { latencyMs: number; ours: number; best: number; fixed: Fixed | undefined },
+): Row {
+  const { latencyMs, ours, best, fixed } = measured;
+  const ratio = best / ours;
+  const how = `best fixed: ${fixed?.concurrency} × ${fixed?.batchSize.toLocaleString('en')}`;
   return {
     section: `${stage.name} ${records.toLocaleString('en')} +${latencyMs} ms`,
     what: 'apply',
     unit: 'ms',
-    against: { name: 'best', value: best.ms },
+    against: { name: 'best', value: best },
     ours,
     ratio,
     goal: `≥ ${GOAL}`,
