@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, expect, inject, test } from 'vitest';
 import { openConfigReader } from '../../src/stores/config-api/config-api.ts';
 import { openGraphReader } from '../../src/stores/graph/graph-store.ts';
@@ -128,4 +130,17 @@ test.skipIf(graphUrl === '')('a lost connection to the graph, too', async () => 
   await expect(reader.counts([['nobody']])).rejects.toThrow();
   expect(told.length).toBe(2);
   expectWaits(told, rule);
+});
+
+test('a graph whose connection breaks within the first answer is one that is not reached', async () => {
+  const torn = createServer((socket) => {
+    socket.once('data', () => socket.end(Buffer.from([0, 0])));
+    socket.on('error', () => socket.destroy());
+  });
+  torn.listen(0, '127.0.0.1');
+  await once(torn, 'listening');
+  closing.push(() => torn.close());
+  const { port } = torn.address() as AddressInfo;
+  const opening = openGraphReader({ url: `bolt://127.0.0.1:${port}`, connectTimeoutMs: 2_000 });
+  await expect(opening).rejects.toMatchObject({ name: 'MigrateError', code: 'unreachable', retryable: true });
 });
