@@ -1,4 +1,4 @@
-import type { StageName } from '../stages/stage.ts';
+import type { StageName, StagePlan } from '../stages/stage.ts';
 
 /** How many records a stage may write in a second. The rates can be changed while batches wait. */
 export class RateLimit {
@@ -11,6 +11,14 @@ export class RateLimit {
   /** The rate of a stage, records a second; undefined where it has none. */
   of(stage: StageName): number | undefined {
     return this.#buckets.get(stage)?.perSecond;
+  }
+
+  /** The plan with the time that its stage will take at its rate. */
+  paced(plan: StagePlan): StagePlan {
+    const rate = this.of(plan.stage);
+    if (rate === undefined) return plan;
+    const records = plan.moves.reduce((sum, { found }) => sum + found, 0);
+    return { ...plan, estimateMs: Math.max(plan.estimateMs, Math.round((records / rate) * 1_000)) };
   }
 
   /** Sets the rate of a stage, records a second, also for those that wait now; undefined takes it away. */

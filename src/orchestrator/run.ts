@@ -180,8 +180,9 @@ class Run {
   async #makePlan(): Promise<void> {
     const { stages, moves, profile, options, toolVersion, clock, stored, exactPlan } = this.#input;
     this.#phase('plan');
-    const { values: plans, failures } = await inAllStages(stages, { phase: 'plan', rows: this.#rows }, (stage) =>
-      stage.plan(moves, this.#common(stage.name)),
+    const { rate } = this.#input;
+    const { values: plans, failures } = await inAllStages(stages, { phase: 'plan', rows: this.#rows }, async (stage) =>
+      rate.paced(await stage.plan(moves, this.#common(stage.name))),
     );
     this.#throwIfStopped();
     this.#problems.push(...failures.map(({ stage, error }) => problemOf(stage, error)));

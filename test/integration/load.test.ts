@@ -15,6 +15,7 @@ it('--rate holds a move to so many keys a second, says so once, and holds its ro
   const rows = moved.json().stages as { name: string; phases: Record<string, number> }[];
   const redis = rows.find(({ name }) => name === 'redis');
   expect(redis?.phases.apply).toBeGreaterThan(1_200);
+  expect(moved.json().stages).toContainEqual(expect.objectContaining({ name: 'redis', estimateMs: 1_500 }));
   expect(moved.stderr.split('limited by --rate 600/s').length).toBe(2);
   expect(await world.missing()).toEqual([]);
   const [id = ''] = runIds(world.stateDir);
