@@ -22,6 +22,8 @@ import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openDatabases } from './stores/redis/redis-databases.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
 import type { RetryRule } from './stores/retry-rule.ts';
+import { connectTimeout } from './wire/connect-timeout.ts';
+import { addressThrough, farEnds, graphThrough, httpThrough } from './wire/far-ends.ts';
 import { RedisRecords } from './wire/redis-records.ts';
 import { redisDatabases, redisStoreAddress } from './wire/redis-settings.ts';
 
@@ -46,6 +48,11 @@ const WIRES: Readonly<Record<StageName, (wiring: Wiring, skipped: readonly Stage
 /** The stages with their stores, in their order, without those that are left out. Nothing is connected yet. */
 export function wireStages(wiring: Wiring, skipped: readonly StageName[]): readonly BoundStage[] {
   return stageOrder.filter((name) => !skipped.includes(name)).map((name) => WIRES[name](wiring, skipped));
+}
+
+/** Opens a store; behind a tunnel again, where that drops at this moment. */
+function open<T>({ tunnel }: Settings, how: () => Promise<T>): Promise<T> {
+  return tunnel === undefined ? how() : tunnel.overDrops(how);
 }
 
 /** The state folder's runs. */
@@ -94,6 +101,7 @@ export function wireRedisSettings(
 export function configSettings({ settings, profile, emit }: Pick<Wiring, 'settings' | 'profile' | 'emit'>) {
   return {
     url: withoutCredentials(settings['api-url']),
+    through: httpThrough(settings, settings['api-url']),
     path: profile.config.path,
     refreshPath: profile.config.refreshPath,
     method: settings['api-method'],
@@ -110,7 +118,7 @@ function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
   const records = skipped.includes('redis') ? undefined : redisRecords(settings, profile, emit);
   const known = { encryptionKey: settings.secrets.ENCRYPTION_KEY, ...(records === undefined ? {} : { records }) };
   const bound = bindStage(configStage(secrets, known), {
-    address: store.url,
+    address: addressThrough(settings, store.url),
     openReader: () => openConfigReader(store),
     openWriter: () => openConfigWriter(store),
   });
@@ -124,18 +132,18 @@ function wireConfig(wiring: Wiring, skipped: readonly StageName[]): BoundStage {
 function wireRedis({ settings, emit }: Wiring): BoundStage {
   const databases = redisSettings(settings, emit);
   const [store] = databases;
-  const address = redisStoreAddress(databases);
+  const address = addressThrough(settings, redisStoreAddress(databases));
   if (store === undefined || databases.length > 1) {
     return bindStage(redisDatabasesStage, {
       address,
-      openReader: () => openDatabases(databases, openRedisReader),
-      openWriter: (runId) => openDatabases(databases, openRedisWriter, `${CLIENT_NAME}:${runId}`),
+      openReader: () => open(settings, () => openDatabases(databases, openRedisReader)),
+      openWriter: (runId) => open(settings, () => openDatabases(databases, openRedisWriter, `${CLIENT_NAME}:${runId}`)),
     });
   }
   return bindStage(redisStage, {
     address,
-    openReader: () => openRedisReader(store),
-    openWriter: (runId) => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` }),
+    openReader: () => open(settings, () => openRedisReader(store)),
+    openWriter: (runId) => open(settings, () => openRedisWriter({ ...store, clientName: `${CLIENT_NAME}:${runId}` })),
   });
 }
 
@@ -159,6 +167,7 @@ function redisSettings(settings: Settings, emit: Wiring['emit']): readonly Redis
 export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
   return {
     url: withoutCredentials(settings['qdrant-url']),
+    through: httpThrough(settings, settings['qdrant-url']),
     timeoutMs: settings['request-timeout'],
     retry: retryRule(settings),
     onRetry: retryEvents('qdrant', emit),
@@ -169,7 +178,7 @@ export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'em
 function wireQdrant(wiring: Wiring): BoundStage {
   const store = qdrantSettings(wiring);
   return bindStage(qdrantStage, {
-    address: store.url,
+    address: addressThrough(wiring.settings, store.url),
     openReader: () => openQdrantReader(store),
     openWriter: () => openQdrantWriter(store),
   });
@@ -177,11 +186,12 @@ function wireQdrant(wiring: Wiring): BoundStage {
 
 /** How the graph is reached. */
 export function graphSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emit'>) {
-  const url = settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
+  const url = graphUrlOf(settings);
   const { username, password } = urlLogin(url);
   return {
     url: withoutCredentials(url),
-    connectTimeoutMs: settings['connect-timeout'],
+    through: graphThrough(settings, url),
+    connectTimeoutMs: connectTimeout(settings),
     statementTimeoutMs: settings['request-timeout'],
     retry: retryRule(settings),
     onRetry: retryEvents('graph', emit),
@@ -197,10 +207,20 @@ function wireGraph(wiring: Wiring): BoundStage {
   const { settings } = wiring;
   const store = graphSettings(wiring);
   return bindStage(graphStage(), {
-    address: [store.url, settings['graph-database'] ?? ''].join('/'),
-    openReader: () => openGraphReader(store),
-    openWriter: (runId) => openGraphWriter({ ...store, runId }),
+    address: addressThrough(settings, [store.url, settings['graph-database'] ?? ''].join('/')),
+    openReader: () => open(settings, () => openGraphReader(store)),
+    openWriter: (runId) => open(settings, () => openGraphWriter({ ...store, runId })),
   });
+}
+
+/** The graph's address, as one of the two ways of setting it says. */
+function graphUrlOf(settings: Settings): string {
+  return settings['graph-url'] ?? `bolt://${bracketed(settings['memgraph-host'])}:${settings['memgraph-port']}`;
+}
+
+/** What a tunnel must lead to for these stages. Throws MigrateError where it cannot. */
+export function wireFarEnds(settings: Settings, skipped: readonly StageName[]) {
+  return farEnds(settings, { graphUrl: graphUrlOf(settings), skipped });
 }
 
 function bracketed(host: string): string {

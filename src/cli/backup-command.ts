@@ -24,6 +24,7 @@ import { optionsOf, profileOf } from './run-command.ts';
 import { backupCommandLine } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive, paintFor } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** What each of the verbs is given. */
 interface Asked {
@@ -41,13 +42,27 @@ export async function backupCommand(invocation: Invocation, ctx: CommandContext)
 }
 
 const VERBS: Readonly<Record<BackupCommand, (asked: Asked) => Promise<number>>> = {
-  'backup create': create,
+  'backup create': (asked) => reaching(asked, create),
   'backup list': list,
   'backup verify': verify,
-  'backup restore': restore,
+  'backup restore': (asked) => reaching(asked, restore),
   'backup extend': extendOne,
   'backup cleanup': cleanup,
 };
+
+/** With the stores reached through the tunnel, where one is set. */
+function reaching(asked: Asked, verb: (asked: Asked) => Promise<number>): Promise<number> {
+  const { settings, ctx } = asked;
+  const skipped = skippedStages(settings);
+  return withTunnel({ settings, skipped, ctx, tell: tellerOf(asked) }, (reached) =>
+    verb({ ...asked, settings: reached }),
+  );
+}
+
+/** Says something on the terminal, where it is not to be quiet. */
+function tellerOf({ settings, ctx }: Asked): (text: string) => void {
+  return (text) => void (settings.quiet || ctx.terminal.stderr.write(`${clean(text)}\n`));
+}
 
 async function create(asked: Asked): Promise<number> {
   const { settings, invocation, ctx, now } = asked;
@@ -58,10 +73,13 @@ async function create(asked: Asked): Promise<number> {
     throw new MigrateError('usage', `the tenant id '${tenant}' ${problem}`, { next: 'correct the id' });
   }
   const skipped = skippedStages(settings);
-  const telling = startTelling(settings, ctx, 'read');
+  const telling = await startTelling(settings, ctx, 'read');
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
   // No lease: a backup writes nothing to a store.
-  const locks = await locksOf(asked, skipped).takeLocal([tenant], { runId: 'backup', command: 'backup create' });
+  const locks = await locksOf(asked, skipped, telling.note).takeLocal([tenant], {
+    runId: 'backup',
+    command: 'backup create',
+  });
   const folder = await BackupFolder.create(settings['state-dir'], now);
   const manifest = await createBackup({
     tenant,
@@ -111,7 +129,7 @@ async function restore(asked: Asked): Promise<number> {
   const { settings, invocation, ctx, now } = asked;
   const backup = await chooseBackup(settings['state-dir'], invocation.positionals.id ?? '');
   const profile = backup.manifest.profile as unknown as Profile;
-  const telling = startTelling(settings, ctx, 'restored');
+  const telling = await startTelling(settings, ctx, 'restored');
   const skipped = skippedStages(settings);
   const stages = wireStages({ settings, profile, secrets: await secretsOf(asked), emit: telling.emit }, skipped);
   const asks = !settings.yes && isInteractive(ctx.terminal);
@@ -119,7 +137,7 @@ async function restore(asked: Asked): Promise<number> {
     backup,
     stages,
     dryRun: settings['dry-run'],
-    locks: locksOf(asked, skipped),
+    locks: locksOf(asked, skipped, telling.note),
     common: commonOf(asked, { profile, emit: telling.emit, id: backup.id }),
     confirm: asks ? (looks) => askYes(ctx, questionOf(backup, looks)) : undefined,
     onProgress: telling.progress,
@@ -164,9 +182,8 @@ function commonOf(
   return { profile, options: optionsOf(settings), runId: id, signal: ctx.signal, clock, emit };
 }
 
-function locksOf({ settings, ctx }: Asked, skipped: readonly StageName[]): LockPorts {
+function locksOf({ settings, ctx }: Asked, skipped: readonly StageName[], note: (text: string) => void): LockPorts {
   const redis = wireRedisSettings(settings, skipped);
-  const note = (text: string) => void (settings.quiet || ctx.terminal.stderr.write(`${clean(text)}\n`));
   return wireLocks({ settings, redis, own: { pid, host: hostname() }, signal: ctx.signal, note });
 }
 

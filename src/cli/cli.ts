@@ -1,7 +1,10 @@
 import { closest } from 'fastest-levenshtein';
 import yargs, { type Argv } from 'yargs';
 import { errorText, MigrateError } from '../model/errors.ts';
-import { FLAGS, type Flag, flagsOf } from './flags.ts';
+import { clean } from '../report/format.ts';
+import { annotation } from '../report/workflow-commands.ts';
+import { envName, FLAGS, type Flag, flagsOf } from './flags.ts';
+import { guardedTerminal } from './guarded-terminal.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
 import { paintFor } from './terminal.ts';
@@ -13,7 +16,8 @@ Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KE
 GRAPH_PASSWORD, API_TOKEN, ENCRYPTION_KEY (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
 
 /** Runs one command line and returns the exit code. Never throws. */
-export async function runCli(ctx: CommandContext): Promise<number> {
+export async function runCli(given: CommandContext): Promise<number> {
+  const ctx = { ...given, terminal: guardedTerminal(given.terminal) };
   try {
     const invocation = await parse(ctx);
     if (invocation === undefined) return 0;
@@ -31,6 +35,8 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
     case 'status':
     case 'runs':
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
+    case 'control':
+      return (await import('./control-command.ts')).controlCommand(invocation, ctx);
     case 'runs cleanup':
       return (await import('./cleanup-command.ts')).cleanupCommand(invocation, ctx);
     case 'doctor':
@@ -123,6 +129,12 @@ async function parse(ctx: CommandContext): Promise<Invocation | undefined> {
       take('status', ['run']),
     )
     .command(
+      'control <run> [action]',
+      'speak to a run that is under way; without a run to the newest one: control pause',
+      (builder) => withFlags(controlPositionals(builder), 'control'),
+      take('control', ['run', 'action']),
+    )
+    .command(
       'runs',
       'all runs in the state folder',
       (builder) =>
@@ -208,6 +220,13 @@ function runPositional(builder: Argv): Argv {
   return builder.positional('run', { type: 'string', describe: 'id of the run, as runs lists it' });
 }
 
+function controlPositionals(builder: Argv): Argv {
+  return runPositional(builder).positional('action', {
+    type: 'string',
+    describe: 'status, pause, resume, rate=<as --rate has it>, abort',
+  });
+}
+
 /** All flags are known to every command, so that a misplaced one is told apart from a mistyped one; help shows its own. */
 function registerFlags(builder: Argv, command: string, describing: boolean): Argv {
   const own = new Set(describing ? flagsOf(command) : []);
@@ -233,6 +252,10 @@ const NEEDED: Readonly<Record<string, { readonly what: string; readonly next: st
   apply: {
     what: 'the file of a plan is needed',
     next: 'tenant-migrate plan <source> <target> --out plan.json makes one',
+  },
+  control: {
+    what: 'what to tell the run is needed: status, pause, resume, rate=… or abort',
+    next: 'tenant-migrate control status',
   },
   'backup create': { what: 'the tenant’s id is needed', next: 'tenant-migrate backup create <tenant>' },
   'backup verify': { what: 'the id of a backup is needed', next: 'tenant-migrate backup list shows them' },
@@ -264,13 +287,33 @@ function usageError(message: string, argv: readonly string[]): MigrateError {
   return new MigrateError('usage', message, { next: 'see tenant-migrate --help' });
 }
 
-function fail(error: unknown, { terminal, argv }: CommandContext): number {
+async function fail(error: unknown, ctx: CommandContext): Promise<number> {
+  const { terminal, argv } = ctx;
+  const code = failureCode(error);
+  if (wantsJsonLog(argv, terminal.env)) {
+    const { stderrLog } = await import('./stderr-log.ts');
+    (await stderrLog(ctx, {})).error(error, code);
+    return code;
+  }
   const paint = paintFor(terminal.stderr, 'auto', terminal.env);
-  terminal.stderr.write(`${paint.red(`❌ ${errorText(error)}`)}\n`);
+  terminal.stderr.write(`${paint.red(`❌ ${clean(errorText(error))}`)}\n`);
   if (error instanceof MigrateError && error.next !== undefined)
-    terminal.stderr.write(`   ${paint.cyan(error.next)}\n`);
+    terminal.stderr.write(`   ${paint.cyan(clean(error.next))}\n`);
   if (argv.includes('--verbose') && error instanceof Error && error.stack !== undefined)
     terminal.stderr.write(`${error.stack}\n`);
+  terminal.annotate?.(annotation('error', `tenant-migrate (exit ${code})`, errorText(error)));
+  return code;
+}
+
+/** Read without the parser, which may be what failed. */
+function wantsJsonLog(argv: readonly string[], env: NodeJS.ProcessEnv): boolean {
+  const given = argv.flatMap((word, index) =>
+    word === '--log-format' ? [argv[index + 1]] : word.startsWith('--log-format=') ? [word.slice(13)] : [],
+  );
+  return (given.at(-1) ?? env[envName('log-format')]) === 'json';
+}
+
+function failureCode(error: unknown): number {
   if (!(error instanceof MigrateError)) return 1;
   if (error.code === 'usage') return 64;
   if (error.code === 'settings') return 78;

@@ -14,6 +14,7 @@ import { optionsOf, profileOf } from './run-command.ts';
 import { runCommandLine } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { isInteractive, paintFor } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** Longest time for all that is asked of one store, ms. */
 const AREA_LIMIT_MS = 20_000;
@@ -36,9 +37,12 @@ export async function doctorCommand(invocation: Invocation, ctx: CommandContext)
   const profile = profileOf(settings);
   const [move] = positionals.source === undefined ? [] : await askedMoves(positionals, settings, profile);
   const started = Date.now();
-  const { areas, stores } = wired({ settings, profile, move, ctx });
-  const patience = { limitMs: AREA_LIMIT_MS, signal: ctx.signal, explain: failedArea };
-  const checks = await examine(areas, patience);
+  const through = { settings, skipped: skippedStages(settings), ctx, tell: () => undefined, prove: false };
+  const { checks, stores } = await withTunnel(through, async (reached) => {
+    const { areas, stores } = wired({ settings: reached, profile, move, ctx });
+    const patience = { limitMs: AREA_LIMIT_MS, signal: ctx.signal, explain: failedArea };
+    return { checks: await examine(areas, patience), stores };
+  });
   const report: DoctorReport = {
     schema: 'tenant-migrate/doctor@1',
     toolVersion: await ownVersion(),

@@ -30,7 +30,7 @@ export type BackupCommand = `backup ${'create' | 'list' | 'verify' | 'restore' |
 
 /** What was typed. */
 export interface Invocation {
-  readonly command: RunCommand | BackupCommand | 'status' | 'runs' | 'runs cleanup' | 'doctor';
+  readonly command: RunCommand | BackupCommand | 'status' | 'control' | 'runs' | 'runs cleanup' | 'doctor';
   readonly positionals: Readonly<Record<string, string>>;
   readonly flags: RawFlags;
 }

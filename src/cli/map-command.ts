@@ -12,6 +12,8 @@ import type { CommandContext, Invocation } from './invocation.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
 import type { Asked, AskedList } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
+import type { Settings } from './settings.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** What the command line asks for, and what the run's record keeps of it. */
 interface AskedMap extends Asked {
@@ -29,26 +31,29 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
-  const ports = await runPorts(settings, skipped, { ctx, emit });
-  const report = await executeMap({
-    ...ports,
-    command: command as RunCommand,
-    moves,
-    ...list,
-    maps: wireMaps(settings['state-dir']),
-    missing: settings['skip-missing'] ? 'skip' : 'refuse',
-    dryRun: settings['dry-run'],
-    stagesFor: (view) => wireStages({ settings, profile, secrets: secretsFor(secrets, view), emit }, skipped),
-    skipped,
-    profile,
-    options,
-    settings: asked.recorded,
-    acceptDifferences: settings['accept-differences'],
-    detailedExitCode: settings['detailed-exitcode'],
-    confirm: asked.confirm,
-    backup: settings.backup ? (stages) => backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
-    autoRollback: settings['auto-rollback'],
-  }).finally(() => reporting.close());
+  const run = async (reached: Settings) =>
+    executeMap({
+      ...(await runPorts(reached, skipped, { ctx, emit })),
+      command: command as RunCommand,
+      moves,
+      ...list,
+      maps: wireMaps(settings['state-dir']),
+      missing: settings['skip-missing'] ? 'skip' : 'refuse',
+      dryRun: settings['dry-run'],
+      stagesFor: (view) =>
+        wireStages({ settings: reached, profile, secrets: secretsFor(secrets, view), emit }, skipped),
+      skipped,
+      profile,
+      options,
+      settings: asked.recorded,
+      acceptDifferences: settings['accept-differences'],
+      detailedExitCode: settings['detailed-exitcode'],
+      confirm: asked.confirm,
+      backup: settings.backup ? (stages) => backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
+      autoRollback: settings['auto-rollback'],
+    });
+  const tell = (text: string) => emit({ type: 'run-note', text });
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;
 }

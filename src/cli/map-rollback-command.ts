@@ -10,8 +10,9 @@ import { secretsFor } from './map-command.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
-import { readSettings, skippedStages } from './settings.ts';
+import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** `rollback` of a list: its waves, from the last to the first. Returns the exit code. */
 export async function mapRollbackCommand(
@@ -34,16 +35,19 @@ export async function mapRollbackCommand(
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
-  const ports = await runPorts(settings, skipped, { ctx, emit });
-  const report = await executeMapRollback({
-    ...ports,
-    folder,
-    dryRun: settings['dry-run'],
-    stagesFor: (view) => wireStages({ settings, profile, secrets: secretsFor(secrets, view), emit }, skipped),
-    skipped,
-    options: optionsOf(settings),
-    confirm: asks ? () => askYes(ctx, `Take back the ${moves.length} moves of ${id}?`) : undefined,
-  }).finally(() => reporting.close());
+  const run = async (reached: Settings) =>
+    executeMapRollback({
+      ...(await runPorts(reached, skipped, { ctx, emit })),
+      folder,
+      dryRun: settings['dry-run'],
+      stagesFor: (view) =>
+        wireStages({ settings: reached, profile, secrets: secretsFor(secrets, view), emit }, skipped),
+      skipped,
+      options: optionsOf(settings),
+      confirm: asks ? () => askYes(ctx, `Take back the ${moves.length} moves of ${id}?`) : undefined,
+    });
+  const tell = (text: string) => emit({ type: 'run-note', text });
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

@@ -1,5 +1,7 @@
 import type { RunEvent } from '../report/event.ts';
+import { openAnnotations } from './annotations-observer.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
+import { openLogFile } from './log-file-observer.ts';
 import type { Settings } from './settings.ts';
 
 /** Follows a run beside the terminal. What it does never changes the run: neither method throws or waits on another. */
@@ -21,7 +23,7 @@ export interface Observed {
 /** Makes an observer, or none where no setting asks for it. Throws MigrateError where it cannot do what is asked. */
 export type OpenObserver = (observed: Observed) => Promise<Observer | undefined>;
 
-const OBSERVERS: readonly OpenObserver[] = [];
+const OBSERVERS: readonly OpenObserver[] = [openAnnotations, openLogFile];
 
 /** All observers that the settings ask for. */
 export async function openObservers(observed: Observed): Promise<readonly Observer[]> {

@@ -10,6 +10,7 @@ import { summaryText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openObservers } from './observers.ts';
 import type { Settings } from './settings.ts';
+import { stderrLog } from './stderr-log.ts';
 import { isInteractive, paintFor } from './terminal.ts';
 
 const NARROWEST_LIVE = 40;
@@ -28,18 +29,20 @@ export async function startReporting(
   const clock = { now: () => Date.now() };
   const live =
     mayDraw &&
-    command !== 'rollback' &&
     isInteractive(ctx.terminal) &&
+    env.TERM !== 'dumb' &&
     (stderr.columns ?? 0) >= NARROWEST_LIVE &&
     !settings.verbose;
   const write = (line: string) => void stderr.write(`${line}\n`);
   const reporter = ctx.listener
     ? { take: (event: RunEvent) => ctx.listener?.take(event) }
-    : settings.quiet
-      ? { take: quietReporter(write, paint) }
-      : live
-        ? liveReporter({ stream: stderr, paint, clock, planIsResult })
-        : { take: plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult }) };
+    : settings['log-format'] === 'json'
+      ? await stderrLog(ctx, settings)
+      : settings.quiet
+        ? { take: quietReporter(write, paint) }
+        : live
+          ? liveReporter({ stream: stderr, paint, clock, planIsResult })
+          : plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult });
   const tell = (text: string) => reporter.take({ type: 'run-note', text });
   const observers = await openObservers({ invocation, settings, ctx, tell });
   let plan: RunPlan | undefined;

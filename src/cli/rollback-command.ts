@@ -16,6 +16,7 @@ import { optionsOf } from './run-command.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** `rollback [run]`: takes back what a run's undo logs name. Returns the exit code. */
 export async function rollbackCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
@@ -41,19 +42,23 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
-  const ports = await runPorts(settings, skipped, { ctx, emit });
-  const report = await executeRollback({
-    ...ports,
-    say: { ...ports.say, forReal: namingRun(ports.say.forReal, positionals.run, folder.record.id) },
-    folder,
-    plan,
-    dryRun: settings['dry-run'],
-    stages: wireStages({ settings, profile: plan.profile, secrets, emit }, skipped),
-    skipped,
-    options: optionsOf(settings),
-    fromBackup,
-    confirm: asks ? () => askYes(ctx, question) : undefined,
-  }).finally(() => reporting.close());
+  const run = async (reached: Settings) => {
+    const ports = await runPorts(reached, skipped, { ctx, emit });
+    return executeRollback({
+      ...ports,
+      say: { ...ports.say, forReal: namingRun(ports.say.forReal, positionals.run, folder.record.id) },
+      folder,
+      plan,
+      dryRun: settings['dry-run'],
+      stages: wireStages({ settings: reached, profile: plan.profile, secrets, emit }, skipped),
+      skipped,
+      options: optionsOf(settings),
+      fromBackup,
+      confirm: asks ? () => askYes(ctx, question) : undefined,
+    });
+  };
+  const tell = (text: string) => emit({ type: 'run-note', text });
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

@@ -32,6 +32,7 @@ import { onStop, printResult, startReporting } from './reporting.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
+import { withTunnel } from './with-tunnel.ts';
 
 /** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
@@ -47,33 +48,34 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
-  const wiring = { settings, profile, secrets, emit };
-  const ports = await runPorts(settings, skipped, { ctx, emit });
-  const stages = wireStages(wiring, skipped);
-  const report = await executeRun({
-    ...ports,
-    command: command as RunCommand,
-    resume: asked.resume,
-    moves,
-    missing: settings['skip-missing'] ? 'skip' : 'refuse',
-    dryRun: settings['dry-run'],
-    stages,
-    skipped,
-    profile,
-    options,
-    settings: recordedSettings(settings, options, asked.resume),
-    stored: stored === undefined ? undefined : narrowed(stored, skipped),
-    exactPlan: settings['exact-plan'],
-    acceptDifferences: settings['accept-differences'],
-    detailedExitCode: settings['detailed-exitcode'],
-    confirm: confirmation(command, settings, ctx),
-    backup: settings.backup ? backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
-  })
-    .then((first) => {
-      if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;
-      return undoFailed(first, { ...ports, skipped, options, stages: wireStages(wiring, skipped) });
-    })
-    .finally(() => reporting.close());
+  const run = async (reached: Settings) => {
+    const wiring = { settings: reached, profile, secrets, emit };
+    const ports = await runPorts(reached, skipped, { ctx, emit });
+    const stages = wireStages(wiring, skipped);
+    const first = await executeRun({
+      ...ports,
+      command: command as RunCommand,
+      resume: asked.resume,
+      moves,
+      missing: settings['skip-missing'] ? 'skip' : 'refuse',
+      dryRun: settings['dry-run'],
+      stages,
+      skipped,
+      profile,
+      options,
+      settings: recordedSettings(settings, options, asked.resume),
+      stored: stored === undefined ? undefined : narrowed(stored, skipped),
+      exactPlan: settings['exact-plan'],
+      acceptDifferences: settings['accept-differences'],
+      detailedExitCode: settings['detailed-exitcode'],
+      confirm: confirmation(command, settings, ctx),
+      backup: settings.backup ? backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
+    });
+    if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;
+    return undoFailed(first, { ...ports, skipped, options, stages: wireStages(wiring, skipped) });
+  };
+  const tell = (text: string) => emit({ type: 'run-note', text });
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;

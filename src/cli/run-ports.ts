@@ -1,17 +1,22 @@
 import { statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pid } from 'node:process';
+import { RunControl } from '../control/run-control.ts';
 import { pauseFile } from '../journal/pause-file.ts';
 import { RateLimit } from '../orchestrator/rate-limit.ts';
 import type { RunInput } from '../orchestrator/run-input.ts';
+import { Throttle } from '../orchestrator/throttle.ts';
+import type { RunEvent } from '../report/event.ts';
 import type { StageName } from '../stages/stage.ts';
 import { wireLocks } from '../wire/locks.ts';
+import { wireProbes } from '../wire/probes.ts';
 import { wireFolders, wireRedisSettings } from '../wire.ts';
 import { FLAGS } from './flags.ts';
 import { forRealCommand } from './for-real.ts';
 import type { CommandContext } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
+import { rateControl } from './rate-control.ts';
 import { repeatCommand, shellWord } from './repeat-command.ts';
 import type { Settings } from './settings.ts';
 
@@ -19,11 +24,14 @@ import type { Settings } from './settings.ts';
 export async function runPorts(
   settings: Settings,
   skipped: readonly StageName[],
-  { ctx, emit }: { readonly ctx: CommandContext; readonly emit: RunInput['emit'] },
+  { ctx, emit: tell }: { readonly ctx: CommandContext; readonly emit: RunInput['emit'] },
 ) {
   const stateDir = settings['state-dir'];
   const clock = { now: () => Date.now() };
   const own = { pid, host: hostname() };
+  const file = settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']);
+  const rate = new RateLimit(settings.rate);
+  const { throttle, emit } = steered({ settings, skipped, ctx, tell, file, rate });
   return {
     folders: wireFolders(stateDir),
     locks: wireLocks({
@@ -40,8 +48,9 @@ export async function runPorts(
       timeoutMs: settings.timeout,
       clock,
     },
-    rate: new RateLimit(settings.rate),
-    pauseFile: settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']),
+    rate,
+    pauseFile: file,
+    throttle,
     freeBytes: () => freeBytes(stateDir),
     process: own,
     sameServers: settings['same-servers'],
@@ -56,6 +65,50 @@ export async function runPorts(
     clock,
     emit,
   } satisfies Partial<RunInput>;
+}
+
+/** What steers a run while it is under way: its probes, and whoever speaks to it from outside. Both follow its events. */
+function steered({
+  settings,
+  skipped,
+  ctx,
+  tell,
+  file,
+  rate,
+}: {
+  readonly settings: Settings;
+  readonly skipped: readonly StageName[];
+  readonly ctx: CommandContext;
+  readonly tell: RunInput['emit'];
+  readonly file: RunInput['pauseFile'];
+  readonly rate: RateLimit;
+}): { readonly throttle: Throttle; readonly emit: RunInput['emit'] } {
+  const now = () => Date.now();
+  const note = (text: string) => tell({ type: 'run-note', text });
+  const watch = wireProbes({ settings, skipped, tell: note });
+  const throttle = new Throttle({ clock: { now }, watch });
+  const control = new RunControl({
+    folderOf: (id) => join(settings['state-dir'], 'runs', id),
+    pause: (by) => throttle.pause(by),
+    resume: () => throttle.resume(),
+    restrained: async () => {
+      const restrained = throttle.current();
+      if (restrained.level === 'pause' || file === undefined || !(await file.exists())) return restrained;
+      return { ...restrained, level: 'pause', reason: `goes on when ${file.path} is removed` };
+    },
+    stop: ctx.interrupt,
+    rates: rateControl(rate),
+    tell: note,
+    pid,
+    now,
+  });
+  const emit = (event: RunEvent) => {
+    control.take(event);
+    // The connections of a run that has ended would keep the process alive; the next wave's makes its own.
+    if (event.type === 'run-finished') void watch?.close();
+    tell(event);
+  };
+  return { throttle, emit };
 }
 
 /** The command line that goes on with a run. Its record holds all else. */

@@ -7,6 +7,7 @@ import type { Json } from '../model/json.ts';
 import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
 import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
 import { doctorShape } from './settings/doctor-settings.ts';
@@ -18,13 +19,15 @@ import { notifyShape } from './settings/notify-settings.ts';
 import { probeShape } from './settings/probe-settings.ts';
 import { reportShape } from './settings/report-settings.ts';
 import { settingsFileShape } from './settings/settings-file-settings.ts';
-import { tunnelShape } from './settings/tunnel-settings.ts';
+import { refuseHalfTunnel, tunnelShape } from './settings/tunnel-settings.ts';
 
 /** Everything that can be set, checked. Secrets are in `secrets` alone. */
 export type Settings = z.infer<typeof schema> & {
   readonly secrets: Secrets;
   /** What a run's record keeps, as it was given: no secret. */
   readonly recorded: Readonly<Record<string, Json>>;
+  /** Through which all stores are reached, once it stands. */
+  readonly tunnel?: Tunnel | undefined;
 };
 
 export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
@@ -169,6 +172,7 @@ export async function readSettings({ command, flags, env, recorded = {} }: Sourc
   if (!parsed.success) throw invalid(parsed.error.issues, flags);
   refuseForeignFlags(command, flags);
   refuseHalfRedis(parsed.data);
+  refuseHalfTunnel(merged);
   return { ...parsed.data, secrets: await readSecrets(env), recorded: recordOf(merged) };
 }
 
@@ -202,7 +206,15 @@ function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<st
 }
 
 /** Resumed from another folder, the run must find the same files. */
-const PATHS: ReadonlySet<string> = new Set(['config-secrets', 'pause-file', 'redis-ca', 'redis-cert', 'redis-key']);
+const PATHS: ReadonlySet<string> = new Set([
+  'config-secrets',
+  'pause-file',
+  'redis-ca',
+  'redis-cert',
+  'redis-key',
+  'ssh-identity',
+  'ssh-config',
+]);
 
 /** In the environment the secrets' JSON may stand in place of the file's path: it is never written down. */
 function holdsSecrets(name: string, value: unknown): boolean {

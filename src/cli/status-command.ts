@@ -1,4 +1,6 @@
 import { hostname } from 'node:os';
+import { askControl } from '../control/control-client.ts';
+import type { LiveStatus } from '../control/control-protocol.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { pauseFile } from '../journal/pause-file.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
@@ -16,6 +18,9 @@ import { listedMaps, mapStatusCommand } from './map-status.ts';
 import { runCommandLine } from './run-ports.ts';
 import { readSettings } from './settings.ts';
 import { paintFor } from './terminal.ts';
+
+/** A run that is under way is asked no longer than this, ms. */
+const LIVE_MS = 500;
 
 /**
  * `status [run]` and `runs`: what the state folder says, also while a run is going on. `status` returns 2 for an
@@ -65,8 +70,10 @@ async function listed(
     alive && process?.type === 'process' && owner?.pid === process.pid && owner.host === process.host;
   const alive = locks.some(holds);
   const seen = runStatus(record, entries, { now: Date.now(), alive });
-  const waits = alive && (seen.state === 'running' || seen.state === 'stalled') && (await isPaused(record));
-  const status = waits ? { ...seen, state: 'paused' } : seen;
+  const working = alive && (seen.state === 'running' || seen.state === 'stalled');
+  const throttle = working ? await throttleOf(path) : undefined;
+  const waits = working && (throttle?.level === 'pause' || (await isPaused(record)));
+  const status = { ...(waits ? { ...seen, state: 'paused' } : seen), heldBack: heldBackBy(throttle) };
   // A wave is gone on with, and taken back, by its list.
   const onward = runCommandLine('resume', map?.id ?? id, stateDir);
   const back = runCommandLine('rollback', map?.id ?? id, stateDir);
@@ -74,6 +81,22 @@ async function listed(
   const both = undone.length > 0 ? [back, onward] : [onward, back];
   const next = unfinished && !(alive && (status.state === 'running' || waits)) ? both : [];
   return { id, moves, map, ...status, unfinished, settled, undone, journal, startedAt, updatedAt, path, next };
+}
+
+/** What the run's process says holds it back. One that cannot be asked is known by its folder alone. */
+async function throttleOf(path: string): Promise<LiveStatus['throttle'] | undefined> {
+  try {
+    const answer = await askControl(path, { do: 'status' }, { timeoutMs: LIVE_MS });
+    return answer?.ok === true ? answer.status.throttle : undefined;
+  } catch (error) {
+    if (error instanceof MigrateError) return undefined;
+    throw error;
+  }
+}
+
+function heldBackBy(throttle: LiveStatus['throttle'] | undefined): string | undefined {
+  if (throttle === undefined || throttle.level === 'go') return undefined;
+  return `${throttle.level === 'slow' ? 'slowed' : 'paused'}: ${throttle.reason}`;
 }
 
 /** Whether the file is there while which the run waits. */

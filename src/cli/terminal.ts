@@ -8,6 +8,8 @@ export interface Terminal {
   readonly stdout: Writable & { readonly isTTY?: boolean };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: NodeJS.ProcessEnv;
+  /** Says one command to a CI that knows them; absent elsewhere. */
+  readonly annotate?: (line: string) => void;
 }
 
 /** Colours for one stream: --color, then FORCE_COLOR, NO_COLOR, TERM=dumb, then whether it is a terminal. */

@@ -53,6 +53,8 @@ export type JournalEntry =
   | ({ readonly type: 'done'; readonly stage: StageName; readonly at: number } & Checkpoint)
   /** A batch that was taken back. */
   | ({ readonly type: 'undone'; readonly stage: StageName; readonly at: number } & Checkpoint)
+  /** What held the run's batches back, or that it goes on. */
+  | { readonly type: 'note'; readonly text: string; readonly at: number }
   | { readonly type: 'failed'; readonly error: string; readonly at: number }
   | { readonly type: 'end'; readonly outcome: string; readonly at: number };
 

@@ -195,6 +195,11 @@ export class RunFolder {
     this.#note({ type: 'phase', phase, ...(totals === undefined ? {} : { totals }), at: this.#now() });
   }
 
+  /** What held the run back. */
+  note(text: string): void {
+    this.#note({ type: 'note', text, at: this.#now() });
+  }
+
   async setState(state: RunRecord['state'], at: string): Promise<void> {
     await this.#change({ state }, at);
   }

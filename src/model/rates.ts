@@ -12,6 +12,9 @@ const STAGES = Object.keys(UNITS) as readonly RatedStage[];
 export const LEAST_RATE = 0.1;
 export const GREATEST_RATE = 10_000_000;
 
+/** What is said of a text that is none, behind what it stands for. */
+export const NOT_A_RATE = `is not a rate such as 5000, redis=20000,qdrant=500, 500points/s or none, each between ${LEAST_RATE} and ${GREATEST_RATE} a second`;
+
 /**
  * Reads `5000` (every stage), `redis=20000,qdrant=500` (these stages), the same with units (`20000keys/s,500points/s`,
  * `5000/s`), or `none`. Whatever names a stage wins over what is for all. Undefined where it is none of these, where a

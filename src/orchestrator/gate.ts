@@ -4,21 +4,29 @@ import type { Limit, Limits } from './limits.ts';
 import { type PauseFile, pausePoint } from './pause.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { RunLocks } from './run-locks.ts';
+import type { Throttle } from './throttle.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 interface GateSettings {
   readonly locks: RunLocks;
   readonly limits: Limits;
   readonly pauseFile: PauseFile | undefined;
   readonly rate: RateLimit;
+  /** None where absent. */
+  readonly throttle?: Throttle | undefined;
+  /** What the run did is taken back. */
+  readonly undoing?: boolean;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly emit: (event: StageEvent) => void;
+  /** Takes what the run's record should keep of its pauses. */
+  readonly note?: (text: string) => void;
 }
 
 /** Waits of the rate limit that add up to less are not what makes a stage slow. */
 const TELL_AFTER_MS = 500;
 
-/** What every batch passes before it is sent: the one place where signals, pause file, limits, rates and locks act. */
+/** What every batch passes before it is sent: the one place where signals, pause file, throttle, limits, rates and locks act. */
 export class Gate {
   readonly #settings: GateSettings;
   /** When each batch's undo entries became durable, so that its round trip can be told. */
@@ -29,16 +37,17 @@ export class Gate {
   #heldMs = 0;
   /** Stages of which it was told that the rate holds them. */
   readonly #toldOfRate = new Set<StageName>();
+  #roundTripMs: number | undefined;
 
   constructor(settings: GateSettings) {
-    const { pauseFile: file, signal, clock, emit } = settings;
+    const { pauseFile: file, signal, clock } = settings;
     this.#settings = settings;
     if (file !== undefined) {
       this.#pause = pausePoint({
         file,
         signal,
         clock,
-        emit: (text) => emit({ type: 'note', stage: this.#stage, text }),
+        emit: (text) => this.#tell(text),
       });
     }
   }
@@ -48,6 +57,22 @@ export class Gate {
     this.#stage = stage;
     this.#heldMs = 0;
     this.#sentAt.clear();
+    this.#roundTripMs = undefined;
+  }
+
+  /** Batches come now. Resolves when the probes, where there are any, have been looked at once. */
+  async open(): Promise<void> {
+    const { throttle, undoing = false, signal } = this.#settings;
+    if (throttle === undefined) return;
+    await unlessAborted(
+      throttle.enter((text) => this.#tell(text), { undoing }),
+      signal,
+    );
+  }
+
+  /** No batches come for a while. */
+  close(): void {
+    this.#settings.throttle?.leave();
   }
 
   /** Resolves when a batch of `units` records may be sent. Rejects when no further one may be. */
@@ -55,6 +80,8 @@ export class Gate {
     const { signal, limits, locks } = this.#settings;
     signal.throwIfAborted();
     await this.#pause?.();
+    const { throttle, undoing = false } = this.#settings;
+    await throttle?.pass({ signal, undoing, roundTripMs: this.#roundTripMs });
     const limit = limits.check();
     if (limit !== undefined) throw limitError(limit, this.#stage);
     await this.#keepRate(units);
@@ -98,7 +125,15 @@ export class Gate {
     limits.count(this.#stage, { ok: moved + skipped, failed });
     const sentAt = this.#sentAt.get(batch);
     this.#sentAt.delete(batch);
-    if (sentAt !== undefined && moved > 0) limits.latency(this.#stage, performance.now() - sentAt);
+    if (sentAt === undefined || moved === 0) return;
+    this.#roundTripMs = performance.now() - sentAt;
+    limits.latency(this.#stage, this.#roundTripMs);
+  }
+
+  #tell(text: string): void {
+    const { emit, note } = this.#settings;
+    emit({ type: 'note', stage: this.#stage, text });
+    note?.(text);
   }
 }
 

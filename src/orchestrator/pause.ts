@@ -1,4 +1,5 @@
 import type { Clock } from '../stages/stage.ts';
+import { sleepUnlessAborted, unlessAborted } from './unless-aborted.ts';
 
 /** The file that pauses a run while it is there. */
 export interface PauseFile {
@@ -51,28 +52,7 @@ async function whileThere({ file, signal, clock, emit }: Parameters<typeof pause
       pausedAt = clock.now();
       emit(`paused: goes on when ${file.path} is removed`);
     }
-    await sleep(POLL_MS, signal);
+    await sleepUnlessAborted(POLL_MS, signal);
   }
   if (pausedAt !== undefined) emit(`goes on after a pause of ${Math.round((clock.now() - pausedAt) / 1_000)} s`);
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    const passed = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await unlessAborted(passed, signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -33,6 +33,7 @@ export interface RollbackInput
     | 'locks'
     | 'rate'
     | 'pauseFile'
+    | 'throttle'
     | 'process'
     | 'toolVersion'
     | 'say'
@@ -80,7 +81,9 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   for (const stage of plan.stages) rows.plan(stage);
   // What the run was given to stop early does not hold: where much cannot be taken back, the rest still is.
   const limits = new Limits({ clock, maxErrorRate: 1 });
-  const gate = new Gate({ locks, limits, pauseFile: input.pauseFile, rate: input.rate, signal, clock, emit });
+  const { pauseFile, rate, throttle } = input;
+  const note = (text: string) => folder.note(text);
+  const gate = new Gate({ locks, limits, pauseFile, rate, throttle, undoing: true, signal, clock, emit, note });
   const { id: runId, moves } = folder.record;
   emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
   const problems = input.sameServers ? [] : elsewhere(input);

@@ -11,6 +11,7 @@ import type { LimitSettings } from './limits.ts';
 import type { PauseFile } from './pause.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { LockPorts } from './run-locks.ts';
+import type { Throttle } from './throttle.ts';
 
 /** What one run is told. */
 export interface RunInput {
@@ -50,6 +51,8 @@ export interface RunInput {
   readonly rate: RateLimit;
   /** The run waits between batches while this file exists. */
   readonly pauseFile: PauseFile | undefined;
+  /** What holds its batches back by the stores' health, and from outside. None where absent. */
+  readonly throttle?: Throttle | undefined;
   /** Bytes that are free where runs are recorded. */
   readonly freeBytes: () => Promise<number>;
   readonly process: { readonly pid: number; readonly host: string };

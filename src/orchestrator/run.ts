@@ -79,7 +79,7 @@ class Run {
     this.#startedAt = input.clock.now();
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
-    const { moves, pauseFile, rate, clock, emit } = input;
+    const { moves, pauseFile, rate, throttle, clock, emit } = input;
     this.#locks = new RunLocks(input.locks, moves, clock);
     this.#limits = new Limits(input.limits);
     this.#deadline = new Deadline(this.#limits, input.limits.timeoutMs);
@@ -89,9 +89,11 @@ class Run {
       limits: this.#limits,
       pauseFile,
       rate,
+      throttle,
       signal: this.#signal,
       clock,
       emit,
+      note: (text) => this.#folder?.note(text),
     });
   }
 

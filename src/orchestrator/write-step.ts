@@ -37,6 +37,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
   let checkpoints = 0;
   try {
     await step.before?.();
+    await gate.open();
     const ports = {
       undo: gate.timed(step.undo ?? (await folder.undo(stage.name))),
       permit: (units: number) => gate.pass(units),
@@ -62,6 +63,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
     rows.status(stage.name, phase === 'undo' ? 'undo-failed' : 'failed');
     throw error;
   } finally {
+    gate.close();
     rows.time(stage.name, phase, performance.now() - start);
     emit({ type: 'stage-finished', stage: stage.name, phase, row: rows.of(stage.name) });
   }

@@ -2,6 +2,8 @@ import { amount } from '../model/amount.ts';
 import { grouped } from '../model/grouped.ts';
 import type { StageName } from '../stages/stage.ts';
 
+export { clean } from '../model/clean.ts';
+
 /** Stages as people read them, in the guide's words. */
 export const STAGE_TITLES: Readonly<Record<StageName, { readonly short: string; readonly long: string }>> = {
   config: { short: 'Tenant Config', long: 'tenant config' },
@@ -35,11 +37,20 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
-/** Text from a store, harmless on a terminal: control characters are shown as `\x1b`. */
-export function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
-  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
-  });
+/** 950 → `1s`, 44200 → `45s`, 125000 → `2m05s`, 3725000 → `1h02m`: rounded up, for what is still to come. */
+export function shortDuration(ms: number): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1_000 - 0.1));
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;
+  if (seconds < 360_000) return `${Math.floor(seconds / 3_600)}h${two(Math.floor((seconds % 3_600) / 60))}m`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** 0.4 → `0.4/s`, 812 → `812/s`, 8100 → `8.1k/s`, 1240000 → `1.2M/s`. */
+export function compactRate(perSecond: number): string {
+  if (perSecond < 10) return `${perSecond.toFixed(1)}/s`;
+  if (perSecond < 999.5) return `${Math.round(perSecond)}/s`;
+  if (perSecond < 999_950) return `${(perSecond / 1_000).toFixed(1)}k/s`;
+  return `${(perSecond / 1_000_000).toFixed(1)}M/s`;
 }

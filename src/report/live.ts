@@ -1,212 +1,240 @@
-import type { Writable } from 'node:stream';
 import type { ChalkInstance } from 'chalk';
-import type { ListrTaskWrapper } from 'listr2';
-import { errorText } from '../model/errors.ts';
 import { movesText } from '../model/move.ts';
 import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
-import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import { clean, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
+import { LiveBlock, type TerminalStream } from './live-block.ts';
+import { PHASE_TITLES } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
-import { Rate } from './rate.ts';
+import { liveText, retryText, StageProgress } from './stage-progress.ts';
 
 interface LiveOptions {
-  readonly stream: Writable & { readonly columns?: number };
+  readonly stream: TerminalStream;
   readonly paint: ChalkInstance;
   readonly clock: Clock;
   /** The plan is the command's result and is printed elsewhere. */
   readonly planIsResult: boolean;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the renderer's types do not matter to a title and a line of output
-type AnyTask = ListrTaskWrapper<any, any, any>;
-
-/** A line on the display: what it waits for and what it shows. */
-interface Item {
-  readonly ended: Promise<void>;
-  end(error?: Error): void;
-  /** True from its end on: then it can no longer show anything. */
-  over: boolean;
-  task?: AnyTask;
-  /** Kept here too, since a quick stage may be over before its line is drawn. */
-  title: string;
-}
-
-/** A display that must be closed: while it is drawn, the process does not end. */
+/** A display that must be closed: until then it is drawn again and again. */
 export interface LiveReporter {
   take(event: RunEvent): void;
-  /** Ends every line, waits until the last is drawn, then names the failed records. Never rejects. */
+  /** Leaves what is drawn, then names the failed records. Never rejects. */
   close(): Promise<void>;
 }
 
+/** One line of the list. */
+interface Item {
+  readonly name: StageName | 'verify' | 'finalize';
+  title: string;
+  state: 'waiting' | 'working' | 'done' | 'failed';
+  since: number;
+  progress?: StageProgress | undefined;
+  /** What it said last, such as that it is paused. */
+  note?: string | undefined;
+  /** Why it waits, until then. */
+  held?: { readonly text: string; readonly until: number } | undefined;
+}
+
+/** How often the block is drawn, ms. */
+const DRAW_MS = 150;
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
 /**
- * A live list of the stages for a terminal, made of the same events as the plain lines. It rests while a question
- * is asked, since it is drawn only from `apply` on.
+ * A live list of the stages for a terminal, made of the same events as the plain lines. While the stores are looked at it
+ * is one line. It rests while a question is asked: from the plan on until the first stage moves.
  */
 export function liveReporter(options: LiveOptions): LiveReporter {
   const { stream, paint, clock } = options;
-  const items = new Map<string, Item>();
-  const rates = new Map<StageName, Rate>();
-  let moves = '';
+  const block = new LiveBlock(stream);
   const failedLine = failedRecordLines(paint);
-  const failedLines: string[] = [];
-  let drawing: Promise<void> | undefined;
-  const write = (line: string) => stream.write(`${line}\n`);
-  const show = (name: string, text: string) => {
-    const item = items.get(name);
-    // A line that has ended takes no more output: the renderer throws, which would end the move.
-    if (item?.task !== undefined && !item.over) item.task.output = text;
-  };
-  const end = (name: string, title?: string, error?: Error) => {
-    const item = items.get(name);
-    if (item === undefined) return;
-    item.title = title ?? item.title;
-    if (item.task !== undefined) item.task.title = item.title;
-    item.end(error);
-  };
+  const items = new Map<string, Item>();
+  let looking: { readonly text: string; readonly since: number } | undefined;
+  let moves = '';
+  let undoing = false;
+  let frame = 0;
+  let timer: ReturnType<typeof setInterval> | undefined;
 
-  const draw = async (stages: readonly StageName[]) => {
-    for (const name of [...stages, 'verify', 'finalize']) items.set(name, makeItem(titleOf(name, moves)));
-    const { DefaultRenderer, Listr, ListrLogger, ProcessOutput } = await import('listr2');
-    /** Left to itself it looks at stdout, and where that is a pipe writes other lines into it: `--json > report.json`. */
-    class RendererOfStream extends DefaultRenderer {
-      static override nonTTY = true;
-    }
-    const tasks = [...items.values()].map((item) => ({
-      title: item.title,
-      task: (_: unknown, task: AnyTask) => {
-        item.task = task;
-        task.title = item.title;
-        return item.ended;
-      },
-    }));
-    const output = new ProcessOutput(stream as NodeJS.WriteStream, stream as NodeJS.WriteStream);
-    const list = new Listr(tasks, {
-      renderer: RendererOfStream,
-      concurrent: true,
-      exitOnError: false,
-      collectErrors: false,
-      rendererOptions: { logger: new ListrLogger({ processOutput: output }), collapseErrors: false },
+  const draw = () => {
+    frame += 1;
+    const spinner = paint.yellow(SPINNER[frame % SPINNER.length] ?? '');
+    const now = clock.now();
+    if (looking !== undefined) block.draw([`${spinner} ${looking.text}${seconds(now - looking.since)}`]);
+    else if (items.size > 0) block.draw([...items.values()].flatMap((item) => linesOf(item, { spinner, paint, now })));
+  };
+  const start = () => {
+    timer ??= setInterval(draw, DRAW_MS).unref();
+    draw();
+  };
+  const rest = () => {
+    clearInterval(timer);
+    timer = undefined;
+  };
+  const begin = (name: string) => {
+    const item = items.get(name);
+    if (item === undefined || item.state !== 'waiting') return;
+    item.state = 'working';
+    item.since = clock.now();
+  };
+  const end = (name: string, state: 'done' | 'failed', more = '') => {
+    const item = items.get(name);
+    if (item === undefined || item.state === 'done' || item.state === 'failed') return;
+    Object.assign(item, {
+      state,
+      title: `${item.title}${more}`,
+      progress: undefined,
+      note: undefined,
+      held: undefined,
     });
-    await list.run();
+  };
+  const endLook = () => {
+    block.clear();
+    looking = undefined;
+    rest();
+  };
+  /** `how`: what became of the run, where it did not come to a good end. */
+  const endAll = (how?: string) => {
+    for (const { name, state } of items.values()) {
+      if (how === undefined) end(name, 'done');
+      else if (state === 'working') end(name, 'failed', ` ${how}`);
+    }
+  };
+  /** A new list, under the one before. */
+  const list = (names: readonly Item['name'][], title: (name: Item['name']) => string) => {
+    if (items.size > 0) draw();
+    block.leave();
+    items.clear();
+    for (const name of names) items.set(name, { name, title: title(name), state: 'waiting', since: clock.now() });
   };
 
-  const close = async () => {
-    for (const item of items.values()) item.end();
-    await drawing;
-    // What is said from here on must not draw the list again.
-    items.clear();
-    for (const line of failedLines.splice(0)) write(line);
+  const takePhase = ({ phase, stages }: Extract<RunEvent, { type: 'phase' }>) => {
+    if (phase === 'preflight' || phase === 'plan') {
+      looking = { text: PHASE_TITLES[phase], since: clock.now() };
+    } else if (phase === 'apply') {
+      list([...stages, 'verify', 'finalize'], (name) => titleOf(name, moves));
+    } else if (phase === 'undo') {
+      list(stages, (name) => `Take back ${titleOf(name, moves)}`);
+    } else if (phase === 'verify' && items.size === 0) {
+      looking = { text: PHASE_TITLES.verify, since: clock.now() };
+    } else {
+      if (phase === 'finalize') end('verify', 'done');
+      // After finalize it is compared once more: that is the last line's.
+      begin(phase === 'verify' && items.get('verify')?.state === 'done' ? 'finalize' : phase);
+    }
+    start();
+  };
+
+  const takeStage = (event: Extract<RunEvent, { stage: StageName }>): void => {
+    const item = items.get(event.stage);
+    if (item === undefined) {
+      if (event.type === 'note') block.print(`  ${clean(event.text)}`);
+      return;
+    }
+    switch (event.type) {
+      case 'stage-started':
+        undoing = event.phase === 'undo';
+        if (event.phase !== 'finalize') begin(event.stage);
+        return;
+      case 'total':
+        item.progress = new StageProgress(clock, event);
+        return;
+      case 'progress':
+        item.progress?.take(event);
+        if (item.held !== undefined && clock.now() >= item.held.until) item.held = undefined;
+        return;
+      case 'note':
+        item.note = clean(event.text).trim();
+        return;
+      case 'retry':
+        item.held = { text: retryText(event), until: clock.now() + event.delayMs };
+        return;
+      case 'record-failed':
+        item.progress?.take(event);
+        return;
+      case 'stage-finished': {
+        if (event.phase === 'finalize') return;
+        const { status, failed, moved, unit, phases } = event.row;
+        const time = duration(phases[event.phase] ?? 0);
+        const how = undoing ? `taken back in ${time}` : `${units(moved, unit)} in ${time}`;
+        if (status === 'failed' || status === 'undo-failed')
+          end(event.stage, 'failed', failed > 0 ? ` ${failed} failed` : ' failed');
+        else end(event.stage, 'done', paint.dim(` ${how}`));
+        return;
+      }
+    }
   };
 
   const take = (event: RunEvent): void => {
+    const line = failedLine(event);
+    if (line !== undefined) block.print(line);
+    if ('stage' in event) {
+      takeStage(event);
+      return;
+    }
     switch (event.type) {
       case 'run-started':
         moves = clean(movesText(event.moves));
-        write(paint.bold(`Tenant Data Migration: ${moves}`));
-        if (event.continuing) write(`Continuing run ${event.runId}`);
+        block.print(paint.bold(`Tenant Data Migration: ${moves}`));
+        if (event.continuing) block.print(`Continuing run ${event.runId}`);
         return;
       case 'planned':
-        if (!options.planIsResult) write(`\n${planText(event.plan, event, paint)}\n`);
+        endLook();
+        if (!options.planIsResult) block.print(`\n${planText(event.plan, event, paint)}\n`);
         return;
       case 'run-note':
-        if (drawing === undefined) write(`  ${clean(event.text)}`);
+        block.print(`  ${clean(event.text)}`);
         return;
       case 'phase':
-        // Caught at once: a display that cannot be drawn is no reason to end a move in its middle.
-        if (event.phase === 'apply')
-          drawing = draw(event.stages).catch((error: unknown) => {
-            write(paint.yellow(`the live display ended: ${clean(errorText(error))}`));
-          });
-        // After finalize it is compared once more: that is the last line's.
-        if (event.phase === 'verify')
-          show(items.get('verify')?.over ? 'finalize' : 'verify', 'comparing with the plan');
-        if (event.phase === 'finalize') end('verify');
+        takePhase(event);
         return;
-      case 'total':
-        rates.set(event.stage, new Rate(clock.now()));
-        show(event.stage, `${units(event.total, event.unit)} to move`);
+      case 'stopping':
+        block.print(paint.yellow(`${event.signal}: finishing what is under way, then stopping`));
         return;
-      case 'progress':
-        show(event.stage, progressText(event, rates.get(event.stage), clock.now()));
-        return;
-      case 'note':
-        show(event.stage, clean(event.text));
-        return;
-      case 'retry':
-        show(
-          event.stage,
-          paint.yellow(`try ${event.attempt} failed (${clean(event.reason)}), again in ${duration(event.delayMs)}`),
-        );
-        return;
-      case 'stage-finished':
-        if (event.phase !== 'apply') return;
-        if (event.row.status === 'failed') {
-          const { failed } = event.row;
-          end(event.stage, undefined, new Error(failed > 0 ? `${count(failed)} failed` : 'failed'));
-        } else
-          end(
-            event.stage,
-            `${titleOf(event.stage, moves)} ${paint.dim(`${units(event.row.moved, event.row.unit)} in ${duration(event.row.phases.apply ?? 0)}`)}`,
-          );
-        return;
-      case 'stopping': {
-        const text = paint.yellow(`${event.signal}: finishing what is under way, then stopping`);
-        write(`\n${text}`);
-        // While the list is drawn, other lines wait for its end: who pressed Ctrl-C would press it again.
-        for (const name of ['verify', 'finalize']) show(name, text);
-        return;
-      }
-      case 'record-failed': {
-        const line = failedLine(event);
-        if (line !== undefined) failedLines.push(line);
-        return;
-      }
-      case 'run-finished': {
-        const failed = event.report.exitCode !== 0;
-        for (const [name, item] of items)
-          item.end(failed && name === 'verify' ? new Error(clean(event.report.message)) : undefined);
-        return;
-      }
-      default:
+      case 'run-finished':
+        endAll(event.report.exitCode === 0 ? undefined : event.report.outcome === 'stopped' ? 'stopped' : 'failed');
+        if (items.size > 0) draw();
         return;
     }
+  };
+  const close = async () => {
+    rest();
+    if (looking !== undefined) block.clear();
+    looking = undefined;
+    endAll('ended');
+    draw();
+    block.leave();
+    items.clear();
   };
   return { take, close };
 }
 
-function titleOf(name: string, moves: string): string {
+interface Look {
+  readonly spinner: string;
+  readonly paint: ChalkInstance;
+  readonly now: number;
+}
+
+/** Its title; while it works also how far it is, and what holds it up. */
+function linesOf(item: Item, { spinner, paint, now }: Look): readonly string[] {
+  const { state, title, progress, note, held, since } = item;
+  if (state === 'done') return [paint.green(`✔ ${title}`)];
+  if (state === 'failed') return [paint.red(`✖ ${title}`)];
+  if (state === 'waiting') return [paint.dim(`◼ ${title}`)];
+  const lines = [`${spinner} ${title}${progress === undefined ? seconds(now - since) : ''}`];
+  if (progress !== undefined) lines.push(`    ${liveText(progress.now)}`);
+  if (held !== undefined) lines.push(`    ${paint.yellow(held.text)}`);
+  else if (note !== undefined) lines.push(`    ${paint.dim(note)}`);
+  return lines;
+}
+
+function titleOf(name: Item['name'], moves: string): string {
   if (name === 'verify') return 'Verify';
   if (name === 'finalize') return 'Finalize';
-  return `${STAGE_TITLES[name as StageName].short}: ${moves}`;
+  return `${STAGE_TITLES[name].short}: ${moves}`;
 }
 
-function progressText({ done, total }: { done: number; total: number }, rate: Rate | undefined, now: number): string {
-  rate?.update(done, now);
-  const percent = total === 0 ? 0 : Math.min(99, Math.floor((done / total) * 100));
-  const eta = rate?.etaMs(total);
-  const pace = rate?.perSecond === undefined ? '' : `  ${count(rate.perSecond)}/s  ETA ${duration(eta ?? 0)}`;
-  return `${count(done)}/${count(total)} (${percent}%)${pace}`;
-}
-
-function makeItem(title: string): Item {
-  let resolve: () => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const ended = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  // The list awaits it only once it has started that line; until then nobody does.
-  ended.catch(() => undefined);
-  const item: Item = {
-    title,
-    ended,
-    over: false,
-    end(error) {
-      item.over = true;
-      if (error === undefined) resolve();
-      else reject(error);
-    },
-  };
-  return item;
+/** What has taken no second yet need not say how long. */
+function seconds(ms: number): string {
+  return ms < 1_000 ? '' : ` ${shortDuration(Math.floor(ms / 1_000) * 1_000)}`;
 }

@@ -25,6 +25,8 @@ export interface ListedRun {
   readonly etaMs: number | undefined;
   readonly checkpointAgeMs: number | undefined;
   readonly lastError: string | undefined;
+  /** What holds it back now, where its process says so: `slowed: …`, `paused: …`. */
+  readonly heldBack?: string | undefined;
   readonly process: { readonly pid: number; readonly host: string; readonly command: string } | undefined;
   /** Stages that are moved and verified. */
   readonly settled: readonly StageName[];
@@ -48,7 +50,7 @@ export function runLine(run: ListedRun, paint: ChalkInstance): string {
 
 /** Everything about one run. */
 export function statusText(run: ListedRun, paint: ChalkInstance): string {
-  const { process, phase, stage, perSecond, etaMs, checkpointAgeMs, lastError, journal, unfinished } = run;
+  const { process, phase, stage, perSecond, etaMs, checkpointAgeMs, lastError, heldBack, journal, unfinished } = run;
   const pace = perSecond === undefined ? '' : `, ${count(perSecond)}/s`;
   const eta = etaMs === undefined ? '' : `, ETA ${duration(etaMs)}`;
   const at = [phase, stage].filter((part) => part !== undefined).join(' ');
@@ -57,6 +59,7 @@ export function statusText(run: ListedRun, paint: ChalkInstance): string {
     `  started ${run.startedAt}, last changed ${run.updatedAt}`,
     ...(process ? [`  process ${process.pid} on ${clean(process.host)} (${process.command})`] : []),
     ...(at === '' ? [] : [`  at: ${at}${pace}${eta}`]),
+    ...(heldBack === undefined ? [] : [paint.yellow(`  ${clean(heldBack)}`)]),
     ...(journal === 'gone' && unfinished ? ['  what was moved is not known'] : stageLines(run)),
     ...(checkpointAgeMs === undefined ? [] : [`  last checkpoint ${duration(checkpointAgeMs)} ago`]),
     ...(journal === 'whole' ? [] : [paint.yellow(`  journal: ${clean(journal)}`)]),

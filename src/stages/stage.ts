@@ -212,7 +212,14 @@ export interface Checkpoint {
 /** What a stage says while it works. */
 export type StageEvent =
   /** How many records this phase is about, as `progress` counts them. */
-  | { readonly type: 'total'; readonly stage: StageName; readonly total: number; readonly unit: string }
+  | {
+      readonly type: 'total';
+      readonly stage: StageName;
+      readonly total: number;
+      readonly unit: string;
+      /** It was counted in a way that may be wrong by some. */
+      readonly estimate?: boolean;
+    }
   /** How far it is. `total` grows where others write meanwhile. */
   | { readonly type: 'progress'; readonly stage: StageName; readonly done: number; readonly total: number }
   /** What the operator should know. */

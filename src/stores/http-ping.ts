@@ -11,13 +11,16 @@ export interface HttpPing {
 /** Sends GET a few times, one after the other and without repeating what fails. Throws what the client throws. */
 export async function pingHttp(request: {
   readonly url: string;
+  /** The origin of a tunnel's near end, where it is reached through one. */
+  readonly through?: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly times: number;
 }): Promise<HttpPing> {
   const { Agent } = await import('undici');
-  const { url, headers, timeoutMs, times } = request;
-  const { origin, pathname } = new URL(url);
+  const { url, through, timeoutMs, times } = request;
+  const { origin, pathname, host } = new URL(url);
+  const headers = { ...request.headers, ...(through === undefined ? {} : { host }) };
   const agent = new Agent({ connect: { timeout: timeoutMs }, maxResponseSize: 16 * 1024 * 1024 });
   const ms: number[] = [];
   let last = { status: 0, text: '', skewMs: undefined as number | undefined };
@@ -25,7 +28,7 @@ export async function pingHttp(request: {
     for (let time = 0; time < times; time += 1) {
       const [started, wall] = [performance.now(), Date.now()];
       const signal = AbortSignal.timeout(timeoutMs);
-      const reply = await agent.request({ origin, path: pathname, method: 'GET', headers, signal });
+      const reply = await agent.request({ origin: through ?? origin, path: pathname, method: 'GET', headers, signal });
       const text = await reply.body.text();
       ms.push(performance.now() - started);
       last = { status: reply.statusCode, text, skewMs: skewOf(reply.headers.date, wall) };

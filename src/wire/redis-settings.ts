@@ -1,9 +1,10 @@
 import type { Settings } from '../cli/settings.ts';
-import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
+import { type Node, parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import { redisAddress } from '../stores/redis/redis-address.ts';
 import type { RedisSettings } from '../stores/redis/redis-connection.ts';
 import type { RedisSentinel } from '../stores/redis/redis-sentinel.ts';
 import type { RedisTls } from '../stores/redis/redis-tls.ts';
+import { connectTimeout } from './connect-timeout.ts';
 
 /** How each of the redis stage's databases is reached, in their order: at least one. */
 export function redisDatabases(
@@ -11,10 +12,12 @@ export function redisDatabases(
   more: Pick<RedisSettings, 'clientName' | 'retry' | 'onRetry'>,
 ): readonly RedisSettings[] {
   const { database, ...server } = serverOf(settings);
+  const { tunnel } = settings;
   const common = {
     ...server,
-    connectTimeoutMs: settings['connect-timeout'],
-    replyTimeoutMs: Math.min(settings['request-timeout'], 60_000),
+    connectTimeoutMs: connectTimeout(settings),
+    replyTimeoutMs: Math.max(Math.min(settings['request-timeout'], 60_000), tunnel ? connectTimeout(settings) : 0),
+    ...(tunnel === undefined ? {} : { dial: (node: Node) => tunnel.reach(node) }),
     settleMs: settings.settle,
     tls: tlsOf(settings),
     sentinel: sentinelOf(settings),

@@ -28,6 +28,8 @@ export interface QdrantStandIn extends FaultControls {
   /** Updates are taken and not applied until they are released, in collections whose name matches (all, where absent). */
   holdUpdates(on?: string): void;
   releaseUpdates(on?: string): void;
+  /** From now on every collection says that it is in this state: `green` and `ok` at first. */
+  setHealth(status: string, optimizer?: string | { readonly error: string }): void;
 }
 
 export interface QdrantStandInOptions {
@@ -67,6 +69,9 @@ export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Pr
     },
     holdUpdates: (on = '') => node.holdUpdates(new RegExp(on)),
     releaseUpdates: (on = '') => node.releaseUpdates(new RegExp(on)),
+    setHealth: (status: string, optimizer: string | { readonly error: string } = 'ok') => {
+      node.health = { status, optimizer };
+    },
   };
   if (options.faults !== undefined) own.setFaults(options.faults);
   const controls = await startFaultHttp(

@@ -152,10 +152,10 @@ export function runIds(stateDir: string): readonly string[] {
   return existsSync(runs) ? readdirSync(runs) : [];
 }
 
-/** A copy of a state folder, without its locks, to be damaged. */
+/** A copy of a state folder, without its locks and without the sockets of processes that were killed, to be damaged. */
 export function copyOf(stateDir: string): string {
   const copy = join(mkdtempSync(join(tmpdir(), 'tenant-migrate-copy-')), 'state');
-  cpSync(stateDir, copy, { recursive: true });
+  cpSync(stateDir, copy, { recursive: true, filter: (path) => !path.endsWith('control.sock') });
   return copy;
 }
 

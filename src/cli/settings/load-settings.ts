@@ -1,9 +1,6 @@
 import { z } from 'zod';
-import { GREATEST_RATE, LEAST_RATE, parseRates } from '../../model/rates.ts';
+import { NOT_A_RATE, parseRates } from '../../model/rates.ts';
 import { duration, whole } from './checks.ts';
-
-/** Where a rate could not be read. */
-const NOT_A_RATE = `is not a rate such as 5000, redis=20000,qdrant=500, 500points/s or none, each between ${LEAST_RATE} and ${GREATEST_RATE} a second`;
 
 /** What the settings of this group must be. */
 export const loadShape = {

@@ -48,7 +48,8 @@ export async function* applyRedis(
   rules: ValueRules,
 ): AsyncIterable<Checkpoint> {
   const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
-  ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit });
+  // Keys expire, and others write keys, between the count and here.
+  ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit, estimate: true });
   let done = 0;
   const start = batchesInFlight(await ctx.store.roundTripMs());
   const limit = limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });

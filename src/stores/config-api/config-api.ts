@@ -9,6 +9,8 @@ import { failure, isBusy, readConfig, saysAbsent } from './reply.ts';
 export interface ConfigApiSettings {
   /** Base address, without credentials. */
   readonly url: string;
+  /** Where it is connected to, where not at its own address: the origin of a tunnel's near end. */
+  readonly through?: string | undefined;
   /** Sent as a bearer token. */
   readonly token?: string;
   /** Path of one tenant's config; `{tenant}` is percent-encoded. */

@@ -28,7 +28,13 @@ export async function openConfigHealth(settings: ConfigApiSettings): Promise<Con
     async reach(tenant) {
       const address = http.address(tenant);
       try {
-        return await pingHttp({ url: address, headers, timeoutMs: settings.timeoutMs, times: PINGS });
+        return await pingHttp({
+          through: settings.through,
+          url: address,
+          headers,
+          timeoutMs: settings.timeoutMs,
+          times: PINGS,
+        });
       } catch (cause) {
         const { code, message } = cause as { readonly code?: unknown; readonly message: string };
         const lost = typeof code === 'string' ? code : message;

@@ -32,6 +32,7 @@ export async function openHttp(settings: ConfigApiSettings): Promise<ConfigHttp>
   const headers = {
     accept: 'application/json',
     ...(settings.token === undefined ? {} : { authorization: `Bearer ${settings.token}` }),
+    ...(settings.through === undefined ? {} : { host: new URL(origin).host }),
   };
   const pathOf = (template: string, tenant: string) => template.replaceAll('{tenant}', encodeURIComponent(tenant));
   const path = (tenant: string) => pathOf(settings.path, tenant);
@@ -46,7 +47,7 @@ export async function openHttp(settings: ConfigApiSettings): Promise<ConfigHttp>
   async function request(method: string, at: string, body?: string): Promise<Outcome> {
     try {
       const reply = await agent.request({
-        origin,
+        origin: settings.through ?? origin,
         path: `${prefix}${at}`,
         method: method as 'GET',
         headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },

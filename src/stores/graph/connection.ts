@@ -11,6 +11,8 @@ import { namePrefix, type Statement } from './statements.ts';
 export interface GraphSettings {
   /** `bolt://host:port`, `bolt+s://…` or `neo4j://…`, without credentials. */
   readonly url: string;
+  /** Where it is connected to, where not at its own address: the URL of a tunnel's near end. */
+  readonly through?: string | undefined;
   readonly username?: string;
   readonly password?: string;
   /** Name of the database; the server's default where absent. */
@@ -95,7 +97,7 @@ export class GraphConnection {
     const auth = neo4j.auth.basic(settings.username ?? '', settings.password ?? '');
     const clientName =
       settings.runId === undefined ? 'tenant-migrate' : `${namePrefix(settings.runId)}:${randomUUID()}`;
-    const driver = neo4j.driver(address, auth, {
+    const driver = neo4j.driver(settings.through ?? address, auth, {
       userAgent: clientName,
       useBigInt: true,
       telemetryDisabled: true,

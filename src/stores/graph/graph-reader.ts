@@ -6,7 +6,7 @@ import { graphBackupReading, typedRelationship } from './graph-backup.ts';
 import type { ContentSum, GraphReader, LabelCount, NodeId, SampledNode } from './graph-store.ts';
 import { propertyText } from './property-text.ts';
 import { copyOf, schemaOf } from './schema-reading.ts';
-import { type GraphServer, labelsOf, stateOf, surroundingsOf } from './server-facts.ts';
+import { type GraphServer, labelsOf, memoryOf, stateOf, surroundingsOf } from './server-facts.ts';
 import { type Dialect, type GraphMove, idParameters, movingStatements, reading, type Statement } from './statements.ts';
 
 /** Rows of ids in one page: few round trips, some 500 KB. */
@@ -28,6 +28,7 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
     address: connection.address,
     server,
     state: () => stateOf(connection, server),
+    memory: () => memoryOf(connection, server),
     labels: () => labelsOf(connection, server),
     schema: () => schemaOf(connection, server),
     schemaCopy: (item, to) => copyOf(item, server, to),

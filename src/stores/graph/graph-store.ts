@@ -4,7 +4,7 @@ import type { GraphBackupReading, GraphBackupWriting, PropertiesJson } from './g
 import { graphReader } from './graph-reader.ts';
 import { graphWriting } from './graph-writing.ts';
 import type { SchemaCopy, SchemaItem } from './schema-reading.ts';
-import { type GraphServer, type GraphState, identify } from './server-facts.ts';
+import { type GraphMemory, type GraphServer, type GraphState, identify } from './server-facts.ts';
 import type { GraphMove, LabelScope } from './statements.ts';
 
 /** A node's id as text: Neo4j's element id, or the integer id of Memgraph and Neo4j 4. */
@@ -46,6 +46,8 @@ export interface GraphReader extends GraphBackupReading {
   readonly server: GraphServer;
   /** Whether it takes writes and can roll them back. */
   state(): Promise<GraphState>;
+  /** What it uses of its memory now: of Neo4j's heap, of Memgraph's limit. Undefined where it does not tell this user. */
+  memory(): Promise<GraphMemory | undefined>;
   /** The labels in use; undefined where the server could tell only by reading every node. */
   labels(): Promise<readonly string[] | undefined>;
   /** Indexes and constraints on node labels and relationship types, all tenants'. */

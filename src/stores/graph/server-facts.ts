@@ -17,6 +17,12 @@ export interface GraphState {
   readonly replica: boolean;
 }
 
+/** Memory in use, and what there is at most. */
+export interface GraphMemory {
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+}
+
 /**
  * Tells Memgraph from Neo4j: by the agent, and where Memgraph was told to hide its name, by a command that only it
  * knows (a flag sets the agent, so that it proves Memgraph but not Neo4j).
@@ -40,6 +46,35 @@ export async function stateOf(connection: GraphConnection, { dialect }: GraphSer
     (await storageModeIn(connection, server.memgraphStorage.text)) ??
     (await storageModeIn(connection, server.memgraphDatabaseStorage.text));
   return { storageMode, replica: role?.[0] === 'replica' };
+}
+
+/** Memory as the server tells it; undefined where it keeps it from this user, or has no limit. */
+export async function memoryOf(
+  connection: GraphConnection,
+  { dialect }: GraphServer,
+): Promise<GraphMemory | undefined> {
+  if (dialect.name === 'neo4j') {
+    const [heap] = (await unlessRefused(() => connection.read(server.neo4jHeap, (row) => row.get('heap')))) ?? [];
+    const { used, max } = (heap ?? {}) as { readonly used?: unknown; readonly max?: unknown };
+    return memory(Number(used), Number(max));
+  }
+  const rows = await unlessRefused(() =>
+    connection.read(server.memgraphStorage, (row) => [String(row.get(0)), String(row.get(1))] as const),
+  );
+  const bytes = (name: string) =>
+    bytesIn(rows?.find(([told]) => told === name || told === `global_${name}`)?.[1] ?? '');
+  return memory(bytes('memory_tracked'), bytes('allocation_limit'));
+}
+
+function memory(usedBytes: number, limitBytes: number): GraphMemory | undefined {
+  return usedBytes >= 0 && limitBytes > 0 ? { usedBytes, limitBytes } : undefined;
+}
+
+/** `1.20GiB` → bytes; NaN for what is none. */
+export function bytesIn(text: string): number {
+  const [, number, unit] = /^([\d.]+)\s*(B|KiB|MiB|GiB|TiB)?$/.exec(text.trim()) ?? [];
+  if (number === undefined) return Number.NaN;
+  return Number(number) * 1_024 ** ['B', 'KiB', 'MiB', 'GiB', 'TiB'].indexOf(unit ?? 'B');
 }
 
 async function storageModeIn(connection: GraphConnection, text: string): Promise<string | undefined> {

@@ -341,7 +341,12 @@ export const server = {
   memgraphVersion: { text: 'SHOW VERSION' },
   /** Neo4j; `YIELD` keeps it legal wherever it is tried. */
   neo4jVersion: { text: 'CALL dbms.components() YIELD versions RETURN versions[0] AS version' },
+  /** Also its memory: `memory_tracked` and `allocation_limit`, from Memgraph 3.10 on with `global_` before. */
   memgraphStorage: { text: 'SHOW STORAGE INFO' },
+  /** Neo4j; for administrators. Of the heap with what is yet to be collected. */
+  neo4jHeap: {
+    text: "CALL dbms.queryJmx('java.lang:type=Memory') YIELD attributes RETURN attributes.HeapMemoryUsage.value.properties AS heap",
+  },
   /** From Memgraph 3.11 on the storage mode stands here only. */
   memgraphDatabaseStorage: { text: 'SHOW STORAGE INFO ON CURRENT DATABASE' },
   /** An id and `metadata`: what runs now, as far as this user may see it; one's own always. */

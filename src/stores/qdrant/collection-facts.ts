@@ -1,5 +1,5 @@
 import type { Json } from '../../model/json.ts';
-import type { ShardKey } from './qdrant-reader.ts';
+import type { CollectionHealth, ShardKey } from './qdrant-reader.ts';
 
 /** What a collection's settings mean for a move. */
 export interface CollectionFacts {
@@ -75,6 +75,19 @@ export function collectionFacts(name: string, info: unknown): CollectionFacts {
     replicas: positive(replication_factor) ?? 1,
     preventUnoptimized: fields(optimizer_config).prevent_unoptimized === true,
     limits: strictLimits(fields(strict_mode_config)),
+    updateQueue: typeof length === 'number' ? length : undefined,
+  };
+}
+
+/** Reads the same for how the collection is doing; a state that is not known counts as the worst. */
+export function collectionHealth(name: string, info: unknown): CollectionHealth {
+  const { status, optimizer_status, update_queue } = fields(info);
+  const { length } = fields(update_queue);
+  const { error } = fields(optimizer_status);
+  return {
+    name,
+    status: status === 'green' || status === 'grey' || status === 'yellow' ? status : 'red',
+    optimizerError: typeof error === 'string' ? error : undefined,
     updateQueue: typeof length === 'number' ? length : undefined,
   };
 }

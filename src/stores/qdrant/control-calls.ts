@@ -21,10 +21,11 @@ export async function openControlCalls(
   retryUntil: RetryUntil,
 ): Promise<(signal: AbortSignal | undefined) => ControlCalls> {
   const { QdrantClient } = await import('@qdrant/js-client-rest');
+  const at = settings.through === undefined ? base : new URL(settings.through);
   const client = new QdrantClient({
-    url: base.origin,
+    url: at.origin,
     // Without this the client would turn a missing port into 6333, and drop the path.
-    port: base.port === '' ? null : Number(base.port),
+    port: at.port === '' ? null : Number(at.port),
     prefix: base.pathname.replace(/\/+$/, ''),
     // As a plain header: given as `apiKey` the client warns on the console about http.
     ...(settings.apiKey === undefined ? {} : { headers: { 'api-key': settings.apiKey } }),

@@ -35,7 +35,7 @@ export async function openQdrantHealth(settings: QdrantSettings): Promise<Qdrant
     url,
     async reach() {
       const headers = { accept: 'application/json' };
-      const asked = { url: `${url}/`, headers, timeoutMs: settings.timeoutMs, times: PINGS };
+      const asked = { through: settings.through, url: `${url}/`, headers, timeoutMs: settings.timeoutMs, times: PINGS };
       const { ms, text, status, skewMs } = await pingHttp(asked).catch((error: unknown) => {
         throw networkFailure(error, { url, task: 'tell its version', write: false });
       });

@@ -10,6 +10,8 @@ export interface QdrantSettings {
   /** Base address, with a path where a proxy adds one; never with credentials. */
   readonly url: string;
   readonly apiKey?: string | undefined;
+  /** Where it is connected to, where not at its own address: the origin of a tunnel's near end. */
+  readonly through?: string | undefined;
   /** Longest time for one try of one request, in ms. */
   readonly timeoutMs: number;
   /** Told before each wait for another try. */
@@ -49,6 +51,8 @@ export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
   aliases(): Promise<readonly Alias[]>;
   /** One collection's settings and indexes. Fails as `missing` where it is gone. */
   collection(name: string): Promise<CollectionFacts>;
+  /** How all collections are doing now, sorted by name. */
+  health(): Promise<readonly CollectionHealth[]>;
   /** Exact number of points; without `match` of all points. */
   count(request: CountRequest): Promise<number>;
   /** Exact counts for each value of a field, largest first, without zeros; undefined where no index allows it. */
@@ -76,6 +80,17 @@ export interface QdrantReader extends QdrantBackupReading, QdrantPointReading {
 
 /** Shards by collection; one that is not named is seen as a whole. */
 export type ShardScopes = ReadonlyMap<string, readonly ShardKey[]>;
+
+/** How a collection is doing. */
+export interface CollectionHealth {
+  readonly name: string;
+  /** `yellow`: being optimized · `grey`: to be, with the next write · `red`: updates have failed and were not recovered. */
+  readonly status: 'green' | 'grey' | 'yellow' | 'red';
+  /** What the optimizer failed with; undefined where it did not. */
+  readonly optimizerError: string | undefined;
+  /** Updates that were taken and wait for their turn, over all shards; undefined where the server does not tell. */
+  readonly updateQueue: number | undefined;
+}
 
 /** A second name of a collection. */
 export interface Alias {

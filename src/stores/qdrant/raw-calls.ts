@@ -44,12 +44,13 @@ export async function openRawCalls(settings: QdrantSettings, base: URL, retryUnt
     accept: 'application/json',
     'content-type': 'application/json',
     ...(settings.apiKey === undefined ? {} : { 'api-key': settings.apiKey }),
+    ...(settings.through === undefined ? {} : { host: base.host }),
   };
   const prefix = base.pathname.replace(/\/+$/, '');
 
   async function once({ method, path, body }: RawCall): Promise<Answer> {
     const response = await agent.request({
-      origin: base.origin,
+      origin: settings.through ?? base.origin,
       path: `${prefix}${path}`,
       method,
       headers,

@@ -2,12 +2,20 @@ import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
 import { knownPath, valueAt } from '../../model/payload-path.ts';
 import { backupReading } from './backup-calls.ts';
-import { collectionFacts, shardLayouts } from './collection-facts.ts';
+import { collectionFacts, collectionHealth, shardLayouts } from './collection-facts.ts';
 import type { ControlCalls } from './control-calls.ts';
 import { answerFailure, notQdrant } from './failure.ts';
 import { pointReading } from './point-calls.ts';
 import { exactText, type PointJson, pointId } from './point-json.ts';
-import type { FacetHit, FacetRequest, FieldPoint, PointContent, QdrantReader, ShardScopes } from './qdrant-reader.ts';
+import type {
+  CollectionHealth,
+  FacetHit,
+  FacetRequest,
+  FieldPoint,
+  PointContent,
+  QdrantReader,
+  ShardScopes,
+} from './qdrant-reader.ts';
 import type { RawCall, RawCalls } from './raw-calls.ts';
 import { collectionPath, filterText, objectText, scopeText } from './request-body.ts';
 import { type RawPoint, resultOf, scroll } from './scroll.ts';
@@ -61,6 +69,12 @@ export function readingCalls(connection: Connection): QdrantReader {
       const shards = shardLayouts(await control(purpose, (client) => client.collectionClusterInfo(name)));
       const seen = connection.scopes.get(name);
       return { ...facts, shards, shardKeys: [...shards.keys()].filter((key) => seen?.includes(key) ?? true) };
+    },
+    async health() {
+      const all = await pMap(await reader.collections(), (name) => healthOf(connection, name), {
+        concurrency: COLLECTIONS_AT_ONCE,
+      });
+      return all.filter((health) => health !== undefined);
     },
     async count({ collection, shardKeys, allReplicas, ...filter }) {
       const { count } = (await resultOf(
@@ -148,6 +162,17 @@ export function readingCalls(connection: Connection): QdrantReader {
     close: () => raw.close(),
   };
   return reader;
+}
+
+/** Undefined where the collection was deleted meanwhile. */
+async function healthOf({ url, control }: Connection, name: string): Promise<CollectionHealth | undefined> {
+  const purpose = { url, task: `describe ${name}`, collection: name, write: false };
+  try {
+    return collectionHealth(name, await control(purpose, (client) => client.getCollection(name)));
+  } catch (error) {
+    if (error instanceof MigrateError && error.code === 'missing') return undefined;
+    throw error;
+  }
 }
 
 /** None where the field has no index, or the collection was deleted meanwhile. */

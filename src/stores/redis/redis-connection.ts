@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { MigrateError } from '../../model/errors.ts';
 import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
-import { type NodeMap, nodeText } from './node-map.ts';
+import { type Node, type NodeMap, nodeText } from './node-map.ts';
 import type { CommandSink } from './recorded-commands.ts';
 import { redisAddress } from './redis-address.ts';
 import { type DriverConnection, endDriver, openDriver, reasonOf } from './redis-driver.ts';
@@ -22,6 +22,8 @@ export interface RedisSettings {
   readonly sentinel?: RedisSentinel | undefined;
   /** For addresses that servers announce of each other. */
   readonly nodeMap?: NodeMap | undefined;
+  /** Where each server is connected to, where it is not at its own address: the near end of a tunnel. */
+  readonly dial?: ((node: Node) => Promise<Node>) | undefined;
   /** Longest wait for a connection, ms. */
   readonly connectTimeoutMs: number;
   /** Longest silence on a connection with requests under way, ms; then it counts as lost. */

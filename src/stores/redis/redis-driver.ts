@@ -4,7 +4,7 @@ import { type Node, nodeText } from './node-map.ts';
 import { redisAddress } from './redis-address.ts';
 import type { RedisSettings } from './redis-connection.ts';
 import { masterOf, sentinelSettings } from './redis-sentinel.ts';
-import { diagnosed, type RedisTls, tlsAdvice, tlsOptions } from './redis-tls.ts';
+import { diagnosed, namedAs, type RedisTls, tlsAdvice, tlsOptions } from './redis-tls.ts';
 
 /** One connection as the driver makes it. */
 export interface DriverConnection {
@@ -47,9 +47,11 @@ async function connect(
 ): Promise<Omit<DriverConnection, 'node'>> {
   const { Redis } = await import('ioredis');
   const { db, username, password, connectTimeoutMs, replyTimeoutMs, clientName } = settings;
-  const tls = settings.tls && (await tlsOptions(settings.tls));
+  const at = (await settings.dial?.(node)) ?? node;
+  const asked = settings.dial === undefined ? settings.tls : namedAs(node, settings.tls);
+  const tls = asked && (await tlsOptions(asked));
   const client = new Redis({
-    ...node,
+    ...at,
     db,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
@@ -80,7 +82,7 @@ async function connect(
     const reason = lastError ?? error;
     // The login of a sentinel is another one than the master's.
     if (settings.sentinel !== undefined && !master && isLogin(reason)) throw sentinelLogin(settings, node, reason);
-    throw connectError(settings, reason, await adviceAbout(reason, { node, tls: settings.tls, first }));
+    throw connectError(settings, reason, await adviceAbout(reason, { node: at, tls: asked, first }));
   }
 }
 

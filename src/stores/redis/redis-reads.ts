@@ -84,9 +84,14 @@ export class RedisReads implements RedisReader {
     return this.#roundTrip;
   }
 
-  async #pingMs(): Promise<number> {
+  async latencyMs(): Promise<number> {
+    const links = this.connection.cluster?.masters() ?? [this.connection];
+    return Math.max(...(await Promise.all(links.map((link) => this.#pingMs(link)))));
+  }
+
+  async #pingMs(link: Pick<RedisLink, 'read'> = this.connection): Promise<number> {
     const start = performance.now();
-    await this.connection.read((pipeline) => {
+    await link.read((pipeline) => {
       pipeline.call('PING');
     });
     return performance.now() - start;

@@ -15,6 +15,8 @@ export interface RedisReader {
   server(): Promise<RedisServer>;
   /** Round trip of one small request, ms: the least of three, measured once. */
   roundTripMs(): Promise<number>;
+  /** Round trip of one small request now, ms; in a cluster to the master that takes longest. */
+  latencyMs(): Promise<number>;
   /** Time for the server to answer a pipeline of `size` look-ups of missing keys that begin with `prefix`, ms. */
   probeMs(size: number, prefix: ByteString): Promise<number>;
   /** Whether another server may take the master's part, with whatever of the last writes had reached it. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
-import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
+import { createConnection, isIP } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity, connect, createSecureContext } from 'node:tls';
 import { MigrateError } from '../../model/errors.ts';
 import type { Node } from './node-map.ts';
 
@@ -39,7 +39,19 @@ export async function tlsOptions(tls: RedisTls): Promise<ConnectionOptions> {
         : 'see that --redis-ca, --redis-cert and --redis-key name PEM files, and that certificate and key belong together',
     });
   }
-  return { ...options, ...(tls.servername === undefined ? {} : { servername: tls.servername }) };
+  return { ...options, ...nameOptions(tls.servername) };
+}
+
+/** The same where the server is reached at an address that is not its own: its certificate names its own all the same. */
+export function namedAs(node: Node, tls: RedisTls | undefined): RedisTls | undefined {
+  return tls && { ...tls, servername: tls.servername ?? node.host };
+}
+
+/** An address is not sent as a name (RFC 6066), but must stand in the certificate. */
+function nameOptions(name: string | undefined): ConnectionOptions {
+  if (name === undefined) return {};
+  if (isIP(name) === 0) return { servername: name };
+  return { checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate) };
 }
 
 async function fileOf(flag: string, path: string | undefined): Promise<Buffer | undefined> {

@@ -2,6 +2,8 @@ import { Collection, type ServerWays } from './collection.ts';
 import { isObject, type Json, type JsonObject } from './exact-json.ts';
 import { badFormat, notFound, QdrantError, wrongInput } from './qdrant-error.ts';
 
+const HEALTHY = { status: 'green', optimizer: 'ok' } as const;
+
 /** Everything that the simulated server holds. */
 export class Node {
   readonly collections = new Map<string, Collection>();
@@ -54,7 +56,11 @@ export class Node {
     for (const [name, { queue }] of this.collections) if (names.test(name)) queue.release();
   }
 
+  /** From now on every collection says that it is in this state. */
+  health: { readonly status: string; readonly optimizer: string | { readonly error: string } } = HEALTHY;
+
   clear(): void {
+    this.health = HEALTHY;
     this.collections.clear();
     this.aliases.clear();
   }

@@ -184,8 +184,8 @@ function infoText(node: Node, name: string): string {
   }
   return jsonText(
     {
-      status: 'green',
-      optimizer_status: 'ok',
+      status: node.health.status,
+      optimizer_status: node.health.optimizer,
       indexed_vectors_count: 0,
       points_count: collection.size,
       segments_count: 2,

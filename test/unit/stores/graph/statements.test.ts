@@ -39,7 +39,7 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
             ...[server.memgraphRole, server.memgraphStorage, server.memgraphDatabaseStorage],
             ...[server.triggers, server.memgraphRoles, server.memgraphPrivileges('analysts')],
           ]
-        : [server.neo4jVersion, server.neo4jPrivileges]),
+        : [server.neo4jVersion, server.neo4jHeap, server.neo4jPrivileges]),
       server.databases[dialect.name],
       server.labels[dialect.name],
       server.transactions[dialect.name],

@@ -1,6 +1,7 @@
 // the server
 SHOW VERSION;
 CALL dbms.components() YIELD versions RETURN versions[0] AS version;
+CALL dbms.queryJmx('java.lang:type=Memory') YIELD attributes RETURN attributes.HeapMemoryUsage.value.properties AS heap;
 SHOW PRIVILEGES AS COMMANDS YIELD command RETURN command;
 SHOW DATABASES YIELD name;
 CALL db.labels() YIELD label RETURN label;

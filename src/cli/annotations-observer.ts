@@ -1,0 +1,14 @@
+import { annotationsOf } from '../report/workflow-commands.ts';
+import type { Observed, Observer } from './observers.ts';
+
+/** What a run's end means, as annotations of the CI that runs it. None elsewhere, and none among JSON lines. */
+export async function openAnnotations({ ctx, settings }: Observed): Promise<Observer | undefined> {
+  const { annotate } = ctx.terminal;
+  if (annotate === undefined || settings['log-format'] === 'json') return undefined;
+  return {
+    take: (event) => {
+      if (event.type === 'run-finished') for (const line of annotationsOf(event.report)) annotate(line);
+    },
+    close: async () => undefined,
+  };
+}

@@ -1,0 +1,11 @@
+import type { RunPhase } from './event.ts';
+
+/** What is done now, for people. */
+export const PHASE_TITLES: Readonly<Record<RunPhase, string>> = {
+  preflight: 'Checking the stores …',
+  plan: 'Planning …',
+  apply: 'Moving …',
+  verify: 'Verifying …',
+  finalize: 'Finalizing …',
+  undo: 'Undoing …',
+};
