@@ -21,6 +21,7 @@ import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openDatabases } from './stores/redis/redis-databases.ts';
 import { openRedisReader, openRedisWriter } from './stores/redis/redis-store.ts';
+import type { RetryRule } from './stores/retry-rule.ts';
 import { connectTimeout } from './wire/connect-timeout.ts';
 import { addressThrough, farEnds, graphThrough, httpThrough } from './wire/far-ends.ts';
 import { RedisRecords } from './wire/redis-records.ts';
@@ -92,7 +93,8 @@ export function wireRedisSettings(
   skipped: readonly StageName[],
 ): readonly RedisSettings[] | undefined {
   if (skipped.includes('redis')) return undefined;
-  return redisSettings(settings, () => undefined);
+  // A lease runs out: it is asked for again by a rule of its own.
+  return redisDatabases(settings, { clientName: CLIENT_NAME });
 }
 
 /** How the config API is reached. */
@@ -104,6 +106,7 @@ export function configSettings({ settings, profile, emit }: Pick<Wiring, 'settin
     refreshPath: profile.config.refreshPath,
     method: settings['api-method'],
     timeoutMs: Math.min(settings['request-timeout'], 60_000),
+    retry: retryRule(settings),
     onRetry: retryEvents('config', emit),
     ...given({ token: settings.secrets.API_TOKEN }),
   };
@@ -156,7 +159,8 @@ function redisRecords(settings: Settings, profile: Profile, emit: Wiring['emit']
 }
 
 function redisSettings(settings: Settings, emit: Wiring['emit']): readonly RedisSettings[] {
-  return redisDatabases(settings, { clientName: CLIENT_NAME, onRetry: retryEvents('redis', emit) });
+  const retry = retryRule(settings);
+  return redisDatabases(settings, { clientName: CLIENT_NAME, retry, onRetry: retryEvents('redis', emit) });
 }
 
 /** How Qdrant is reached. */
@@ -165,6 +169,7 @@ export function qdrantSettings({ settings, emit }: Pick<Wiring, 'settings' | 'em
     url: withoutCredentials(settings['qdrant-url']),
     through: httpThrough(settings, settings['qdrant-url']),
     timeoutMs: settings['request-timeout'],
+    retry: retryRule(settings),
     onRetry: retryEvents('qdrant', emit),
     ...given({ apiKey: settings.secrets.QDRANT_API_KEY }),
   };
@@ -188,6 +193,7 @@ export function graphSettings({ settings, emit }: Pick<Wiring, 'settings' | 'emi
     through: graphThrough(settings, url),
     connectTimeoutMs: connectTimeout(settings),
     statementTimeoutMs: settings['request-timeout'],
+    retry: retryRule(settings),
     onRetry: retryEvents('graph', emit),
     ...given({
       username: settings.secrets.GRAPH_USERNAME ?? username,
@@ -242,6 +248,11 @@ function given<T extends Record<string, string | undefined>>(values: T): { [K in
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: string;
   };
+}
+
+function retryRule(settings: Settings): RetryRule {
+  const { retries, 'retry-delay': delayMs, 'retry-backoff': backoff } = settings;
+  return { retries, delayMs, backoff };
 }
 
 function retryEvents(stage: StageName, emit: (event: RunEvent) => void) {

@@ -9,6 +9,7 @@ import type { BoundStage, CommonContext } from '../../src/orchestrator/bound-sta
 import { Gate } from '../../src/orchestrator/gate.ts';
 import { Limits } from '../../src/orchestrator/limits.ts';
 import { OutcomeRows } from '../../src/orchestrator/outcome.ts';
+import { RateLimit } from '../../src/orchestrator/rate-limit.ts';
 import { RunLocks } from '../../src/orchestrator/run-locks.ts';
 import { writeStep } from '../../src/orchestrator/write-step.ts';
 import { ragApi } from '../../src/profiles/rag-api.ts';
@@ -90,7 +91,7 @@ async function applySafely(one: OneApply, ready: Ready & { readonly settings: Se
     if (without !== undefined) throw new Error(`no lease: ${without}`);
     await folder.open({ command: 'move', toolVersion: 'bench', settings: 'bench', ...own, now: () => clock.now() });
     const limits = new Limits({ clock });
-    const gate = new Gate({ locks, limits, pauseFile: undefined, signal, clock, emit });
+    const gate = new Gate({ locks, limits, pauseFile: undefined, rate: new RateLimit(), signal, clock, emit });
     const rows = new OutcomeRows([one.stage], [], stageOrder);
     const step = { stage, phase: 'apply', plan, context: common, folder, gate, rows, emit: () => undefined } as const;
     const ms = await timed(() => writeStep(step));

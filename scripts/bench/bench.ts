@@ -6,6 +6,7 @@ import { projectFolder } from '../services/cache-folder.ts';
 import { benchGraph } from './bench-graph.ts';
 import { benchGraphMany } from './bench-graph-many.ts';
 import { benchJournal } from './bench-journal.ts';
+import { benchLinks } from './bench-links.ts';
 import { benchMap } from './bench-map.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchQdrant } from './bench-qdrant.ts';
@@ -22,10 +23,10 @@ const usage = `usage: npm run bench -- [--keys 38491,200000] [--full] [--only re
 
 --keys    sizes of the parts that know sizes: redis (default 38491,200000), cluster (10000), map, journal and resume (100000), memory (1000000)
 --full    the same, with a million keys as well, and a million nodes; memory also with three million
---only    these parts alone: redis, cluster, map, qdrant, graph, whole, journal, resume, memory (default: all; memory only with --full)
+--only    these parts alone: redis, cluster, map, qdrant, graph, links, whole, journal, resume, memory (default: all; memory only with --full)
 --repeat  measured rounds; the median counts (default 3)`;
 
-const PARTS = ['redis', 'cluster', 'map', 'qdrant', 'graph', 'whole', 'journal', 'resume', 'memory'] as const;
+const PARTS = ['redis', 'cluster', 'map', 'qdrant', 'graph', 'links', 'whole', 'journal', 'resume', 'memory'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Sizes of the parts that know sizes: as they are, and what a full run adds. */
@@ -98,6 +99,8 @@ async function run(
       return [...(await benchQdrant({ repeat, log })), ...(await benchReId({ repeat, log }))];
     case 'graph':
       return [...(await benchGraph({ repeat, log })), ...(full ? await benchGraphMany({ nodes: 1_000_000, log }) : [])];
+    case 'links':
+      return benchLinks({ repeat, log });
     case 'whole':
       return benchWhole({ repeat, log });
     case 'journal':

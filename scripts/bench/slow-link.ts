@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util';
 import { startTcpProxy } from '../../test/support/tcp-proxy.ts';
 import { serverFolder, startServerProcess } from '../services/server-process.ts';
 
-/** Added to each direction: half of the round trip that is added. */
-export const LINK_LATENCY_MS = 25;
+/** Added to each direction where nothing else is asked for: half of the round trip that is added. */
+const LINK_LATENCY_MS = 25;
 
 /** A slow way to a server, in a process of its own: in ours the proxy's work would count as the mover's. */
 export interface SlowLink {
@@ -11,11 +11,20 @@ export interface SlowLink {
   stop(): Promise<void>;
 }
 
-export async function startSlowLink(port: number): Promise<SlowLink> {
+/** `latencyMs`: added to each direction. */
+export async function startSlowLink(port: number, latencyMs = LINK_LATENCY_MS): Promise<SlowLink> {
   const { said, stop } = await startServerProcess({
     name: 'slow link',
     command: process.execPath,
-    args: ['--import', import.meta.resolve('tsx'), import.meta.filename, '--port', `${port}`],
+    args: [
+      '--import',
+      import.meta.resolve('tsx'),
+      import.meta.filename,
+      '--port',
+      `${port}`,
+      '--latency',
+      `${latencyMs}`,
+    ],
     dir: await serverFolder('slow-link'),
     lifetime: 'with-parent',
     ready: /^listening on (\d+)$/m,
@@ -32,8 +41,10 @@ export function through(url: string, link: SlowLink): string {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '' } } });
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '' }, latency: { type: 'string', default: '0' } },
+  });
   const target = { host: '127.0.0.1', port: Number(values.port) };
-  const proxy = await startTcpProxy({ target, latencyMs: LINK_LATENCY_MS });
+  const proxy = await startTcpProxy({ target, latencyMs: Number(values.latency) });
   console.log(`listening on ${proxy.port}`);
 }

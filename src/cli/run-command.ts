@@ -232,6 +232,7 @@ function narrowed(plan: RunPlan, skipped: readonly StageName[]): RunPlan {
 export function optionsOf(settings: Settings): StageOptions {
   return {
     batchSize: settings['batch-size'],
+    concurrency: settings.concurrency,
     merge: settings.merge,
     continuing: false,
     redisMode: settings['redis-mode'],

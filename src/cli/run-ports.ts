@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pid } from 'node:process';
 import { RunControl } from '../control/run-control.ts';
 import { pauseFile } from '../journal/pause-file.ts';
+import { RateLimit } from '../orchestrator/rate-limit.ts';
 import type { RunInput } from '../orchestrator/run-input.ts';
 import { Throttle } from '../orchestrator/throttle.ts';
 import type { RunEvent } from '../report/event.ts';
@@ -15,6 +16,7 @@ import { FLAGS } from './flags.ts';
 import { forRealCommand } from './for-real.ts';
 import type { CommandContext } from './invocation.ts';
 import { ownVersion } from './own-version.ts';
+import { rateControl } from './rate-control.ts';
 import { repeatCommand, shellWord } from './repeat-command.ts';
 import type { Settings } from './settings.ts';
 
@@ -28,7 +30,8 @@ export async function runPorts(
   const clock = { now: () => Date.now() };
   const own = { pid, host: hostname() };
   const file = settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']);
-  const { throttle, emit } = steered({ settings, skipped, ctx, tell, file });
+  const rate = new RateLimit(settings.rate);
+  const { throttle, emit } = steered({ settings, skipped, ctx, tell, file, rate });
   return {
     folders: wireFolders(stateDir),
     locks: wireLocks({
@@ -45,6 +48,7 @@ export async function runPorts(
       timeoutMs: settings.timeout,
       clock,
     },
+    rate,
     pauseFile: file,
     throttle,
     freeBytes: () => freeBytes(stateDir),
@@ -70,12 +74,14 @@ function steered({
   ctx,
   tell,
   file,
+  rate,
 }: {
   readonly settings: Settings;
   readonly skipped: readonly StageName[];
   readonly ctx: CommandContext;
   readonly tell: RunInput['emit'];
   readonly file: RunInput['pauseFile'];
+  readonly rate: RateLimit;
 }): { readonly throttle: Throttle; readonly emit: RunInput['emit'] } {
   const now = () => Date.now();
   const note = (text: string) => tell({ type: 'run-note', text });
@@ -91,6 +97,7 @@ function steered({
       return { ...restrained, level: 'pause', reason: `goes on when ${file.path} is removed` };
     },
     stop: ctx.interrupt,
+    rates: rateControl(rate),
     tell: note,
     pid,
     now,

@@ -41,6 +41,12 @@ export interface StoreOptions {
   readonly connectTimeout?: number;
   /** Longest wait for one reply, seconds. Default 300. */
   readonly requestTimeout?: number;
+  /** How often a request is made again after a failure that may pass. Default 3. */
+  readonly retries?: number;
+  /** Wait before the first of them: seconds, or text such as `500ms`. Default 1 s. */
+  readonly retryDelay?: number | string;
+  /** By how much each further wait is longer than the one before. Default 2. */
+  readonly retryBackoff?: number;
 }
 
 /** Secrets by value. None of them is ever written down, logged, or part of an event, report or error. */
@@ -144,6 +150,10 @@ export interface WriteOptions {
   readonly timeout?: number;
   /** The run waits between batches while this file exists. */
   readonly pauseFile?: string;
+  /** Most records written a second: a number for every stage, or text such as `redis=20000,500points/s`; `none` lifts it. */
+  readonly rate?: number | string;
+  /** Requests under way at once, in place of what each stage finds fitting. */
+  readonly concurrency?: number;
 }
 
 /** What {@link move} takes. */
@@ -176,6 +186,8 @@ export interface ResumeOptions extends CommonOptions, Omit<WriteOptions, 'backup
 
 /** What {@link rollback} takes. Addresses and all else come from the run's record, but for secrets. */
 export interface RollbackOptions extends CommonOptions {
+  /** Most records written a second; where absent the run's own. */
+  readonly rate?: number | string;
   /** The run's id, or its start; the newest unfinished run where absent. A finished run must be named. */
   readonly run?: string;
   /** Only look: the report says what would be taken back. */

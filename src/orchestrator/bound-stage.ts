@@ -33,6 +33,7 @@ export type CommonContext = Omit<PlanContext<unknown>, 'store'>;
 /** What a writing step is given beside {@link CommonContext}. */
 export interface WritePorts {
   permit(units: number): Promise<void>;
+  readonly mostInBatch?: (() => number) | undefined;
   readonly undo: UndoPort;
 }
 
@@ -68,7 +69,13 @@ export function bindStage<R, W extends R, P extends StagePlan>(
   const writing = async (common: CommonContext, ports: WritePorts): Promise<ApplyContext<W>> => {
     writer ??= access.openWriter(common.runId);
     // Ports may be class instances: named one by one, since a spread loses their methods.
-    return { ...common, store: await writer, permit: (units) => ports.permit(units), undo: ports.undo };
+    return {
+      ...common,
+      store: await writer,
+      permit: (units) => ports.permit(units),
+      mostInBatch: ports.mostInBatch,
+      undo: ports.undo,
+    };
   };
   async function* steps(
     run: (plan: P, ctx: ApplyContext<W>) => AsyncIterable<Checkpoint>,

@@ -2,6 +2,7 @@ import { MigrateError } from '../model/errors.ts';
 import type { Checkpoint, Clock, StageEvent, StageName, UndoPort } from '../stages/stage.ts';
 import type { Limit, Limits } from './limits.ts';
 import { type PauseFile, pausePoint } from './pause.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { RunLocks } from './run-locks.ts';
 import type { Throttle } from './throttle.ts';
 import { unlessAborted } from './unless-aborted.ts';
@@ -10,6 +11,7 @@ interface GateSettings {
   readonly locks: RunLocks;
   readonly limits: Limits;
   readonly pauseFile: PauseFile | undefined;
+  readonly rate: RateLimit;
   /** None where absent. */
   readonly throttle?: Throttle | undefined;
   /** What the run did is taken back. */
@@ -21,13 +23,20 @@ interface GateSettings {
   readonly note?: (text: string) => void;
 }
 
-/** What every batch passes before it is sent: the one place where signals, pause file, throttle, locks and limits act. */
+/** Waits of the rate limit that add up to less are not what makes a stage slow. */
+const TELL_AFTER_MS = 500;
+
+/** What every batch passes before it is sent: the one place where signals, pause file, throttle, limits, rates and locks act. */
 export class Gate {
   readonly #settings: GateSettings;
   /** When each batch's undo entries became durable, so that its round trip can be told. */
   readonly #sentAt = new Map<number, number>();
   #pause: (() => Promise<void>) | undefined;
   #stage: StageName = 'config';
+  /** How long the rate has held the stage's batches, ms. */
+  #heldMs = 0;
+  /** Stages of which it was told that the rate holds them. */
+  readonly #toldOfRate = new Set<StageName>();
   #roundTripMs: number | undefined;
 
   constructor(settings: GateSettings) {
@@ -46,6 +55,7 @@ export class Gate {
   /** From now on the batches are this stage's. */
   enter(stage: StageName): void {
     this.#stage = stage;
+    this.#heldMs = 0;
     this.#sentAt.clear();
     this.#roundTripMs = undefined;
   }
@@ -65,8 +75,8 @@ export class Gate {
     this.#settings.throttle?.leave();
   }
 
-  /** Rejects when no further batch may be sent. */
-  async pass(): Promise<void> {
+  /** Resolves when a batch of `units` records may be sent. Rejects when no further one may be. */
+  async pass(units = 0): Promise<void> {
     const { signal, limits, locks } = this.#settings;
     signal.throwIfAborted();
     await this.#pause?.();
@@ -74,8 +84,27 @@ export class Gate {
     await throttle?.pass({ signal, undoing, roundTripMs: this.#roundTripMs });
     const limit = limits.check();
     if (limit !== undefined) throw limitError(limit, this.#stage);
+    await this.#keepRate(units);
     await locks.check();
     signal.throwIfAborted();
+  }
+
+  /** Records that the next batch may hold, so that the rate is kept smoothly. */
+  mostInBatch(): number {
+    return this.#settings.rate.mostInBatch(this.#stage);
+  }
+
+  async #keepRate(units: number): Promise<void> {
+    const { rate, signal, emit } = this.#settings;
+    const stage = this.#stage;
+    const perSecond = rate.of(stage);
+    if (units <= 0 || perSecond === undefined) return;
+    const asked = performance.now();
+    await rate.take(stage, units, signal);
+    this.#heldMs += performance.now() - asked;
+    if (this.#heldMs < TELL_AFTER_MS || this.#toldOfRate.has(stage)) return;
+    this.#toldOfRate.add(stage);
+    emit({ type: 'note', stage, text: `limited by --rate ${perSecond}/s` });
   }
 
   /** The undo log, which tells when a batch may be sent. */

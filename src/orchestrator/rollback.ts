@@ -32,6 +32,7 @@ export interface RollbackInput
     | 'skipped'
     | 'options'
     | 'locks'
+    | 'rate'
     | 'pauseFile'
     | 'throttle'
     | 'hooks'
@@ -82,9 +83,9 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   for (const stage of plan.stages) rows.plan(stage);
   // What the run was given to stop early does not hold: where much cannot be taken back, the rest still is.
   const limits = new Limits({ clock, maxErrorRate: 1 });
-  const { pauseFile, throttle } = input;
+  const { pauseFile, rate, throttle } = input;
   const note = (text: string) => folder.note(text);
-  const gate = new Gate({ locks, limits, pauseFile, throttle, undoing: true, signal, clock, emit, note });
+  const gate = new Gate({ locks, limits, pauseFile, rate, throttle, undoing: true, signal, clock, emit, note });
   const { id: runId, moves, map } = folder.record;
   const { dryRun } = input;
   const open = !folder.isFinished;

@@ -10,6 +10,7 @@ import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import type { LimitSettings } from './limits.ts';
 import type { PauseFile } from './pause.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { LockPorts } from './run-locks.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -49,6 +50,8 @@ export interface RunInput {
   readonly folders: RunFolders;
   readonly locks: LockPorts;
   readonly limits: LimitSettings;
+  /** How fast the stages may write. */
+  readonly rate: RateLimit;
   /** The run waits between batches while this file exists. */
   readonly pauseFile: PauseFile | undefined;
   /** What holds its batches back by the stores' health, and from outside. None where absent. */

@@ -80,7 +80,7 @@ class Run {
     this.#startedAt = input.clock.now();
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
-    const { moves, pauseFile, throttle, clock, emit } = input;
+    const { moves, pauseFile, rate, throttle, clock, emit } = input;
     this.#locks = new RunLocks(input.locks, moves, clock);
     this.#limits = new Limits(input.limits);
     this.#deadline = new Deadline(this.#limits, input.limits.timeoutMs);
@@ -89,6 +89,7 @@ class Run {
       locks: this.#locks,
       limits: this.#limits,
       pauseFile,
+      rate,
       throttle,
       signal: this.#signal,
       clock,
@@ -193,8 +194,9 @@ class Run {
   async #makePlan(): Promise<void> {
     const { stages, moves, profile, options, toolVersion, clock, stored, exactPlan } = this.#input;
     this.#phase('plan');
-    const { values: plans, failures } = await inAllStages(stages, { phase: 'plan', rows: this.#rows }, (stage) =>
-      stage.plan(moves, this.#common(stage.name)),
+    const { rate } = this.#input;
+    const { values: plans, failures } = await inAllStages(stages, { phase: 'plan', rows: this.#rows }, async (stage) =>
+      rate.paced(await stage.plan(moves, this.#common(stage.name))),
     );
     this.#throwIfStopped();
     this.#problems.push(...failures.map(({ stage, error }) => problemOf(stage, error)));

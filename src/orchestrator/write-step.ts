@@ -38,7 +38,11 @@ export async function writeStep(step: WriteStep): Promise<number> {
   try {
     await step.before?.();
     await gate.open();
-    const ports = { undo: gate.timed(step.undo ?? (await folder.undo(stage.name))), permit: () => gate.pass() };
+    const ports = {
+      undo: gate.timed(step.undo ?? (await folder.undo(stage.name))),
+      permit: (units: number) => gate.pass(units),
+      mostInBatch: () => gate.mostInBatch(),
+    };
     for await (const checkpoint of stage[phase](plan, context, ports)) {
       checkpoints += 1;
       if (phase === 'undo') folder.takenBack(stage.name, checkpoint);

@@ -1,14 +1,15 @@
 import { errorText } from '../model/errors.ts';
+import type { InFlightLimit } from './adaptive-limit.ts';
 
 /**
- * Runs `work` on the items with at most `limit` under way and yields results as they come, in any order.
+ * Runs `work` on the items with at most `limit` under way (also one that changes) and yields results as they come, in any order.
  * Whenever it ends (exhausted, failed, or left by the caller) everything under way has settled first. No item is
  * started after a failure, and what succeeds beside it is yielded before the failure is thrown.
  * Several different failures are joined into one AggregateError.
  */
 export async function* inFlight<T, U>(
   items: AsyncIterable<T>,
-  limit: number,
+  limit: number | InFlightLimit,
   work: (item: T) => Promise<U>,
 ): AsyncGenerator<U> {
   const running = new Map<number, Promise<Settled<U>>>();
@@ -17,6 +18,7 @@ export async function* inFlight<T, U>(
     // Batches that wait for one connection fail alike: one failure, not several.
     if (!errors.some((known) => known === error || errorText(known) === errorText(error))) errors.push(error);
   };
+  const most = (): number => (typeof limit === 'number' ? limit : limit.now);
   let nextKey = 0;
   const start = (item: T): void => {
     const key = nextKey++;
@@ -24,16 +26,19 @@ export async function* inFlight<T, U>(
       fail(error);
       return { key, results: [] };
     };
-    running.set(
-      key,
-      work(item).then((result) => ({ key, results: [result] }), failed),
-    );
+    const began = performance.now();
+    const beside = running.size + 1;
+    const done = (result: U): Settled<U> => {
+      if (typeof limit !== 'number') limit.took(performance.now() - began, beside);
+      return { key, results: [result] };
+    };
+    running.set(key, work(item).then(done, failed));
   };
   try {
     for await (const item of items) {
       if (errors.length > 0) break;
       start(item);
-      if (running.size >= limit) yield* await settleOne(running);
+      while (errors.length === 0 && running.size >= most()) yield* await settleOne(running);
       if (errors.length > 0) break;
     }
     while (running.size > 0) yield* await settleOne(running);

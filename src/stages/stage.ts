@@ -57,6 +57,11 @@ export interface ApplyContext<W> extends PlanContext<W> {
    * it rejects when the run must stop, and then no further batch may be sent.
    */
   permit(units: number): Promise<void>;
+  /**
+   * Records that the next batch may hold, so that a rate that is set is kept smoothly; asked for each batch. No limit
+   * where absent. A batch that must be larger is let through all the same, and those behind it wait the longer.
+   */
+  readonly mostInBatch?: (() => number) | undefined;
   readonly undo: UndoPort;
 }
 
@@ -85,6 +90,8 @@ export interface Clock {
 export interface StageOptions {
   /** Records in one request; undefined leaves the choice to the stage. */
   readonly batchSize?: number | undefined;
+  /** Requests under way at once; undefined leaves the choice to the stage. */
+  readonly concurrency?: number | undefined;
   /** Go on where source and target both have data. */
   readonly merge: boolean;
   /** An unfinished run of the same move is being continued: data at both ends is expected. */

@@ -9,7 +9,7 @@ import { connectTimeout } from './connect-timeout.ts';
 /** How each of the redis stage's databases is reached, in their order: at least one. */
 export function redisDatabases(
   settings: Settings,
-  more: Pick<RedisSettings, 'clientName' | 'onRetry'>,
+  more: Pick<RedisSettings, 'clientName' | 'retry' | 'onRetry'>,
 ): readonly RedisSettings[] {
   const { database, ...server } = serverOf(settings);
   const { tunnel } = settings;

@@ -6,6 +6,9 @@ import { interruption, runInProcess } from './chaos/run-tool.ts';
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
+/** What fails on purpose need not be waited for as long as an operator would. */
+const SOON = { TENANT_MIGRATE_RETRY_DELAY: '150ms' };
+
 /** How one run of the command ended. */
 export interface CliResult {
   readonly code: number;
@@ -29,7 +32,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: options.cwd ?? mkdtempSync(join(tmpdir(), 'tenant-migrate-cli-')),
-      env: { PATH: process.env.PATH ?? '', ...options.env },
+      env: { PATH: process.env.PATH ?? '', ...SOON, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     options.onStart?.((signal) => child.kill(signal)).catch(reject);
@@ -71,7 +74,7 @@ export function runHere(args: readonly string[], options: Omit<CliOptions, 'onSt
         stderr,
       } = await runInProcess({
         args,
-        env: options.env ?? {},
+        env: { ...SOON, ...options.env },
         signal: controller.signal,
         onStderr: (text) => options.onStderr?.(text, stop),
       });

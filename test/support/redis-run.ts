@@ -62,7 +62,8 @@ export async function startRedisRun(options: { readonly redis?: readonly string[
     });
     return { ended, kill: (signal) => send(signal), stderr: () => said };
   };
-  const moveWords = (more: readonly string[] = []) => [source, target, ...flags, '--batch-size', '2', ...more];
+  const slowly = ['--batch-size', '2', '--concurrency', '12'];
+  const moveWords = (more: readonly string[] = []) => [source, target, ...flags, ...slowly, ...more];
   const hold = async (words: readonly string[], how: RunOptions = {}): Promise<UnderWay> => {
     proxy.setLatency(5);
     const process = started(words, how);

@@ -1,6 +1,9 @@
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
+/** Units of time in ms. */
+const MS = { '': 1_000, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
 /** A whole number between these two, both included. */
 export const whole = (least: number, most: number) =>
   z
@@ -14,6 +17,13 @@ export const seconds = z
   .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
   .transform((text) => Number(text) * 1_000)
   .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds');
+/** A length of time as text, in seconds where it names no unit → milliseconds, between these two. */
+export const duration = (leastMs: number, mostMs: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?(ms|s|m|h)?$/, 'is not a length of time such as 500ms, 1s or 2m')
+    .transform((text) => Math.round(Number.parseFloat(text) * MS[text.replace(/^[\d.]+/, '') as keyof typeof MS]))
+    .refine((ms) => ms >= leastMs && ms <= mostMs, `must be between ${spelled(leastMs)} and ${spelled(mostMs)}`);
 /** Percent as text, with or without its sign → a share of 1. */
 export const percent = z
   .string()
@@ -54,4 +64,8 @@ function hasReadableLogin(text: string): boolean {
     if (error instanceof URIError) return false;
     throw error;
   }
+}
+
+function spelled(ms: number): string {
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }

@@ -1,5 +1,7 @@
 import type { GraphWriter, MovableNode, NodeId } from '../../stores/graph/graph-store.ts';
 import type { GraphMove } from '../../stores/graph/statements.ts';
+import { limitOf } from '../adaptive-limit.ts';
+import { batchSize, withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { graphMoveOf } from './graph-move.ts';
@@ -27,6 +29,10 @@ export interface ApplySettings {
 }
 
 const BATCH_SIZE = 10_000;
+/** Each takes a connection of the driver's sixteen; the stream of ids and what looks after a lost reply take some, too. */
+const MOST_IN_FLIGHT = 12;
+/** The server keeps what a transaction changes in memory until it ends, up to a kilobyte a node. */
+const MOST_NODES_IN_FLIGHT = 40_000;
 
 /** See the contract: indexes first, then relationships of the tenant's own type, then nodes. */
 export async function* applyGraph(
@@ -51,10 +57,13 @@ export async function* applyGraph(
     if ((types[index] ?? 0) > 0) for await (const checkpoint of retype(move, ctx)) yield told(checkpoint);
     const count = counts[index] ?? 0;
     if (count === 0) continue;
-    const size = count <= atomicLimit ? atomicLimit : (ctx.options.batchSize ?? BATCH_SIZE);
-    for await (const checkpoint of inFlight(batches(move, size, ctx), batchesInFlight, (batch) =>
-      moveBatch(move, batch, ctx),
-    )) {
+    // One transaction would not be slow, as a rate asks for.
+    const size = () => (count <= atomicLimit ? withinRate(ctx, atomicLimit) : batchSize(ctx, BATCH_SIZE));
+    const most = Math.max(batchesInFlight, Math.min(MOST_IN_FLIGHT, Math.floor(MOST_NODES_IN_FLIGHT / size())));
+    const { concurrency } = ctx.options;
+    const given = concurrency === undefined ? undefined : Math.min(concurrency, MOST_IN_FLIGHT);
+    const limit = limitOf(given, { start: batchesInFlight, most });
+    for await (const checkpoint of inFlight(batches(move, size, ctx), limit, (batch) => moveBatch(move, batch, ctx))) {
       yield told(checkpoint);
     }
   }
@@ -68,7 +77,7 @@ async function nodesOf(move: GraphMove, store: GraphWriter): Promise<number> {
 /** One pass over the source's nodes. Not a loop over what is left: Memgraph would walk over all that has left, each time. */
 async function* batches(
   move: GraphMove,
-  size: number,
+  size: () => number,
   ctx: ApplyContext<GraphWriter>,
 ): AsyncGenerator<readonly MovableNode[]> {
   let batch: MovableNode[] = [];
@@ -76,7 +85,7 @@ async function* batches(
     ctx.signal.throwIfAborted();
     for (const node of nodes) {
       batch.push(node);
-      if (batch.length < size) continue;
+      if (batch.length < size()) continue;
       await ctx.permit(batch.length);
       yield batch;
       batch = [];

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../model/json.ts';
 import type { Move } from '../../model/move.ts';
 import type { GraphWriter, TypedRelationship } from '../../stores/graph/graph-store.ts';
+import { batchSize } from '../batch-size.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 
 /** What the undo log holds of relationships, before they are made again: a type and not an interface, so that it is JSON. */
@@ -22,12 +23,12 @@ const BATCH_SIZE = 2_000;
 export async function* retype({ source, target }: Move, ctx: ApplyContext<GraphWriter>): AsyncGenerator<Checkpoint> {
   const move = { source, target };
   let batch: TypedRelationship[] = [];
-  const size = Math.min(ctx.options.batchSize ?? BATCH_SIZE, BATCH_SIZE);
+  const size = () => Math.min(batchSize(ctx, BATCH_SIZE), BATCH_SIZE);
   for await (const some of ctx.store.typed(source)) {
     ctx.signal.throwIfAborted();
     for (const one of some) {
       batch.push(one);
-      if (batch.length < size) continue;
+      if (batch.length < size()) continue;
       yield* send(move, batch, ctx);
       batch = [];
     }

@@ -3,6 +3,8 @@ import { errorText, MigrateError } from '../../model/errors.ts';
 import { grouped } from '../../model/grouped.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
+import { limitOf } from '../adaptive-limit.ts';
+import { withinRate } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { type ArrayGroup, mayAskForArrays, splitPages } from './arrays.ts';
@@ -22,8 +24,10 @@ import { besideCopies } from './shards/shard-copy.ts';
 import { COLLECTIONS_AT_ONCE } from './survey.ts';
 import { arraysEntry, pointsEntry } from './undo-entry.ts';
 
-/** Writes under way: a shard applies them one by one, so this only hides round trips. */
+/** Writes under way at first: a shard applies them one by one, so more than this only hide long round trips. */
 const WRITES_AT_ONCE = 4;
+/** Points that are copied stand in memory as text, a few megabytes a batch. */
+const MOST_AT_ONCE = 16;
 
 /** One collection's part of the work, and how far it is. */
 interface Part extends CollectionPlan {
@@ -83,7 +87,7 @@ export async function* apply(plan: QdrantPlan, whole: ApplyContext<QdrantWriter>
   const limited = parts.filter(({ facts }) => facts.limits.writeRateLimit !== undefined);
   const free = parts.filter((part) => !limited.includes(part));
   for (const [group, atOnce] of [
-    [free, WRITES_AT_ONCE],
+    [free, limitOf(ctx.options.concurrency, { start: WRITES_AT_ONCE, most: MOST_AT_ONCE })],
     [limited, 1],
   ] as const) {
     try {
@@ -172,8 +176,9 @@ async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): Asy
 
 async function* arrayBatches(part: Part, { ids, elements }: ArrayGroup, { field, ctx }: Pass): AsyncGenerator<Batch> {
   const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
-  for (let at = 0; at < ids.length; at += size) {
-    const some = ids.slice(at, at + size);
+  for (let at = 0; at < ids.length; ) {
+    const some = ids.slice(at, at + withinRate(ctx, size));
+    at += some.length;
     await ctx.permit(some.length);
     part.open += 1;
     yield async () => [await moveArrays(part, { ids: some, elements }, field, ctx)];
@@ -182,8 +187,9 @@ async function* arrayBatches(part: Part, { ids, elements }: ArrayGroup, { field,
 
 async function* keptBatches(part: Part, kept: readonly string[], { field, ctx }: Pass): AsyncGenerator<Batch> {
   const size = writeBatchSize(part.facts.limits, ctx.options.batchSize);
-  for (let at = 0; at < kept.length; at += size) {
-    const ids = kept.slice(at, at + size);
+  for (let at = 0; at < kept.length; ) {
+    const ids = kept.slice(at, at + withinRate(ctx, size));
+    at += ids.length;
     await ctx.permit(ids.length);
     part.open += 1;
     yield async () => [await movePoints(part, ids, field, ctx)];
@@ -201,7 +207,7 @@ async function* pairBatches(
   const { collection, move, facts } = part;
   const work: CopyWork = { collection, field, move, end, limits: facts.limits, newIds, insertOnly, sizer };
   for (let at = 0; at < pairs.length; ) {
-    const some = pairs.slice(at, at + sizer.size);
+    const some = pairs.slice(at, at + withinRate(ctx, sizer.size));
     at += some.length;
     await ctx.permit(some.length);
     part.open += 1;

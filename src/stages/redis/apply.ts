@@ -1,6 +1,8 @@
 import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
+import { limitOf } from '../adaptive-limit.ts';
+import { batchSize } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -22,10 +24,13 @@ import type { ValueRules } from './value-rules.ts';
 /** Batches whose copied sources are removed at once; each holds the dumps of some. */
 const REMOVALS_IN_FLIGHT = 3;
 
-/** Pipelines under way at once: a slow link holds all that one page of the scan gives, a fast one needs few. */
+/** Pipelines under way at first: a slow link holds all that one page of the scan gives, a fast one needs few. */
 export function batchesInFlight(roundTripMs: number): number {
   return isFar(roundTripMs) ? 12 : 4;
 }
+
+/** More than one page of the scan gives is never there to be sent. */
+const MOST_IN_FLIGHT = 32;
 
 type Pairs = Pick<Batch, 'move' | 'pairs'>;
 
@@ -46,7 +51,8 @@ export async function* applyRedis(
   // Keys expire, and others write keys, between the count and here.
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit, estimate: true });
   let done = 0;
-  const limit = batchesInFlight(await ctx.store.roundTripMs());
+  const start = batchesInFlight(await ctx.store.roundTripMs());
+  const limit = limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });
   const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
   for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, (batch) => move(plan, batch, room, ctx))) {
     for (const checkpoint of checkpoints) {
@@ -61,7 +67,7 @@ export async function* applyRedis(
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: ValueRules): AsyncIterable<Batch> {
   const left = (plan.left ?? []).map(fromJson);
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves, left);
-  const size = ctx.options.batchSize ?? DEFAULT_BATCH;
+  const size = () => batchSize(ctx, DEFAULT_BATCH);
   const open = plan.moves.map((_, move) => new OpenBatches(move, size));
   // What the server that took over had not yet received stands under the source again.
   const text = 'another server has taken over as the master: its keys are listed from the start';
@@ -223,6 +229,7 @@ export async function* finalizeRedis(
       const { source = '', target = '' } = plan.moves[move] ?? {};
       return removeCopied({ move: { source, target }, pairs }, ctx, rules);
     };
-    for await (const checkpoints of inFlight(batches(plan, ctx, rules), REMOVALS_IN_FLIGHT, remove)) yield* checkpoints;
+    const limit = ctx.options.concurrency ?? REMOVALS_IN_FLIGHT;
+    for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, remove)) yield* checkpoints;
   } else for await (const { pairs } of batches(plan, ctx, rules)) yield* removeSources(pairs, ctx, rules);
 }

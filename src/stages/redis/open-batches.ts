@@ -19,13 +19,14 @@ export interface Batch {
 /** Gathers one move's keys into batches: those with values that name their tenant apart, so that the others pay nothing. */
 export class OpenBatches {
   readonly #move: number;
-  readonly #size: number;
+  readonly #size: () => number;
   #plain: RenamePair[] = [];
   #pairs: RenamePair[] = [];
   #ruled: RuledKey[] = [];
   readonly #taken = new Set<ByteString>();
 
-  constructor(move: number, size: number) {
+  /** `size`: keys of the next batch that becomes full. */
+  constructor(move: number, size: () => number) {
     this.#move = move;
     this.#size = size;
   }
@@ -41,7 +42,7 @@ export class OpenBatches {
       if (this.#taken.size < MOST_REMEMBERED) this.#taken.add(key);
     }
     this.#ruled.push({ key, rule });
-    return this.#ruled.length >= Math.min(this.#size, MOST_RULED) ? this.#takeRuled() : undefined;
+    return this.#ruled.length >= Math.min(this.#size(), MOST_RULED) ? this.#takeRuled() : undefined;
   }
 
   /** What is left, in batches that are not full. */
@@ -51,7 +52,7 @@ export class OpenBatches {
 
   #addPlain(pair: RenamePair): Batch | undefined {
     this.#plain.push(pair);
-    return this.#plain.length >= this.#size ? this.#takePlain() : undefined;
+    return this.#plain.length >= this.#size() ? this.#takePlain() : undefined;
   }
 
   #takePlain(): Batch {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RetryPolicy } from 'cockatiel';
 import type { Json } from '../../model/json.ts';
+import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
 import { type ConfigHttp, type Outcome, openHttp } from './http.ts';
 import { failure, isBusy, readConfig, saysAbsent } from './reply.ts';
 
@@ -20,6 +21,8 @@ export interface ConfigApiSettings {
   readonly method: 'PUT' | 'POST' | 'PATCH';
   /** For one request, from connecting to the last byte of the reply. */
   readonly timeoutMs: number;
+  /** Two repetitions, soon, where absent. */
+  readonly retry?: RetryRule | undefined;
   readonly onRetry?: (info: { readonly attempt: number; readonly delayMs: number; readonly reason: string }) => void;
 }
 
@@ -31,7 +34,7 @@ export interface ConfigReader {
   /** Path of a tenant's config as it is requested, without the base address. */
   pathOf(tenant: string): string;
   /**
-   * The tenant's record, or undefined where the API says that it has none. Asked up to three times while the API is
+   * The tenant's record, or undefined where the API says that it has none. Asked again while the API is
    * busy or away; `signal` stops further tries. Throws MigrateError with what to do next.
    */
   get(tenant: string, signal?: AbortSignal): Promise<ConfigBody | undefined>;
@@ -41,7 +44,7 @@ export interface ConfigReader {
 /** Writes tenants' configs. */
 export interface ConfigWriter extends ConfigReader {
   /**
-   * Sends the sections. Where the outcome is unknown it looks before it sends again, at most three times in all:
+   * Sends the sections. Where the outcome is unknown it looks before it sends again, no more often than it may be repeated:
    * `changed` means that something else stands there now, and that nothing more was sent.
    */
   put(write: ConfigWrite & { readonly sections: ConfigBody; readonly secrets: readonly string[] }): Promise<Written>;
@@ -102,17 +105,20 @@ interface WriteRequest {
 /** One try: what came of it, or a verdict that ended the matter. */
 type Try = { readonly attempt: number; readonly outcome: Outcome } | { readonly verdict: Written };
 
-const TRIES = 3;
-const FIRST_DELAY_MS = 150;
+const RETRY: RetryRule = { retries: 2, delayMs: 150, backoff: 2 };
+/** Of what the server asks for. */
 const LONGEST_DELAY_MS = 30_000;
 
 async function openConnection(settings: ConfigApiSettings): Promise<Connection> {
   const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
+  const rule = settings.retry ?? RETRY;
   const policy = retry(
     handleWhenResult((tried) => worthRepeating(tried as Try)),
     {
-      maxAttempts: TRIES - 1,
-      backoff: new DelegateBackoff(({ attempt, result }) => delayMs(attempt, 'value' in result ? result.value : {})),
+      maxAttempts: rule.retries,
+      backoff: new DelegateBackoff(({ attempt, result }) =>
+        delayMs(rule, attempt, 'value' in result ? result.value : {}),
+      ),
     },
   );
   policy.onRetry(({ attempt, delay, ...result }) => {
@@ -202,10 +208,9 @@ function reasonOf(tried: Try): string {
   return 'lost' in tried.outcome ? tried.outcome.lost : `status ${tried.outcome.status}`;
 }
 
-/** Doubles from try to try, with jitter; a longer Retry-After is respected. */
-function delayMs(attempt: number, tried: unknown): number {
+/** By the rule; a longer Retry-After is respected. */
+function delayMs(rule: RetryRule, attempt: number, tried: unknown): number {
   const outcome = (tried as Partial<Extract<Try, { outcome: Outcome }>>).outcome;
   const asked = outcome !== undefined && 'retryAfterMs' in outcome ? outcome.retryAfterMs : 0;
-  const jittered = FIRST_DELAY_MS * 2 ** (attempt - 1) * (0.5 + Math.random());
-  return Math.min(Math.max(jittered, asked), LONGEST_DELAY_MS);
+  return Math.max(retryDelayMs(rule, attempt), Math.min(asked, LONGEST_DELAY_MS));
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
+import { DelegateBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 import type { Driver, Record as GraphRecord, Session } from 'neo4j-driver';
 import { MigrateError } from '../../model/errors.ts';
+import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
 import { graphError, isConnectionLost, isTransient, reasonText } from './graph-error.ts';
 import { goodbye, within } from './in-time.ts';
 import { namePrefix, type Statement } from './statements.ts';
@@ -27,6 +28,8 @@ export interface GraphSettings {
   readonly graceMs?: number;
   /** The run for which is written: connections and transactions are named after it. */
   readonly runId?: string;
+  /** Two repetitions, soon, where absent. */
+  readonly retry?: RetryRule | undefined;
   /** Called before each repeated try. `reason` holds no content and no secret. */
   readonly onRetry?: (info: { attempt: number; delayMs: number; reason: string }) => void;
 }
@@ -45,8 +48,7 @@ const CHUNK = 1_000;
 const GRACE_MS = 5_000;
 /** Idle connections older than this are tried before use: a tunnel may have dropped them in silence. */
 const LIVENESS_CHECK_MS = 30_000;
-/** Two repeats after the first try. */
-const REPEATS = 2;
+const RETRY: RetryRule = { retries: 2, delayMs: 200, backoff: 2 };
 
 /**
  * One driver with its retries. Every statement is a transaction of its own and, as auto-commit, costs a single round
@@ -76,9 +78,10 @@ export class GraphConnection {
     this.#timeout = settings.statementTimeoutMs === undefined ? {} : { timeout: settings.statementTimeoutMs };
     this.address = addressOf(settings.url);
     this.#database = settings.database;
+    const rule = settings.retry ?? RETRY;
     this.#retry = retry(handleWhen(isTransient), {
-      maxAttempts: REPEATS,
-      backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 3_000 }),
+      maxAttempts: rule.retries,
+      backoff: new DelegateBackoff(({ attempt }) => retryDelayMs(rule, attempt)),
     });
     this.#retry.onRetry(({ attempt, delay, ...failure }) => {
       const reason = 'error' in failure ? reasonText(failure.error) : 'unknown error';
@@ -197,7 +200,7 @@ export class GraphConnection {
     }
   }
 
-  /** The same, started again from its beginning where the connection breaks. Three tries for each chunk. */
+  /** The same, started again from its beginning where the connection breaks. Tried again for each chunk. */
   async *restartingStream(statement: Statement, pageSize: number): AsyncGenerator<readonly Row[]> {
     let rows = this.stream(statement, pageSize);
     try {

@@ -37,11 +37,13 @@ export class NoAnswer extends Error {
 
 /** True where the connection broke, so that it is unknown whether the statement took effect. */
 export function isConnectionLost(error: unknown): boolean {
+  if (isTornHandshake(error)) return true;
   return isDriverError(error) && (CONNECTION_LOST.includes(error.code) || isCutHandshake(error));
 }
 
 /** True where the same statement may succeed in a moment: deadlocks, conflicts, elections, lost connections. */
 export function isTransient(error: unknown): boolean {
+  if (isTornHandshake(error)) return true;
   if (!isDriverError(error)) return false;
   if (isTimeOut(error) || OUT_OF_MEMORY.test(error.code)) return false;
   return isCutHandshake(error) || error.retryable === true;
@@ -64,8 +66,14 @@ function isCutHandshake({ code, message }: DriverError): boolean {
   );
 }
 
+/** The driver reads four bytes of the server's first answer, and reads on where the connection broke behind the second. */
+function isTornHandshake(error: unknown): error is RangeError {
+  return error instanceof RangeError && 'code' in error && error.code === 'ERR_OUT_OF_RANGE';
+}
+
 /** What went wrong in a few words: a code or the system's own error name, never content. */
 export function reasonText(error: unknown): string {
+  if (isTornHandshake(error)) return 'connection lost';
   if (!isDriverError(error)) return error instanceof Error ? error.name : 'unknown error';
   return isConnectionLost(error) ? networkReason(error.message) : error.code;
 }
@@ -78,13 +86,13 @@ function networkReason(message: string): string {
 
 /** Turns what the driver throws into the one error class. Anything else is handed back unchanged. */
 export function graphError(error: unknown, address: string): unknown {
+  if (isTornHandshake(error)) return noConnection(address, 'connection lost', error);
   if (!isDriverError(error)) return error;
   const { code, message } = error;
   const details = { stage: 'graph', store: address };
   // `N/A` is the driver's own code where no connection came about in the time given.
   if (isConnectionLost(error) || (code === 'N/A' && /acquisition timed out/.test(message))) {
-    const text = `no connection to the graph store at ${address} (${networkReason(message)})`;
-    return new MigrateError('unreachable', text, { ...details, retryable: true, next: ADDRESS_FLAGS, cause: error });
+    return noConnection(address, networkReason(message), error);
   }
   if (code === 'ProtocolError' || message.startsWith('Server responded HTTP')) {
     const text = `what answers at ${address} does not speak the graph protocol (Bolt)`;
@@ -124,6 +132,17 @@ export function graphError(error: unknown, address: string): unknown {
     return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
   }
   return storeError(error, details);
+}
+
+function noConnection(address: string, reason: string, cause: unknown): MigrateError {
+  const text = `no connection to the graph store at ${address} (${reason})`;
+  return new MigrateError('unreachable', text, {
+    stage: 'graph',
+    store: address,
+    retryable: true,
+    next: ADDRESS_FLAGS,
+    cause,
+  });
 }
 
 function storeError(error: DriverError, details: { stage: string; store: string }): MigrateError {

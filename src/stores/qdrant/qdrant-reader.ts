@@ -1,3 +1,4 @@
+import type { RetryRule } from '../retry-rule.ts';
 import type { QdrantBackupReading, QdrantBackupWriting } from './backup-calls.ts';
 import type { CollectionFacts, ShardLayout } from './collection-facts.ts';
 import type { QdrantPointReading, QdrantPointWriting } from './point-calls.ts';
@@ -14,6 +15,8 @@ export interface QdrantSettings {
   /** Longest time for one try of one request, in ms. */
   readonly timeoutMs: number;
   /** Told before each wait for another try. */
+  /** Two repetitions, soon, where absent. */
+  readonly retry?: RetryRule | undefined;
   readonly onRetry?: ((info: RetryInfo) => void) | undefined;
 }
 

@@ -22,8 +22,9 @@ export async function connect(settings: QdrantSettings): Promise<Connection> {
   const base = baseUrl(settings.url);
   const url = `${base.origin}${base.pathname.replace(/\/+$/, '')}`;
   refuseUnsendableKey(settings.apiKey);
-  const rules = { onRetry: settings.onRetry, patienceMs: settings.timeoutMs };
-  const [retryUntil, json] = await Promise.all([createRetry(rules), loadPointJson()]);
+  const { retry, onRetry, timeoutMs: patienceMs } = settings;
+  const retryUntil = createRetry({ retry, onRetry, patienceMs });
+  const json = await loadPointJson();
   const [raw, control] = await Promise.all([
     openRawCalls({ ...settings, url }, base, retryUntil),
     openControlCalls(settings, base, retryUntil),

@@ -26,7 +26,8 @@ export interface RawCalls {
   close(): Promise<void>;
 }
 
-const CONNECTIONS = 8;
+/** Made as they are needed. */
+const CONNECTIONS = 32;
 const CONNECT_MS = 10_000;
 
 /** Opens the connection pool; nothing is sent yet. */

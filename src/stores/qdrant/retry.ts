@@ -1,3 +1,4 @@
+import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
 import { type Answer, isDiskFull, isOverBudget } from './answer.ts';
 import { networkFailure, networkText, type Purpose } from './failure.ts';
 import { pause } from './pause.ts';
@@ -26,6 +27,8 @@ export interface UnknownOutcome<A> {
 }
 
 export interface RetrySettings {
+  /** Two repetitions, soon, where absent. */
+  readonly retry: RetryRule | undefined;
   readonly onRetry: ((info: RetryInfo) => void) | undefined;
   /** How long a server that says it is not available is asked again, ms. */
   readonly patienceMs: number;
@@ -34,12 +37,11 @@ export interface RetrySettings {
 /** Makes the rule for calls that a signal ends: it ends the waits between tries, never a request under way. */
 export type RetryUntil = (signal: AbortSignal | undefined) => Retry;
 
-/** Tries for a failure that may pass by itself. */
-const TRIES = 3;
+const RETRY: RetryRule = { retries: 2, delayMs: 200, backoff: 2 };
 /** Repetitions where the server names the time to wait: a rate limit is a speed, not a failure. */
 const RATE_LIMIT_RETRIES = 30;
 const LONGEST_RATE_WAIT_MS = 120_000;
-const FIRST_DELAY_MS = 200;
+/** A server that says it is not available is asked this often at least, ms. */
 const LONGEST_DELAY_MS = 10_000;
 
 const TRANSIENT = new Set([408, 500, 502, 503, 504]);
@@ -50,21 +52,19 @@ type Verdict = 'final' | 'rate-limited' | 'unavailable' | 'may-pass';
 type Outcome<A> = { readonly answer: A } | { readonly error: unknown };
 
 /** The retry rules of this store. */
-export async function createRetry({ onRetry, patienceMs }: RetrySettings): Promise<RetryUntil> {
-  const { ExponentialBackoff } = await import('cockatiel');
-  const backoffs = new ExponentialBackoff({ initialDelay: FIRST_DELAY_MS, maxDelay: LONGEST_DELAY_MS });
+export function createRetry({ retry: rule = RETRY, onRetry, patienceMs }: RetrySettings): RetryUntil {
   return (signal) => async (send, purpose, unknown) => {
     const deadline = performance.now() + patienceMs;
-    const left = { 'rate-limited': RATE_LIMIT_RETRIES, 'may-pass': TRIES - 1 };
-    let backoff: ReturnType<typeof backoffs.next> | undefined;
+    const left = { 'rate-limited': RATE_LIMIT_RETRIES, 'may-pass': rule.retries };
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await outcomeOf(send);
       const verdict = verdictOn(outcome, unknown);
       const over =
         verdict === 'final' || (verdict === 'unavailable' ? performance.now() > deadline : left[verdict]-- === 0);
       if (over) return answerOf(outcome, purpose);
-      backoff = backoff === undefined ? backoffs.next() : backoff.next(undefined);
-      const delayMs = Math.min(askedDelay(outcome) ?? backoff.duration, LONGEST_RATE_WAIT_MS);
+      const own = retryDelayMs(rule, attempt);
+      const ours = verdict === 'unavailable' ? Math.min(own, LONGEST_DELAY_MS) : own;
+      const delayMs = Math.min(askedDelay(outcome) ?? ours, LONGEST_RATE_WAIT_MS);
       onRetry?.({ attempt, delayMs, reason: reason(outcome) });
       await pause(delayMs, signal);
       const known = verdict === 'rate-limited' ? undefined : await unknown?.look();

@@ -12,13 +12,13 @@ import {
   type RedisSettings,
   type Reply,
   replyError,
+  triesOf,
 } from './redis-connection.ts';
 import type { ClusterParts, RedisLink } from './redis-link.ts';
 import { requireValue } from './redis-refusal.ts';
 
 /** Of one command, from master to master. */
 const MOST_REDIRECTS = 8;
-const TRIES = 4;
 
 /**
  * The masters of a Redis Cluster behind the face of one connection. Each command goes to the master of its key's slot,
@@ -93,7 +93,7 @@ export class RedisCluster implements RedisLink {
 
   /** See {@link RedisConnection.recover}: of every connection that was lost. A master that has left need not come back. */
   async recover(attempt: number, reason: string): Promise<void> {
-    if (attempt >= TRIES) throw this.#gaveUp(reason);
+    if (attempt >= triesOf(this.#settings)) throw this.#gaveUp(reason);
     // Where only the asking for the masters failed, nothing was sent.
     if (this.#lost.size + this.#recovering.size === 0) await this.pauseBeforeRetry(attempt, reason);
     for (const link of [...this.#lost]) {
@@ -143,7 +143,7 @@ export class RedisCluster implements RedisLink {
         if (!isLost(error)) throw error;
         reason = error.message;
       }
-      if (attempt >= TRIES) throw this.#gaveUp(reason);
+      if (attempt >= triesOf(this.#settings)) throw this.#gaveUp(reason);
       await this.pauseBeforeRetry(attempt, reason);
       await this.#refreshIfPossible();
     }
@@ -287,11 +287,15 @@ export class RedisCluster implements RedisLink {
   }
 
   #gaveUp(reason: string): MigrateError {
-    return new MigrateError('store', `the cluster at ${this.address} gave no answer after ${TRIES} tries: ${reason}`, {
-      store: this.address,
-      retryable: true,
-      next: 'see that all its masters are up, then type the same command again',
-    });
+    return new MigrateError(
+      'store',
+      `the cluster at ${this.address} gave no answer after ${triesOf(this.#settings)} tries: ${reason}`,
+      {
+        store: this.address,
+        retryable: true,
+        next: 'see that all its masters are up, then type the same command again',
+      },
+    );
   }
 }
 

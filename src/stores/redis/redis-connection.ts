@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { MigrateError } from '../../model/errors.ts';
+import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
 import { type Node, type NodeMap, nodeText } from './node-map.ts';
 import type { CommandSink } from './recorded-commands.ts';
 import { redisAddress } from './redis-address.ts';
@@ -33,7 +34,14 @@ export interface RedisSettings {
   readonly settleMs?: number | undefined;
   /** True where a cluster told this address, not the operator. */
   readonly announced?: boolean | undefined;
+  /** How a lost connection is made again; three repetitions, soon, where absent. */
+  readonly retry?: RetryRule | undefined;
   readonly onRetry?: ((retry: { attempt: number; delayMs: number; reason: string }) => void) | undefined;
+}
+
+/** How often something is tried on a connection that is lost. */
+export function triesOf({ retry }: RedisSettings): number {
+  return (retry?.retries ?? RETRIES) + 1;
 }
 
 /** One command's reply: a value, or the server's refusal. */
@@ -52,7 +60,7 @@ export function isLost(error: unknown): error is Error {
   return error instanceof ConnectionLost || (error instanceof MigrateError && error.retryable);
 }
 
-const TRIES = 4;
+const RETRIES = 3;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 const SETTLE_MS = 5_000;
@@ -69,6 +77,7 @@ const PASSING = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDO
 export class RedisConnection {
   readonly address: string;
   readonly #settings: RedisSettings;
+  readonly #tries: number;
   #connections = 0;
   #client: Redis | undefined;
   #opening: Promise<Redis> | undefined;
@@ -80,6 +89,7 @@ export class RedisConnection {
 
   constructor(settings: RedisSettings) {
     this.#settings = settings;
+    this.#tries = triesOf(settings);
     this.address = redisAddress(settings);
   }
 
@@ -155,7 +165,7 @@ export class RedisConnection {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#attempt(build, passes);
       if (outcome.replies !== undefined) return outcome.replies;
-      if (attempt >= TRIES) throw this.#gaveUp(outcome.reason);
+      if (attempt >= this.#tries) throw this.#gaveUp(outcome.reason);
       await this.pauseBeforeRetry(attempt, outcome.reason);
     }
   }
@@ -165,7 +175,7 @@ export class RedisConnection {
    * by ending it at the server, or by waiting where that is forbidden.
    */
   async recover(attempt: number, reason: string): Promise<void> {
-    if (attempt >= TRIES) throw this.#gaveUp(reason);
+    if (attempt >= this.#tries) throw this.#gaveUp(reason);
     const [lostId, lostNode] = [this.#clientId, this.#node];
     const { settleMs = SETTLE_MS } = this.#settings;
     const client = await this.#reconnect(attempt, reason);
@@ -194,15 +204,17 @@ export class RedisConnection {
       try {
         return await this.#ready();
       } catch (error) {
-        if (!isLost(error) || attempt + 1 >= TRIES) throw error;
+        if (!isLost(error) || attempt + 1 >= this.#tries) throw error;
         why = error.message;
       }
     }
   }
 
   async pauseBeforeRetry(attempt: number, reason: string): Promise<void> {
-    const delayMs = Math.min(FIRST_DELAY_MS * 4 ** (attempt - 1), LONGEST_DELAY_MS) * (0.75 + Math.random() / 2);
-    this.#settings.onRetry?.({ attempt, delayMs, reason });
+    const { retry, onRetry } = this.#settings;
+    const own = () => Math.min(FIRST_DELAY_MS * 4 ** (attempt - 1), LONGEST_DELAY_MS) * (0.75 + Math.random() / 2);
+    const delayMs = retry === undefined ? own() : retryDelayMs(retry, attempt);
+    onRetry?.({ attempt, delayMs, reason });
     await sleep(delayMs);
   }
 
@@ -268,7 +280,7 @@ export class RedisConnection {
   }
 
   #gaveUp(reason: string): MigrateError {
-    return new MigrateError('store', `Redis at ${this.address} gave no answer after ${TRIES} tries: ${reason}`, {
+    return new MigrateError('store', `Redis at ${this.address} gave no answer after ${this.#tries} tries: ${reason}`, {
       store: this.address,
       retryable: true,
       next: 'see that the server is up, then type the same command again',

@@ -80,7 +80,11 @@ export async function loaded({
         if (own(readFileSync(join(folder, name), 'utf8'))) rmSync(join(folder, name));
       }
     },
-    env: { TENANT_MIGRATE_CONFIG_SECRETS: world.secrets, TENANT_MIGRATE_STATE_DIR: stateDir },
+    env: {
+      TENANT_MIGRATE_CONFIG_SECRETS: world.secrets,
+      TENANT_MIGRATE_STATE_DIR: stateDir,
+      TENANT_MIGRATE_RETRY_DELAY: '150ms',
+    },
     fromStart,
     fromMoved: async () => {
       const after = await readWithoutLeases(urls);

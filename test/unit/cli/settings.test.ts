@@ -73,6 +73,42 @@ describe('a setting', () => {
     }
   });
 
+  it('that is a rate, a number of requests or a rule of repetitions is read, or refused with what it may be', async () => {
+    const given = {
+      rate: '500points/s',
+      concurrency: '8',
+      retries: '0',
+      'retry-delay': '500ms',
+      'retry-backoff': '1.5',
+    };
+    expect(await read(given)).toMatchObject({
+      rate: { qdrant: 500 },
+      concurrency: 8,
+      retries: 0,
+      'retry-delay': 500,
+      'retry-backoff': 1.5,
+      recorded: given,
+    });
+    for (const [delay, ms] of [
+      ['2m', 120_000],
+      ['1.5', 1_500],
+      ['1s', 1_000],
+      ['0', 0],
+    ] as const)
+      expect(await read({ 'retry-delay': delay })).toMatchObject({ 'retry-delay': ms });
+    expect(await read({})).toMatchObject({ retries: 3, 'retry-delay': 1_000, 'retry-backoff': 2 });
+    for (const [name, value, why] of [
+      ['rate', 'fast', 'is not a rate such as 5000, redis=20000'],
+      ['rate', '0', 'is not a rate'],
+      ['concurrency', '33', 'must be between 1 and 32'],
+      ['retries', '-1', 'is not a whole number'],
+      ['retry-delay', 'soon', 'is not a length of time such as 500ms, 1s or 2m'],
+      ['retry-delay', '11m', 'must be between 0s and 600s'],
+      ['retry-backoff', '0.5', 'must be between 1 and 10'],
+    ] as const)
+      await expect(read({ [name]: value })).rejects.toThrow(`--${name} ${why}`);
+  });
+
   it('that is a host is a name or an address', async () => {
     for (const name of ['redis-host', 'memgraph-host']) {
       for (const value of ['localhost', 'my_redis', 'redis-1.example.com.', '10.0.0.1', '::1', '[2001:db8::1]'])

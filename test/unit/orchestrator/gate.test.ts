@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Gate } from '../../../src/orchestrator/gate.ts';
 import { type LimitSettings, Limits } from '../../../src/orchestrator/limits.ts';
+import { RateLimit } from '../../../src/orchestrator/rate-limit.ts';
 import { RunLocks } from '../../../src/orchestrator/run-locks.ts';
 import type { StageEvent, StageName, UndoPort } from '../../../src/stages/stage.ts';
 
@@ -54,6 +55,27 @@ describe('a batch may pass', () => {
       { type: 'note', stage: 'qdrant', text: expect.stringContaining('paused') },
       { type: 'note', stage: 'qdrant', text: expect.stringContaining('goes on') },
     ]);
+  });
+
+  test('no faster than the rate, which is told once for each stage that it holds', async () => {
+    await make({ rates: { redis: 50 } });
+    gate.enter('redis');
+    const start = performance.now();
+    expect(gate.mostInBatch()).toBe(5);
+    for (let batch = 0; batch < 12; batch += 1) await gate.pass(5);
+    expect(performance.now() - start).toBeGreaterThan(900);
+    // As when records came late.
+    gate.enter('redis');
+    for (let batch = 0; batch < 7; batch += 1) await gate.pass(5);
+    expect(events).toEqual([{ type: 'note', stage: 'redis', text: 'limited by --rate 50/s' }]);
+    gate.enter('graph');
+    await gate.pass(1_000_000);
+    expect(gate.mostInBatch()).toBe(Number.POSITIVE_INFINITY);
+    gate.enter('redis');
+    await gate.pass(500);
+    const waiting = gate.pass(5);
+    controller.abort(new Error('stopped by SIGINT'));
+    await expect(waiting).rejects.toThrow('stopped by SIGINT');
   });
 
   test('no more where the run is told to stop while it pauses', async () => {
@@ -157,9 +179,10 @@ describe('the undo log behind the gate', () => {
 
 interface Settings extends Omit<LimitSettings, 'clock'> {
   readonly lostLocks?: () => Promise<readonly string[]>;
+  readonly rates?: { readonly redis?: number };
 }
 
-async function make({ lostLocks = async () => lost, ...settings }: Settings = {}): Promise<void> {
+async function make({ lostLocks = async () => lost, rates = {}, ...settings }: Settings = {}): Promise<void> {
   now = 1_000_000;
   paused = false;
   lost = [];
@@ -177,6 +200,7 @@ async function make({ lostLocks = async () => lost, ...settings }: Settings = {}
     locks,
     limits,
     pauseFile,
+    rate: new RateLimit(rates),
     signal: controller.signal,
     clock,
     emit: (event) => events.push(event),

@@ -3,6 +3,7 @@ import type { PointText } from '../../../model/point-text.ts';
 import { idOfPoint } from '../../../model/point-text.ts';
 import type { CollectionFacts } from '../../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
+import { withinRate } from '../../batch-size.ts';
 import { inFlight } from '../../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
 import { alteredText, copyPoints, knowsInsertOnly } from '../copy-points.ts';
@@ -50,7 +51,7 @@ async function* copyCollection(one: NamedCollection, ctx: ApplyContext<QdrantWri
   yield await begin(one, old, ctx);
   let moved = 0;
   const insertOnly = knowsInsertOnly(await ctx.store.version());
-  for await (const checkpoint of inFlight(pages(old, ctx), PAGES_AT_ONCE, (points) => {
+  for await (const checkpoint of inFlight(pages(old, ctx), ctx.options.concurrency ?? PAGES_AT_ONCE, (points) => {
     return copyPage({ from, to, points, limits: old.limits, insertOnly }, ctx);
   })) {
     moved += checkpoint?.moved ?? 0;
@@ -77,7 +78,7 @@ async function* pages(
   { name, limits }: CollectionFacts,
   ctx: ApplyContext<QdrantWriter>,
 ): AsyncGenerator<readonly PointText[]> {
-  const pageSize = Math.min(POINTS_IN_A_PAGE, limits.maxQueryLimit ?? POINTS_IN_A_PAGE);
+  const pageSize = withinRate(ctx, Math.min(POINTS_IN_A_PAGE, limits.maxQueryLimit ?? POINTS_IN_A_PAGE));
   for await (const points of ctx.store.scrollTexts({ collection: name, pageSize })) {
     await ctx.permit(points.length);
     yield points;

@@ -1,5 +1,6 @@
 import { contentOfPoint, shardKeyOf } from '../../../model/point-text.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
+import { withinRate } from '../../batch-size.ts';
 import { inFlight } from '../../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
 import type { QdrantPlan } from '../qdrant-plan.ts';
@@ -33,7 +34,7 @@ export async function* removeOld(plan: QdrantPlan, ctx: ApplyContext<QdrantWrite
   if (newIds === undefined) return;
   for (const of of await endsToClear(plan, ctx)) {
     const sizer = new BatchSizer(copyBatchSize(of.limits, ctx.options.batchSize));
-    const atOnce = of.limits.writeRateLimit === undefined ? REMOVED_AT_ONCE : 1;
+    const atOnce = of.limits.writeRateLimit === undefined ? (ctx.options.concurrency ?? REMOVED_AT_ONCE) : 1;
     const disputed: Disputed[] = [];
     const work = (pairs: readonly IdPair[]) => removeEqual(of, pairs, sizer, ctx);
     for await (const removed of inFlight(pairsOf(of, newIds, sizer, ctx), atOnce, work)) {
@@ -66,7 +67,7 @@ async function* pairsOf(
   for await (const { pairs } of toldApart(ctx.store, newIds, of)) {
     for (let at = 0; at < pairs.length; ) {
       // Both points of each pair are read.
-      const some = pairs.slice(at, at + Math.ceil(sizer.size / 2));
+      const some = pairs.slice(at, at + withinRate(ctx, Math.ceil(sizer.size / 2)));
       at += some.length;
       await ctx.permit(some.length);
       yield some;

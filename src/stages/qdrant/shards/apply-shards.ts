@@ -1,6 +1,7 @@
 import { idOfPoint, type PointText } from '../../../model/point-text.ts';
 import type { CollectionFacts, ShardLayout } from '../../../stores/qdrant/collection-facts.ts';
 import type { QdrantWriter } from '../../../stores/qdrant/qdrant-reader.ts';
+import { withinRate } from '../../batch-size.ts';
 import { inFlight } from '../../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../../stage.ts';
 import { areAlike, copyPoints, knowsInsertOnly } from '../copy-points.ts';
@@ -53,7 +54,11 @@ async function* copyShard(
   const mostAtOnce = insertBatchSize(facts.limits);
   let [inserted, counted] = [0, 0];
   const copying = (points: readonly PointText[]) => copyPage(copy, points, { insertOnly, mostAtOnce }, ctx);
-  for await (const checkpoint of inFlight(pages(copy, facts, field, ctx), PAGES_AT_ONCE, copying)) {
+  for await (const checkpoint of inFlight(
+    pages(copy, facts, field, ctx),
+    ctx.options.concurrency ?? PAGES_AT_ONCE,
+    copying,
+  )) {
     if (checkpoint === undefined) continue;
     inserted += checkpoint.moved;
     // The others were counted when their field was set.
@@ -71,7 +76,7 @@ async function* pages(
   field: string,
   ctx: ApplyContext<QdrantWriter>,
 ): AsyncGenerator<readonly PointText[]> {
-  const pageSize = Math.min(POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? POINTS_IN_A_PAGE);
+  const pageSize = withinRate(ctx, Math.min(POINTS_IN_A_PAGE, facts.limits.maxQueryLimit ?? POINTS_IN_A_PAGE));
   for (const match of matchesOf(facts, field, move.target)) {
     for await (const points of ctx.store.scrollTexts({ collection, shardKeys: [from], match, pageSize })) {
       await ctx.permit(points.length);
