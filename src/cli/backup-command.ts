@@ -96,7 +96,7 @@ async function create(asked: Asked): Promise<number> {
     ...notKeptLines(manifest).map((line) => `⚠️  ${line}`),
     `✅ Backup ${manifest.id} of ${clean(tenant)}: ${recordsText(manifest)}; read back and checked`,
     `   ${folder.path}, kept until ${manifest.keepUntil}`,
-    `   back again: ${backupCommandLine('restore', manifest.id, settings['state-dir'])}`,
+    `   back again: ${backupCommandLine('restore', manifest.id, settings)}`,
   ];
   return print(asked, lines);
 }

@@ -83,13 +83,14 @@ function wired(asked: { settings: Settings; profile: Profile; move: Move | undef
       interactive: isInteractive(ctx.terminal),
       hasEncryptionKey: settings.secrets.ENCRYPTION_KEY !== undefined,
     },
-    leftovers: async () => ({ unfinished: await unfinishedIn(stateDir) }),
+    leftovers: async () => ({ unfinished: await unfinishedIn(settings) }),
   });
 }
 
 /** Runs that want a command, and lists of which some waves are left; a wave is its list's. */
-async function unfinishedIn(stateDir: string) {
-  const commands = (id: string) => [runCommandLine('resume', id, stateDir), runCommandLine('rollback', id, stateDir)];
+async function unfinishedIn(settings: Settings) {
+  const stateDir = settings['state-dir'];
+  const commands = (id: string) => [runCommandLine('resume', id, settings), runCommandLine('rollback', id, settings)];
   const runs = await RunFolder.all(stateDir);
   const found: { id: string; moves: string; next: readonly string[] }[] = [];
   for (const folder of await RunFolder.unfinished(stateDir)) {

@@ -44,6 +44,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'PEM file of the authority that signed its certificate',
     commands: CONNECTS,
+    path: 'file',
   },
   {
     name: 'redis-cert',
@@ -51,8 +52,16 @@ export const FLAGS: readonly Flag[] = [
     group: 'Stores',
     help: 'PEM file of the client certificate that it asks for',
     commands: CONNECTS,
+    path: 'file',
   },
-  { name: 'redis-key', kind: 'text', group: 'Stores', help: 'PEM file of that certificate’s key', commands: CONNECTS },
+  {
+    name: 'redis-key',
+    kind: 'text',
+    group: 'Stores',
+    help: 'PEM file of that certificate’s key',
+    commands: CONNECTS,
+    path: 'file',
+  },
   {
     name: 'redis-tls-servername',
     kind: 'text',
@@ -275,6 +284,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'What moves',
     help: 'JSON file with the real values that the config API masks',
     commands: CONNECTS,
+    path: 'file',
   },
   {
     name: 'map',
@@ -282,6 +292,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'What moves',
     help: 'CSV file with many moves (header source,target) in place of source and target',
     commands: READS_TOO,
+    path: 'file',
   },
   {
     name: 'skip-missing',
@@ -434,6 +445,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'Limits',
     help: 'wait between batches while this file exists',
     commands: RUNS,
+    path: 'file',
   },
   {
     name: 'force-unlock',
@@ -479,9 +491,23 @@ export const FLAGS: readonly Flag[] = [
     help: 'take back what this backup names, where the undo log is lost',
     commands: ['rollback'],
   },
-  { name: 'state-dir', kind: 'text', group: 'Safety', help: 'where runs are recorded', fallback: '.tenant-migrate' },
+  {
+    name: 'state-dir',
+    kind: 'text',
+    group: 'Safety',
+    help: 'where runs are recorded',
+    fallback: '.tenant-migrate',
+    path: 'folder',
+  },
 
-  { name: 'out', kind: 'text', group: 'Plan', help: 'write the plan to this file', commands: ['plan'] },
+  {
+    name: 'out',
+    kind: 'text',
+    group: 'Plan',
+    help: 'file to write: the plan, or the settings of init (tenant-migrate.yaml)',
+    commands: ['plan', 'init'],
+    path: 'file',
+  },
   {
     name: 'show-statements',
     kind: 'switch',

@@ -30,7 +30,17 @@ export type BackupCommand = `backup ${'create' | 'list' | 'verify' | 'restore' |
 
 /** What was typed. */
 export interface Invocation {
-  readonly command: RunCommand | BackupCommand | 'status' | 'control' | 'runs' | 'runs cleanup' | 'doctor';
+  readonly command:
+    | RunCommand
+    | BackupCommand
+    | 'status'
+    | 'control'
+    | 'runs'
+    | 'runs cleanup'
+    | 'doctor'
+    | 'init'
+    | 'schema'
+    | 'completion';
   readonly positionals: Readonly<Record<string, string>>;
   readonly flags: RawFlags;
 }

@@ -10,8 +10,7 @@ import { paintFor } from './terminal.ts';
 /** `status` of a list of several waves: 2 where it is unfinished. */
 export async function mapStatusCommand(folder: MapFolder, settings: Settings, ctx: CommandContext): Promise<number> {
   const { stdout, env } = ctx.terminal;
-  const stateDir = settings['state-dir'];
-  const map = await listedMap(folder, stateDir);
+  const map = await listedMap(folder, settings);
   const text = settings.json
     ? JSON.stringify({ schema: 'tenant-migrate/map-status@1', ...map }, undefined, 2)
     : mapText(map, paintFor(stdout, settings.color, env));
@@ -20,17 +19,17 @@ export async function mapStatusCommand(folder: MapFolder, settings: Settings, ct
 }
 
 /** All lists of the state folder that took several waves, newest first. */
-export async function listedMaps(stateDir: string): Promise<readonly ListedMap[]> {
-  const maps = await wireMaps(stateDir).all();
-  return Promise.all(maps.map((folder) => listedMap(folder, stateDir)));
+export async function listedMaps(settings: Settings): Promise<readonly ListedMap[]> {
+  const maps = await wireMaps(settings['state-dir']).all();
+  return Promise.all(maps.map((folder) => listedMap(folder, settings)));
 }
 
-async function listedMap(folder: MapFolder, stateDir: string): Promise<ListedMap> {
+async function listedMap(folder: MapFolder, settings: Settings): Promise<ListedMap> {
   const { id, moves, waves: planned, temporary, startedAt } = folder.record;
-  const { state, waves } = await mapState(folder, await wireFolders(stateDir).all());
+  const { state, waves } = await mapState(folder, await wireFolders(settings['state-dir']).all());
   const unfinished = state === 'unfinished';
-  const onward = runCommandLine('resume', id, stateDir);
-  const back = runCommandLine('rollback', id, stateDir);
+  const onward = runCommandLine('resume', id, settings);
+  const back = runCommandLine('rollback', id, settings);
   // Who has begun to take a list back wants to finish that first.
   const both = waves.some((wave) => wave.state === 'rolled-back') ? [back, onward] : [onward, back];
   return {

@@ -1,8 +1,8 @@
 import { errorText } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { RunEvent } from '../report/event.ts';
-import { openAnnotations } from './annotations-observer.ts';
 import type { RunReport } from '../report/report.ts';
+import { openAnnotations } from './annotations-observer.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openLogFile } from './log-file-observer.ts';
 import type { Settings } from './settings.ts';
@@ -36,13 +36,7 @@ export interface Observed {
 /** Makes an observer, or none where no setting asks for it. Throws MigrateError where it cannot do what is asked. */
 export type OpenObserver = (observed: Observed) => Promise<Observer | undefined>;
 
-const OBSERVERS: readonly OpenObserver[] = [
-  openAnnotations,
-  openLogFile,
-  openMetrics,
-  openTraces,
-  openNotifications,
-];
+const OBSERVERS: readonly OpenObserver[] = [openAnnotations, openLogFile, openMetrics, openTraces, openNotifications];
 
 /** All observers that the settings ask for. */
 export async function openObservers(observed: Observed): Promise<readonly Observer[]> {

@@ -13,6 +13,7 @@ import { summaryText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openObservers } from './observers.ts';
 import type { Settings } from './settings.ts';
+import { settingsFileLine } from './settings-file/settings-file-line.ts';
 import { stderrLog } from './stderr-log.ts';
 import { isInteractive, paintFor } from './terminal.ts';
 
@@ -53,6 +54,7 @@ export async function startReporting(
     else if (live) later.push(text);
     else write(`  ${paint.yellow(clean(text))}`);
   };
+  if (settings.file !== undefined) tell(settingsFileLine(settings.file));
   const observers = await openObservers({ invocation, settings, ctx, list, tell });
   let plan: RunPlan | undefined;
   let freeBytes = 0;

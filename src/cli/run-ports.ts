@@ -58,8 +58,8 @@ export async function runPorts(
     say: {
       again: repeatCommand(ctx.argv),
       forReal: forRealCommand(ctx.argv),
-      resume: (id: string) => runCommandLine('resume', id, stateDir),
-      rollback: (id: string) => runCommandLine('rollback', id, stateDir),
+      resume: (id: string) => runCommandLine('resume', id, settings),
+      rollback: (id: string) => runCommandLine('rollback', id, settings),
     },
     signal: ctx.signal,
     clock,
@@ -111,19 +111,21 @@ function steered({
   return { throttle, emit };
 }
 
-/** The command line that goes on with a run. Its record holds all else. */
-export function runCommandLine(command: 'resume' | 'rollback', id: string, stateDir: string): string {
-  return ['tenant-migrate', command, id, ...stateDirWords(stateDir)].join(' ');
+type Said = Pick<Settings, 'state-dir' | 'fileWords'>;
+
+/** The command line that goes on with a run. Its record holds all else but its secrets. */
+export function runCommandLine(command: 'resume' | 'rollback', id: string, said: Said): string {
+  return ['tenant-migrate', command, id, ...saidWords(said)].join(' ');
 }
 
 /** The command line that does this with a backup. */
-export function backupCommandLine(verb: 'restore', id: string, stateDir: string): string {
-  return ['tenant-migrate backup', verb, id, ...stateDirWords(stateDir)].join(' ');
+export function backupCommandLine(verb: 'restore', id: string, said: Said): string {
+  return ['tenant-migrate backup', verb, id, ...saidWords(said)].join(' ');
 }
 
-function stateDirWords(stateDir: string): readonly string[] {
+function saidWords({ 'state-dir': stateDir, fileWords }: Said): readonly string[] {
   const isDefault = stateDir === FLAGS.find(({ name }) => name === 'state-dir')?.fallback;
-  return isDefault ? [] : ['--state-dir', shellWord(stateDir)];
+  return [...(isDefault ? [] : ['--state-dir', stateDir]), ...fileWords].map(shellWord);
 }
 
 /** Bytes that are free on the disk of this folder, or of the one in which it will be made. */

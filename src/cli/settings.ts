@@ -10,6 +10,7 @@ import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { HOOK_VARIABLES } from './flags/hook-flags.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
+import { type Chosen, chooseSetting, type Origin, setIn, withoutLogin } from './setting-layers.ts';
 import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
 import { doctorShape } from './settings/doctor-settings.ts';
 import { hookShape, recordedHook } from './settings/hook-settings.ts';
@@ -21,6 +22,7 @@ import { probeShape } from './settings/probe-settings.ts';
 import { reportShape } from './settings/report-settings.ts';
 import { settingsFileShape } from './settings/settings-file-settings.ts';
 import { refuseHalfTunnel, tunnelShape } from './settings/tunnel-settings.ts';
+import type { SettingsFile } from './settings-file/settings-file.ts';
 
 /** Everything that can be set, checked. Secrets are in `secrets` alone. */
 export type Settings = z.infer<typeof schema> & {
@@ -29,6 +31,10 @@ export type Settings = z.infer<typeof schema> & {
   readonly recorded: Readonly<Record<string, Json>>;
   /** Through which all stores are reached, once it stands. */
   readonly tunnel?: Tunnel | undefined;
+  /** The settings file that was read, and which of its environments. */
+  readonly file: Pick<SettingsFile, 'name' | 'environment'> | undefined;
+  /** The flags by which it was named: a command that goes on with this one needs them for its secrets. */
+  readonly fileWords: readonly string[];
 };
 
 export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
@@ -41,7 +47,8 @@ const SHORTEST_ENCRYPTION_KEY = 16;
 
 const STAGES = ['config', 'redis', 'qdrant', 'graph'] as const;
 
-const schema = z.object({
+/** What every setting must be, as the text (a list's texts, a switch's boolean) that was given. */
+export const schema = z.object({
   'redis-host': host,
   'redis-port': whole(1, 65_535),
   'redis-url': address(['redis:', 'rediss:'])
@@ -51,7 +58,8 @@ const schema = z.object({
     .string()
     .regex(/^\d{1,7}(,\d{1,7})*$/, 'is not a database number, nor several such as 0,1')
     .transform((text) => [...new Set(text.split(',').map(Number))].sort((a, b) => a - b))
-    .refine((numbers) => numbers.every((number) => number <= 1_000_000), 'must be between 0 and 1000000'),
+    .refine((numbers) => numbers.every((number) => number <= 1_000_000), 'must be between 0 and 1000000')
+    .meta({ number: { type: 'integer', minimum: 0, maximum: 1_000_000 } }),
   'redis-tls': z.boolean(),
   'redis-ca': filled.optional(),
   'redis-cert': filled.optional(),
@@ -152,45 +160,83 @@ interface Sources {
   readonly recorded?: Readonly<Record<string, Json>> | undefined;
 }
 
-/** Flags > the run's record > environment > default, checked. Throws MigrateError `usage` that names the setting and says what to do. */
+/**
+ * Flags > the run's record > environment > settings file > default, checked. Throws MigrateError `usage` that names the
+ * setting and says what to do, and `settings` for what is wrong in the file, with its place.
+ */
 export async function readSettings({ command, flags, env, recorded = {} }: Sources): Promise<Settings> {
   refuseUnknownVariables(env);
   // Every value is in the process list, also one that a later one replaces.
   for (const { name, kind } of FLAGS)
     if (kind === 'text') for (const value of [flags[name]].flat()) refusePassword(name, value);
+  const file = await openFile({ command, flags, env });
   const merged: Record<string, unknown> = {};
+  const origins = new Map<string, Origin>();
   const own = new Set(flagsOf(command));
   for (const flag of FLAGS) {
-    // What is set for all commands alike concerns those that take it.
-    const fromEnv = own.has(flag) ? setIn(env, envName(flag.name)) : undefined;
-    const before = isReplaced(flag.name, flags) ? undefined : recordedSetting(recorded[flag.name], fromEnv);
-    merged[flag.name] = settingOf(flag, flags[flag.name] ?? before, fromEnv);
+    const chosen = chooseSetting(flag, { flags, recorded, env, file }, own.has(flag));
+    merged[flag.name] = settingOf(flag, chosen);
+    origins.set(flag.name, chosen.origin);
   }
+  file?.check();
   // Where a later command names another host, it must not speak in clear.
   if (String(merged['redis-url']).startsWith('rediss:')) merged['redis-tls'] = true;
   refuseUrlSecrets(env);
   const parsed = schema.safeParse(merged);
-  if (!parsed.success) throw invalid(parsed.error.issues, flags);
+  if (!parsed.success) throw invalid(parsed.error.issues, origins, file);
   refuseForeignFlags(command, flags);
   refuseHalfRedis(parsed.data);
   refuseHalfTunnel(merged);
-  return { ...parsed.data, secrets: await readSecrets(env), recorded: recordOf(merged) };
+  const secrets = await readSecrets(env, file, connects(command) ? leftOut(parsed.data) : undefined);
+  return { ...parsed.data, secrets, recorded: recordOf(merged), file, fileWords: fileWords(flags) };
 }
 
-/** Host and port on the command line are meant to replace the address that the record holds. */
-function isReplaced(name: string, flags: RawFlags): boolean {
-  const parts = {
-    'redis-url': ['redis-host', 'redis-port', 'redis-sentinel'],
-    'redis-sentinel': ['redis-host', 'redis-port', 'redis-url'],
-    'graph-url': ['memgraph-host', 'memgraph-port'],
-  }[name];
-  return parts?.some((part) => flags[part] !== undefined) ?? false;
+/** The settings file, if there is one. Its reader is loaded only then. */
+async function openFile({ command, flags, env }: Sources): Promise<SettingsFile | undefined> {
+  const { findSettingsFile } = await import('./settings-file/find-settings-file.ts');
+  const given = (name: string) => {
+    const value = lastOf(flags[name]) ?? setIn(env, envName(name));
+    return value === undefined ? undefined : String(value);
+  };
+  const found = await findSettingsFile(given('config'));
+  const environment = given('env');
+  if (found === undefined && environment !== undefined) {
+    throw usage(
+      `--env ${environment}`,
+      'needs a settings file, and there is none',
+      'name it with --config, or write one: tenant-migrate init',
+    );
+  }
+  if (found === undefined) return undefined;
+  const { openSettingsFile } = await import('./settings-file/settings-file.ts');
+  // A run that is gone on with has its servers in its record.
+  const mustChoose = connects(command) && !['resume', 'rollback', 'init'].includes(command);
+  return openSettingsFile(found, { environment, env, mustChoose, problem: valueProblem });
 }
 
-/** What the record holds; where the environment gives the same address with a login, that one. */
-function recordedSetting(recorded: Json | undefined, fromEnv: string | undefined): unknown {
-  if (typeof recorded !== 'string' || fromEnv === undefined) return recorded;
-  return withoutLogin(fromEnv) === recorded ? fromEnv : recorded;
+function fileWords(flags: RawFlags): readonly string[] {
+  return ['config', 'env'].flatMap((name) => {
+    const value = lastOf(flags[name]);
+    return value === undefined ? [] : [`--${name}`, String(value)];
+  });
+}
+
+function connects(command: string): boolean {
+  return flagsOf(command).some(({ name }) => name === 'redis-host');
+}
+
+/** What is wrong with a value as it stands in a settings file. */
+function valueProblem(name: string, value: string | readonly string[]): string | undefined {
+  const flag = FLAGS.find((candidate) => candidate.name === name);
+  const check = schema.shape[name as keyof typeof schema.shape];
+  if (flag === undefined || check === undefined) return undefined;
+  try {
+    const parsed = check.safeParse(settingOf(flag, { value, origin: { kind: 'file', layer: 0 } }));
+    return parsed.success ? urlSecretProblem(name, value) : reasonOf(flag, parsed.error.issues[0]);
+  } catch (error) {
+    if (error instanceof MigrateError) return error.message;
+    throw error;
+  }
 }
 
 function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<string, Json>> {
@@ -208,38 +254,16 @@ function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<st
 }
 
 /** Resumed from another folder, the run must find the same files. */
-const PATHS: ReadonlySet<string> = new Set([
-  'config-secrets',
-  'pause-file',
-  'redis-ca',
-  'redis-cert',
-  'redis-key',
-  'ssh-identity',
-  'ssh-config',
-]);
+const PATHS: ReadonlySet<string> = new Set(FLAGS.flatMap(({ name, path }) => (path === undefined ? [] : [name])));
 
 /** In the environment the secrets' JSON may stand in place of the file's path: it is never written down. */
 function holdsSecrets(name: string, value: unknown): boolean {
   return name === 'config-secrets' && typeof value === 'string' && value.trimStart().startsWith('{');
 }
 
-function withoutLogin(text: string): string {
-  if (!URL.canParse(text)) return text;
-  const url = new URL(text);
-  if (url.username === '' && url.password === '') return text;
-  url.username = '';
-  url.password = '';
-  return url.toString();
-}
-
 /** The stages that `--skip-…` and `--only` leave out, and with a stored plan those that it does not hold. */
 export function skippedStages(settings: Settings, plan?: RunPlan): readonly StageName[] {
-  const skipped = new Set<StageName>();
-  if (settings['skip-config']) skipped.add('config');
-  if (settings['skip-redis']) skipped.add('redis');
-  if (settings['skip-qdrant']) skipped.add('qdrant');
-  if (settings['skip-memgraph'] || settings['skip-graph']) skipped.add('graph');
-  if (settings.only.length > 0) for (const stage of STAGES) if (!settings.only.includes(stage)) skipped.add(stage);
+  const skipped = leftOut(settings);
   const planned = plan?.stages.map(({ stage }) => stage) ?? STAGES;
   for (const stage of STAGES) if (!planned.includes(stage)) skipped.add(stage);
   if (skipped.size === STAGES.length) {
@@ -250,36 +274,44 @@ export function skippedStages(settings: Settings, plan?: RunPlan): readonly Stag
   return STAGES.filter((stage) => skipped.has(stage));
 }
 
-function settingOf(flag: Flag, given: unknown, fromEnv: string | undefined): unknown {
-  if (flag.kind === 'list') return listOf(flag, given, fromEnv);
-  const value = lastOf(given) ?? fromEnv;
-  if (flag.kind === 'switch') return asSwitch(flag.name, value);
+function leftOut(settings: z.infer<typeof schema>): Set<StageName> {
+  const skipped = new Set<StageName>();
+  if (settings['skip-config']) skipped.add('config');
+  if (settings['skip-redis']) skipped.add('redis');
+  if (settings['skip-qdrant']) skipped.add('qdrant');
+  if (settings['skip-memgraph'] || settings['skip-graph']) skipped.add('graph');
+  if (settings.only.length > 0) for (const stage of STAGES) if (!settings.only.includes(stage)) skipped.add(stage);
+  return skipped;
+}
+
+function settingOf(flag: Flag, chosen: Chosen): unknown {
+  if (flag.kind === 'list') return listOf(flag, chosen);
+  const value = lastOf(chosen.value);
+  if (flag.kind === 'switch') return asSwitch(nameOf(flag.name, chosen.origin), value);
   return value === undefined ? flag.fallback : String(value);
 }
 
+/** A setting as whoever gave it knows it; in a file its place is said beside it. */
+function nameOf(name: string, origin: Origin): string {
+  if (origin.kind === 'file') return '';
+  return origin.kind === 'flag' ? `--${name}` : envName(name);
+}
+
 /**
- * The items of a list: in the environment and in `--only` between commas, else one in each flag. One that names nothing
- * is refused: an empty `--only "$STAGES"` must not mean all stages.
+ * The items of a list: in the environment, in one text of a file and in `--only` between commas, else one in each flag.
+ * One that names nothing is refused: an empty `--only "$STAGES"` must not mean all stages.
  */
-function listOf(flag: Flag, given: unknown, fromEnv: string | undefined): readonly string[] {
-  const texts = given === undefined ? (fromEnv === undefined ? [] : [fromEnv]) : [given].flat().map(String);
-  const split = given === undefined || flag.name === 'only';
+function listOf(flag: Flag, { value, origin }: Chosen): readonly string[] {
+  const texts = value === undefined ? [] : [value].flat().map(String);
+  const isOneText = origin.kind === 'environment' || (origin.kind === 'file' && typeof value === 'string');
+  const split = isOneText || flag.name === 'only';
   const items = texts
     .flatMap((text) => (split ? text.split(',').map((item) => item.trim()) : [text]))
     .filter((item) => item !== '');
   if (texts.length > 0 && items.length === 0) {
-    throw usage(
-      given === undefined ? envName(flag.name) : `--${flag.name}`,
-      'is empty',
-      'name something, or leave it out',
-    );
+    throw usage(nameOf(flag.name, origin), 'is empty', 'name something, or leave it out');
   }
   return items;
-}
-
-/** A variable's value. An empty one is unset: pipelines cannot always leave a variable out. */
-function setIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
-  return env[name] === '' ? undefined : env[name];
 }
 
 /** A flag given twice: the last wins. */
@@ -287,11 +319,11 @@ function lastOf(given: unknown): unknown {
   return Array.isArray(given) ? given.at(-1) : given;
 }
 
-function asSwitch(name: string, value: unknown): boolean {
+function asSwitch(where: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
   if (value === undefined || value === '' || value === '0' || value === 'false') return false;
   if (value === '1' || value === 'true') return true;
-  throw usage(envName(name), 'is neither true nor false', 'set it to true or false');
+  throw usage(where, 'is neither true nor false', 'set it to true or false');
 }
 
 function pathOf(text: string): string {
@@ -337,18 +369,24 @@ function refusePassword(name: string, given: unknown): void {
   );
 }
 
-/** These two stores take their secret from a variable of its own: one in the address would be dropped in silence. */
+/** These two stores take their secret from a setting of its own: one in the address would be dropped in silence. */
+const URL_SECRETS: Readonly<Record<string, string>> = {
+  'qdrant-url': 'QDRANT_API_KEY',
+  'api-url': 'API_TOKEN',
+  pushgateway: 'PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD',
+  'pagerduty-url': 'PAGERDUTY_ROUTING_KEY',
+};
+
+function urlSecretProblem(name: string, url: unknown): string | undefined {
+  const instead = URL_SECRETS[name];
+  if (instead === undefined || typeof url !== 'string' || !URL.canParse(url)) return undefined;
+  const { username, password } = new URL(url);
+  return username === '' && password === '' ? undefined : `holds a user name or password: set ${instead}`;
+}
+
 function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
-  for (const [name, instead] of [
-    ['qdrant-url', 'QDRANT_API_KEY'],
-    ['api-url', 'API_TOKEN'],
-    ['pushgateway', 'PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD'],
-    ['pagerduty-url', 'PAGERDUTY_ROUTING_KEY'],
-  ] as const) {
-    const url = env[envName(name)];
-    if (url === undefined || !URL.canParse(url)) continue;
-    const { username, password } = new URL(url);
-    if (username !== '' || password !== '')
+  for (const [name, instead] of Object.entries(URL_SECRETS)) {
+    if (urlSecretProblem(name, env[envName(name)]) !== undefined)
       throw usage(envName(name), 'holds a user name or password', `set ${instead}`);
   }
 }
@@ -376,26 +414,71 @@ function refuseForeignFlags(command: string, flags: RawFlags): void {
   }
 }
 
-function invalid(issues: readonly z.core.$ZodIssue[], flags: RawFlags): MigrateError {
-  const [issue] = issues;
-  const name = String(issue?.path[0] ?? '');
-  const flag = FLAGS.find((candidate) => candidate.name === name);
-  const setting = flags[name] === undefined ? envName(name) : `--${name}`;
-  const reason =
-    flag?.choices === undefined ? (issue?.message ?? 'is not valid') : `must be one of ${flag.choices.join(', ')}`;
-  return usage(setting, reason, `see tenant-migrate --help for --${name}`);
+/** Of what is wrong in the file all, with its place; else the first. */
+function invalid(
+  issues: readonly z.core.$ZodIssue[],
+  origins: ReadonlyMap<string, Origin>,
+  file: SettingsFile | undefined,
+): MigrateError | undefined {
+  for (const issue of issues) {
+    const name = String(issue.path[0] ?? '');
+    const origin = origins.get(name) ?? { kind: 'default' };
+    const reason = reasonOf(
+      FLAGS.find((candidate) => candidate.name === name),
+      issue,
+    );
+    if (origin.kind !== 'file') return usage(nameOf(name, origin), reason, `see tenant-migrate --help for --${name}`);
+    file?.blame(origin.layer, name, reason);
+  }
+  file?.check();
+  return undefined;
 }
 
-async function readSecrets(env: NodeJS.ProcessEnv): Promise<Secrets> {
+function reasonOf(flag: Flag | undefined, issue: z.core.$ZodIssue | undefined): string {
+  return flag?.choices === undefined ? (issue?.message ?? 'is not valid') : `must be one of ${flag.choices.join(', ')}`;
+}
+
+/** `left out`: stages whose secrets nobody needs; undefined where the command connects to no store. */
+async function readSecrets(
+  env: NodeJS.ProcessEnv,
+  file: SettingsFile | undefined,
+  skipped: ReadonlySet<StageName> | undefined,
+): Promise<Secrets> {
   const secrets: Partial<Record<SecretName, string>> = {};
   for (const name of SECRETS) {
-    const value = await readSecret(name, env);
+    const stage = STAGE_OF[name.split('_')[0] ?? ''];
+    const needed = skipped !== undefined && (stage === undefined || !skipped.has(stage));
+    const value =
+      (await readSecret(name, env)) ?? (needed && file !== undefined ? await secretIn(file, name) : undefined);
     if (value !== undefined && value !== '') secrets[name] = value;
   }
+  file?.check();
   if (secrets.ENCRYPTION_KEY !== undefined && [...secrets.ENCRYPTION_KEY].length < SHORTEST_ENCRYPTION_KEY) {
     throw usage('ENCRYPTION_KEY', `has fewer than ${SHORTEST_ENCRYPTION_KEY} characters`, 'set a longer one');
   }
   return secrets;
+}
+
+/** By the first word of a secret's name; the others are nobody's alone. Redis holds configs' secrets, too. */
+const STAGE_OF: Readonly<Record<string, StageName>> = {
+  REDIS: 'redis',
+  QDRANT: 'qdrant',
+  GRAPH: 'graph',
+  API: 'config',
+};
+
+async function secretIn(file: SettingsFile, name: SecretName): Promise<string | undefined> {
+  for (let layer = 0; layer < file.layers; layer += 1) {
+    const found = file.secret(layer, name);
+    if (found === undefined) continue;
+    if ('value' in found) return found.value;
+    try {
+      return withoutLineEnd(await readFile(found.path, 'utf8'));
+    } catch (error) {
+      file.blame(layer, found.key, `names a file that cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return undefined;
 }
 
 /** The prefixed name wins over the bare one, the value over the file. */
@@ -406,7 +489,7 @@ async function readSecret(name: SecretName, env: NodeJS.ProcessEnv): Promise<str
     const file = setIn(env, `${variable}_FILE`);
     if (file === undefined) continue;
     try {
-      return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+      return withoutLineEnd(await readFile(file, 'utf8'));
     } catch (error) {
       throw usage(
         `${variable}_FILE`,
@@ -418,6 +501,10 @@ async function readSecret(name: SecretName, env: NodeJS.ProcessEnv): Promise<str
   return undefined;
 }
 
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}
+
 function usage(what: string, problem: string, next: string): MigrateError {
-  return new MigrateError('usage', `${what} ${problem}`, { next });
+  return new MigrateError('usage', `${what} ${problem}`.trimStart(), { next });
 }

@@ -16,7 +16,8 @@ import { chooseRun, isMap } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { listedMaps, mapStatusCommand } from './map-status.ts';
 import { runCommandLine } from './run-ports.ts';
-import { readSettings } from './settings.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { settingsFileLine } from './settings-file/settings-file-line.ts';
 import { paintFor } from './terminal.ts';
 
 /** A run that is under way is asked no longer than this, ms. */
@@ -31,13 +32,15 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
   const { stdout, env } = ctx.terminal;
   const settings = await readSettings({ command, flags, env });
   const stateDir = settings['state-dir'];
+  if (settings.verbose && settings.file !== undefined)
+    ctx.terminal.stderr.write(`${settingsFileLine(settings.file)}\n`);
   const folders = wireFolders(stateDir);
   const chosen = command === 'status' ? await chooseRun(stateDir, positionals.run, 'all') : undefined;
   if (chosen !== undefined && isMap(chosen)) return mapStatusCommand(chosen, settings, ctx);
-  const maps = chosen === undefined ? await listedMaps(stateDir) : [];
+  const maps = chosen === undefined ? await listedMaps(settings) : [];
   const locks = await readLocks(stateDir, hostname());
   const shown = chosen === undefined ? await folders.all() : [chosen];
-  const runs = await Promise.all(shown.map((folder) => listed(folder, { locks, stateDir })));
+  const runs = await Promise.all(shown.map((folder) => listed(folder, { locks, settings })));
   const [first] = runs;
   if (settings.json) {
     const document =
@@ -59,7 +62,7 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
 
 async function listed(
   folder: RunFolder,
-  { locks, stateDir }: { readonly locks: readonly ListedLock[]; readonly stateDir: string },
+  { locks, settings }: { readonly locks: readonly ListedLock[]; readonly settings: Settings },
 ): Promise<ListedRun> {
   const { record, path } = folder;
   const { id, moves, map, startedAt, settled, undone } = record;
@@ -75,8 +78,8 @@ async function listed(
   const waits = working && (throttle?.level === 'pause' || (await isPaused(record)));
   const status = { ...(waits ? { ...seen, state: 'paused' } : seen), heldBack: heldBackBy(throttle) };
   // A wave is gone on with, and taken back, by its list.
-  const onward = runCommandLine('resume', map?.id ?? id, stateDir);
-  const back = runCommandLine('rollback', map?.id ?? id, stateDir);
+  const onward = runCommandLine('resume', map?.id ?? id, settings);
+  const back = runCommandLine('rollback', map?.id ?? id, settings);
   // Who has begun to take a run back wants to finish that first. One that is at work needs no command.
   const both = undone.length > 0 ? [back, onward] : [onward, back];
   const next = unfinished && !(alive && (status.state === 'running' || waits)) ? both : [];

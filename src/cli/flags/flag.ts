@@ -21,6 +21,11 @@ export interface Flag {
   /** Only these commands take it; all where absent. */
   readonly commands?: readonly string[];
   readonly hidden?: boolean;
+  /**
+   * The value names a file or a folder: shells complete it, a settings file means one beside itself, and a run's record
+   * keeps it whole.
+   */
+  readonly path?: 'file' | 'folder';
 }
 
 export const MOVES = ['move', 'plan'] as const;
@@ -36,6 +41,7 @@ export const CONNECTS = [
   'backup create',
   'backup restore',
   'doctor',
+  'init',
 ] as const;
 /** Everything that asks the profile what belongs to a tenant. */
 export const CLAIMS = ['move', 'plan', 'verify', 'backup create', 'doctor'] as const;

@@ -12,6 +12,7 @@ export const LOG_FLAGS: readonly Flag[] = [
   {
     name: 'log-file',
     kind: 'text',
+    path: 'file',
     group: 'Output',
     help: 'add the JSON lines to this file as well',
     commands: ['move', 'plan', 'apply', 'resume', 'verify', 'rollback'],

@@ -5,6 +5,7 @@ export const METRICS_FLAGS: readonly Flag[] = [
   {
     name: 'metrics-file',
     kind: 'text',
+    path: 'file',
     group: 'Metrics',
     help: 'keep metrics in this file, for node_exporter’s textfile collector',
     commands: RUNS,

@@ -11,6 +11,7 @@ export const TUNNEL_FLAGS: readonly Flag[] = [
   {
     name: 'ssh-identity',
     kind: 'text',
+    path: 'file',
     group: 'Tunnel',
     help: 'file of the private key, where not the one that ssh would take',
     commands: CONNECTS,
@@ -25,6 +26,7 @@ export const TUNNEL_FLAGS: readonly Flag[] = [
   {
     name: 'ssh-config',
     kind: 'text',
+    path: 'file',
     group: 'Tunnel',
     help: 'ssh config file in place of the user’s',
     commands: CONNECTS,

@@ -3,6 +3,9 @@ import { z } from 'zod';
 
 /** Units of time in ms. */
 const MS = { '': 1_000, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/*
+ * `number` in a check's meta data is what a settings file may hold as a number: the JSON Schema for editors takes it.
+ */
 
 /** A whole number between these two, both included. */
 export const whole = (least: number, most: number) =>
@@ -10,13 +13,15 @@ export const whole = (least: number, most: number) =>
     .string()
     .regex(/^\d+$/, 'is not a whole number')
     .transform(Number)
-    .refine((value) => value >= least && value <= most, `must be between ${least} and ${most}`);
+    .refine((value) => value >= least && value <= most, `must be between ${least} and ${most}`)
+    .meta({ number: { type: 'integer', minimum: least, maximum: most } });
 /** Seconds as text → milliseconds. */
 export const seconds = z
   .string()
   .regex(/^\d+(\.\d+)?$/, 'is not a number of seconds')
   .transform((text) => Number(text) * 1_000)
-  .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds');
+  .refine((ms) => ms >= 100 && ms <= 86_400_000, 'must be between 0.1 and 86400 seconds')
+  .meta({ number: { type: 'number', minimum: 0.1, maximum: 86_400 } });
 /** A length of time as text, in seconds where it names no unit → milliseconds, between these two. */
 export const duration = (leastMs: number, mostMs: number) =>
   z
@@ -29,7 +34,8 @@ export const percent = z
   .string()
   .regex(/^\d+(\.\d+)?%?$/, 'is not a percentage')
   .transform((text) => Number.parseFloat(text) / 100)
-  .refine((share) => share <= 10, 'must be between 0 and 1000 percent');
+  .refine((share) => share <= 10, 'must be between 0 and 1000 percent')
+  .meta({ number: { type: 'number', minimum: 0, maximum: 1_000 } });
 /** Text that is not empty. */
 export const filled = z.string().min(1, 'is empty');
 /** A host name or an IP address, without a port. */

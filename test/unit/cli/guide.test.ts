@@ -16,6 +16,7 @@ const STORES = [
   'backup create',
   'backup restore',
   'doctor',
+  'init',
 ].join(', ');
 
 function rowOf({ name, kind, choices, fallback, commands, help }: Flag): string {
