@@ -1,4 +1,5 @@
 import { PassThrough, Writable } from 'node:stream';
+import { envName } from '../cli/flags.ts';
 import type { CommandContext, Invocation, RunListener } from '../cli/invocation.ts';
 import { errorText, MigrateError, stopReason } from '../model/errors.ts';
 import type { RunCommand, RunPlan, RunReport } from '../report/report.ts';
@@ -69,14 +70,19 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
   return (await import('../cli/run-command.ts')).runCommand(invocation, ctx);
 }
 
-/** A terminal on which nothing is shown and nobody answers. */
+/** A terminal on which nothing is shown and nobody answers; without a settings file that lies about, unless one is named. */
 function contextOf(
   { env, argv }: Told,
   { listener, stop }: { readonly listener: RunListener; readonly stop: AbortController },
 ): CommandContext {
   const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() });
   return {
-    terminal: { stdin: new PassThrough().end(), stdout: nowhere(), stderr: nowhere(), env: { ...env } },
+    terminal: {
+      stdin: new PassThrough().end(),
+      stdout: nowhere(),
+      stderr: nowhere(),
+      env: { [envName('config')]: 'none', ...env },
+    },
     argv,
     signal: stop.signal,
     interrupt: () => stop.abort(stopReason('SIGINT')),

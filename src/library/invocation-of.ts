@@ -44,8 +44,6 @@ export function invocationOf(command: RunCommand, options: CommonOptions): Told 
     if (value !== undefined) env[ENV_PREFIX + secretName(name)] = String(value);
   }
   if (options.configSecrets !== undefined) env[envName('config-secrets')] = JSON.stringify(options.configSecrets);
-  // A program says what it wants: a file that lies in its folder is not asked, unless it is named.
-  if (flags.config === undefined) env[envName('config')] ??= 'none';
   const positionals = positionalsOf(options);
   return {
     invocation: { command, positionals, flags },
