@@ -21,13 +21,13 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'p-map',
   ],
   journal: ['model', 'node:*', 'types:stages'],
-  report: ['model', 'node:*', 'types:stages', 'types:profiles', 'chalk', 'listr2', 'pino'],
+  report: ['model', 'node:*', 'types:stages', 'types:profiles', 'chalk', 'pino'],
   stages: ['model', 'profiles', 'types:stores', 'node:crypto', 'p-map'],
   // Who follows a run from outside: metrics, traces, notifications. Told by events, and cannot change the run.
   observe: [
     'model',
     'node:*',
-    'types:report',
+    'report',
     'types:stages',
     'undici',
     'prom-client',

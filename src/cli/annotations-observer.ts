@@ -1,4 +1,4 @@
-import { annotationsOf } from '../report/workflow-commands.ts';
+import { annotation, annotationsOf } from '../report/workflow-commands.ts';
 import type { Observed, Observer } from './observers.ts';
 
 /** What a run's end means, as annotations of the CI that runs it. None elsewhere, and none among JSON lines. */
@@ -8,6 +8,9 @@ export async function openAnnotations({ ctx, settings }: Observed): Promise<Obse
   return {
     take: (event) => {
       if (event.type === 'run-finished') for (const line of annotationsOf(event.report)) annotate(line);
+      if (event.type === 'run-note' && event.severity === 'error') {
+        annotate(annotation('error', 'tenant-migrate', event.text));
+      }
     },
     close: async () => undefined,
   };

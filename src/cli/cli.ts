@@ -13,7 +13,7 @@ const EXIT_CODES = `Exit codes: 0 done and verified, or nothing to do · 1 unexp
 3 failed, all taken back · 4 failed, partial: resume or rollback · 5 refused before any write · 64 usage ·
 78 state folder or secrets file wrong · 129/130/143 stopped by SIGHUP/SIGINT/SIGTERM: resume or rollback
 Secrets come from the environment: REDIS_USERNAME, REDIS_PASSWORD, QDRANT_API_KEY, GRAPH_USERNAME,
-GRAPH_PASSWORD, API_TOKEN, ENCRYPTION_KEY (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
+GRAPH_PASSWORD, API_TOKEN, ENCRYPTION_KEY, those of --notify and --pushgateway (or …_FILE). Every flag is also TENANT_MIGRATE_<FLAG>. Guide: MIGRATION.md`;
 
 /** Runs one command line and returns the exit code. Never throws. */
 export async function runCli(given: CommandContext): Promise<number> {

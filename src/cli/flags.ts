@@ -539,6 +539,15 @@ export const SECRETS = [
   'GRAPH_PASSWORD',
   'API_TOKEN',
   'ENCRYPTION_KEY',
+  'HOOK_TOKEN',
+  'PUSHGATEWAY_TOKEN',
+  'PUSHGATEWAY_USERNAME',
+  'PUSHGATEWAY_PASSWORD',
+  'WEBHOOK_URL',
+  'WEBHOOK_SECRET',
+  'SLACK_WEBHOOK_URL',
+  'PAGERDUTY_ROUTING_KEY',
+  'SMTP_URL',
 ] as const;
 
 /** Flags that say how one command is run, not what its run does: a run's record leaves them out. */
@@ -558,6 +567,7 @@ const OF_ONE_COMMAND: ReadonlySet<string> = new Set([
   'detailed-exitcode',
   'exact-plan',
   'probe-writes',
+  'skip-hooks',
 ]);
 
 /** Whether a run's record keeps the setting, so that `resume` and `rollback` need not be given it again. */

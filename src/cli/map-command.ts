@@ -11,6 +11,7 @@ import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
 import type { Asked, AskedList } from './run-command.ts';
+import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
 import type { Settings } from './settings.ts';
 import { withTunnel } from './with-tunnel.ts';
@@ -27,13 +28,15 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const { command, flags } = invocation;
   const { settings, profile, moves, list, skipped, options } = asked;
   refuseStoredPlan(asked, invocation);
-  const reporting = await startReporting(invocation, settings, ctx, { live: false });
+  const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
+  const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>
     executeMap({
       ...(await runPorts(reached, skipped, { ctx, emit })),
+      hooks: hooks.port,
       command: command as RunCommand,
       moves,
       ...list,
@@ -53,7 +56,10 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
       autoRollback: settings['auto-rollback'],
     });
   const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
+    .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
+    .finally(() => reporting.close());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;
 }

@@ -9,6 +9,7 @@ import type { CommandContext, Invocation } from './invocation.ts';
 import { secretsFor } from './map-command.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
+import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
@@ -30,14 +31,16 @@ export async function mapRollbackCommand(
   }
   const profile = folder.record.profile as unknown as Profile;
   const skipped = skippedStages(settings);
-  const reporting = await startReporting(invocation, settings, ctx);
+  const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
+  const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>
     executeMapRollback({
       ...(await runPorts(reached, skipped, { ctx, emit })),
+      hooks: hooks.port,
       folder,
       dryRun: settings['dry-run'],
       stagesFor: (view) =>
@@ -47,7 +50,10 @@ export async function mapRollbackCommand(
       confirm: asks ? () => askYes(ctx, `Take back the ${moves.length} moves of ${id}?`) : undefined,
     });
   const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
+    .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
+    .finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

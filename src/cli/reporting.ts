@@ -1,8 +1,11 @@
 import type { ChalkInstance } from 'chalk';
 import { errorText } from '../model/errors.ts';
+import type { Move } from '../model/move.ts';
 import type { RunEvent } from '../report/event.ts';
 import { failedRecordLines } from '../report/failed-records.ts';
+import { clean } from '../report/format.ts';
 import { liveReporter } from '../report/live.ts';
+import { noteText } from '../report/note-text.ts';
 import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
@@ -20,7 +23,7 @@ export async function startReporting(
   invocation: Invocation,
   settings: Settings,
   ctx: CommandContext,
-  { live: mayDraw = true }: { readonly live?: boolean } = {},
+  { list }: { readonly list?: readonly Move[] } = {},
 ) {
   const { command } = invocation;
   const { stderr, env } = ctx.terminal;
@@ -28,7 +31,7 @@ export async function startReporting(
   const planIsResult = command === 'plan' || settings['dry-run'] || command === 'verify';
   const clock = { now: () => Date.now() };
   const live =
-    mayDraw &&
+    list === undefined &&
     isInteractive(ctx.terminal) &&
     env.TERM !== 'dumb' &&
     (stderr.columns ?? 0) >= NARROWEST_LIVE &&
@@ -43,8 +46,14 @@ export async function startReporting(
         : live
           ? liveReporter({ stream: stderr, paint, clock, planIsResult })
           : plainReporter({ write, paint, clock, verbose: settings.verbose, planIsResult });
-  const tell = (text: string) => reporter.take({ type: 'run-note', text });
-  const observers = await openObservers({ invocation, settings, ctx, tell });
+  // A live list may not be written into: there it is said at the end.
+  const later: string[] = [];
+  const tell = (text: string) => {
+    if (ctx.listener || settings['log-format'] === 'json') reporter.take({ type: 'run-note', text });
+    else if (live) later.push(text);
+    else write(`  ${paint.yellow(clean(text))}`);
+  };
+  const observers = await openObservers({ invocation, settings, ctx, list, tell });
   let plan: RunPlan | undefined;
   let freeBytes = 0;
   return {
@@ -53,10 +62,16 @@ export async function startReporting(
       reporter.take(event);
       for (const observer of observers) observer.take(event);
     },
+    /** Hands the command's own report on to who follows the run, and returns it. */
+    ended(report: RunReport): RunReport {
+      for (const observer of observers) observer.ended?.(report);
+      return report;
+    },
     /** Ends the display. Also called where the run threw: a list that is still drawn would keep the process alive. */
     close: async () => {
       if ('close' in reporter) await reporter.close();
       await Promise.all(observers.map((observer) => observer.close()));
+      for (const text of later) write(`  ${paint.yellow(clean(text))}`);
     },
     plan: () => plan,
     freeBytes: () => freeBytes,
@@ -68,12 +83,13 @@ export function onStop(ctx: CommandContext, emit: (event: RunEvent) => void): vo
   ctx.signal.addEventListener('abort', () => emit({ type: 'stopping', signal: errorText(ctx.signal.reason) }));
 }
 
-/** No progress, but which records failed: the report only counts them. */
+/** No progress, but which records failed, since the report only counts them, and what went wrong beside the run. */
 function quietReporter(write: (line: string) => void, paint: ChalkInstance): (event: RunEvent) => void {
   const failedLine = failedRecordLines(paint);
   return (event) => {
     const line = failedLine(event);
     if (line !== undefined) write(line);
+    else if (event.type === 'run-note' && event.severity === 'error') write(noteText(event, paint));
   };
 }
 

@@ -13,6 +13,7 @@ import { mapRollbackCommand } from './map-rollback-command.ts';
 import { ownPlan } from './own-plan.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
+import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
@@ -42,10 +43,12 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
+  const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) => {
     const ports = await runPorts(reached, skipped, { ctx, emit });
     return executeRollback({
       ...ports,
+      hooks: hooks.port,
       say: { ...ports.say, forReal: namingRun(ports.say.forReal, positionals.run, folder.record.id) },
       folder,
       plan,
@@ -58,7 +61,10 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     });
   };
   const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
+    .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
+    .finally(() => reporting.close());
   printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

@@ -9,6 +9,7 @@ import { canonicalPath } from '../model/payload-path.ts';
 import { parsePointIdScheme } from '../model/point-id.ts';
 import { parseValueField, type ValueField } from '../model/value-field.ts';
 import type { Waves } from '../model/waves.ts';
+import { begunHooks } from '../orchestrator/begun-hooks.ts';
 import { makeRunPlan, readRunPlan } from '../orchestrator/plan.ts';
 import { executeRun } from '../orchestrator/run.ts';
 import { undoFailed } from '../orchestrator/undo-failed.ts';
@@ -29,6 +30,7 @@ import { mapCommand } from './map-command.ts';
 import { ownPlan } from './own-plan.ts';
 import { readPlanFile, writePlan } from './plan-file.ts';
 import { onStop, printResult, startReporting } from './reporting.ts';
+import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
@@ -48,12 +50,14 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
   const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
+  const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) => {
     const wiring = { settings: reached, profile, secrets, emit };
     const ports = await runPorts(reached, skipped, { ctx, emit });
     const stages = wireStages(wiring, skipped);
     const first = await executeRun({
       ...ports,
+      hooks: hooks.port,
       command: command as RunCommand,
       resume: asked.resume,
       moves,
@@ -72,10 +76,19 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
       backup: settings.backup ? backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
     });
     if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;
-    return undoFailed(first, { ...ports, skipped, options, stages: wireStages(wiring, skipped) });
+    return undoFailed(first, {
+      ...ports,
+      hooks: begunHooks(hooks.port),
+      skipped,
+      options,
+      stages: wireStages(wiring, skipped),
+    });
   };
   const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run).finally(() => reporting.close());
+  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
+    .then((ended) => hooks.atEnd(ended))
+    .then(reporting.ended)
+    .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;

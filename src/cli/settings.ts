@@ -8,10 +8,11 @@ import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
+import { HOOK_VARIABLES } from './flags/hook-flags.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
 import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
 import { doctorShape } from './settings/doctor-settings.ts';
-import { hookShape } from './settings/hook-settings.ts';
+import { hookShape, recordedHook } from './settings/hook-settings.ts';
 import { loadShape } from './settings/load-settings.ts';
 import { logShape } from './settings/log-settings.ts';
 import { metricsShape } from './settings/metrics-settings.ts';
@@ -199,6 +200,7 @@ function recordOf(merged: Readonly<Record<string, unknown>>): Readonly<Record<st
   return Object.fromEntries(
     kept.map(({ name }) => {
       const value = merged[name] as Json;
+      if (name === 'hook' && Array.isArray(value)) return [name, value.map((text) => recordedHook(String(text)))];
       if (typeof value !== 'string') return [name, value];
       return [name, PATHS.has(name) ? resolve(value) : withoutLogin(value)];
     }),
@@ -313,12 +315,20 @@ function refusePassword(name: string, given: unknown): void {
   if (typeof given !== 'string' || !URL.canParse(given)) return;
   const { username, password } = new URL(given);
   if (username === '' && password === '') return;
-  const prefix = name.startsWith('redis') ? 'REDIS' : name.startsWith('graph') ? 'GRAPH' : undefined;
+  const prefix = name.startsWith('redis')
+    ? 'REDIS'
+    : name.startsWith('graph')
+      ? 'GRAPH'
+      : name.startsWith('push')
+        ? 'PUSHGATEWAY'
+        : undefined;
   const variables =
     prefix === undefined
       ? name.startsWith('qdrant')
         ? 'QDRANT_API_KEY'
-        : 'API_TOKEN'
+        : name.startsWith('pagerduty')
+          ? 'PAGERDUTY_ROUTING_KEY'
+          : 'API_TOKEN'
       : `${prefix}_USERNAME and ${prefix}_PASSWORD`;
   throw usage(
     `--${name}`,
@@ -332,6 +342,8 @@ function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
   for (const [name, instead] of [
     ['qdrant-url', 'QDRANT_API_KEY'],
     ['api-url', 'API_TOKEN'],
+    ['pushgateway', 'PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD'],
+    ['pagerduty-url', 'PAGERDUTY_ROUTING_KEY'],
   ] as const) {
     const url = env[envName(name)];
     if (url === undefined || !URL.canParse(url)) continue;
@@ -344,6 +356,7 @@ function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
   const known = new Set([
     ...FLAGS.map(({ name }) => envName(name)),
+    ...HOOK_VARIABLES,
     ...SECRETS.flatMap((name) => [`${ENV_PREFIX}${name}`, `${ENV_PREFIX}${name}_FILE`]),
   ]);
   for (const name of Object.keys(env)) {

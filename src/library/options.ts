@@ -62,6 +62,8 @@ export interface Secrets {
   readonly apiToken?: string;
   /** A passphrase of 16 characters or more, under which secrets of a config are kept in undo logs and backups. */
   readonly encryptionKey?: string;
+  /** Sent as a bearer token to addresses that are called as hooks. */
+  readonly hookToken?: string;
 }
 
 /** What every call takes. */

@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'lock'
   /** A limit that was set was reached. */
   | 'limit'
+  /** A hook failed, or refused what comes next. */
+  | 'hook'
   /** A fault of this program. */
   | 'internal';
 

@@ -2,6 +2,7 @@ import type { MapFolder } from '../journal/map-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { type WaveView, waveViews } from '../model/waves.ts';
 import type { Outcome, RunReport } from '../report/report.ts';
+import { begunHooks } from './begun-hooks.ts';
 import type { MapInput } from './map-input.ts';
 import { joinedRows, mapTenants, storedInMap, toldBy, waveRows } from './map-report.ts';
 import { mapState, type WaveState } from './map-state.ts';
@@ -36,8 +37,15 @@ export async function executeMapRollback(input: MapRollbackInput): Promise<RunRe
       for (const text of await locks.takeLocal(holder)) input.emit({ type: 'run-note', text });
       denied = await locks.takeLease(holder);
       if (denied !== undefined) input.emit({ type: 'run-note', text: `no lock that other machines see: ${denied}` });
+      const { id: runId, moves } = record;
+      await input.hooks?.({ event: 'before-plan', command: 'rollback', runId, moves, rows: [] }, input.signal);
     }
-    const ended = await takeBackWaves({ ...input, views, locks: sharedLocks(locks, denied) });
+    const ended = await takeBackWaves({
+      ...input,
+      hooks: begunHooks(input.hooks),
+      views,
+      locks: sharedLocks(locks, denied),
+    });
     return await reported(input, { ...ended, startedAt, holds: await locks.holdsLocal() });
   } catch (failure) {
     const outcome = input.signal.aborted ? 'stopped' : 'refused';

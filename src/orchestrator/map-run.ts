@@ -6,6 +6,7 @@ import { type WaveView, waveViews } from '../model/waves.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import type { Problem } from '../stages/stage.ts';
+import { begunHooks } from './begun-hooks.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Ending, isStop } from './ending.ts';
 import type { MapInput } from './map-input.ts';
@@ -191,6 +192,7 @@ class MapRun {
     if (same !== undefined) return this.#goOn(same);
     const done = await this.#sameList('done');
     if (done !== undefined) return this.#doneBefore(done);
+    await this.#beforePlan();
     const { report, plan } = await preview(this.#input);
     if (report.outcome !== 'planned' || plan === undefined) return { ...report, dryRun: false };
     this.#previewed = true;
@@ -201,6 +203,12 @@ class MapRun {
     await this.#backUp(plan);
     emit({ type: 'run-note', text: `${this.#input.moves.length} moves in ${this.#views.length} waves` });
     return undefined;
+  }
+
+  /** Once for all waves. */
+  async #beforePlan(): Promise<void> {
+    const { hooks, command, moves, signal } = this.#input;
+    await hooks?.({ event: 'before-plan', command, runId: this.#id, moves, rows: [] }, signal);
   }
 
   async #goOn(folder: MapFolder): Promise<RunReport | undefined> {
@@ -218,6 +226,7 @@ class MapRun {
     this.#folder = folder;
     const { state } = await this.#state();
     if (state === 'done') throw new Ending('nothing-to-do', doneText(folder));
+    await this.#beforePlan();
     this.#note(`Continuing ${id}`);
     return undefined;
   }
@@ -325,6 +334,7 @@ class MapRun {
       missing: 'allow',
       confirm: undefined,
       backup: undefined,
+      hooks: begunHooks(this.#input.hooks),
       stages: this.#input.stagesFor(view),
       options: { ...options, leaving: [...view.leaving] },
       locks,
@@ -344,6 +354,7 @@ class MapRun {
     const folder = this.#folder;
     const undone = await takeBackWaves({
       ...this.#input,
+      hooks: begunHooks(this.#input.hooks),
       folder,
       views: this.#views,
       locks: sharedLocks(this.#held, denied),

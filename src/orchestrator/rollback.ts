@@ -4,6 +4,7 @@ import { digest } from '../model/fingerprint.ts';
 import { grouped } from '../model/grouped.ts';
 import { canonicalJson } from '../model/json.ts';
 import { movesText } from '../model/move.ts';
+import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan, UndoPort } from '../stages/stage.ts';
@@ -34,6 +35,7 @@ export interface RollbackInput
     | 'rate'
     | 'pauseFile'
     | 'throttle'
+    | 'hooks'
     | 'process'
     | 'toolVersion'
     | 'say'
@@ -84,8 +86,10 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
   const { pauseFile, rate, throttle } = input;
   const note = (text: string) => folder.note(text);
   const gate = new Gate({ locks, limits, pauseFile, rate, throttle, undoing: true, signal, clock, emit, note });
-  const { id: runId, moves } = folder.record;
-  emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun: input.dryRun, continuing: false });
+  const { id: runId, moves, map } = folder.record;
+  const { dryRun } = input;
+  const open = !folder.isFinished;
+  emit({ type: 'run-started', command: 'rollback', runId, moves, dryRun, continuing: false, open, map });
   const problems = input.sameServers ? [] : elsewhere(input);
   let begun = false;
   const onBegun = () => {
@@ -122,7 +126,7 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
     const open = (await stillMoved(folder)).length > 0;
     told = await recorded(folder, report, stateAfter(ended.outcome, open), input);
   }
-  emit({ type: 'run-finished', report: told });
+  emit({ type: 'run-finished', report: told, unfinished: !folder.isFinished });
   return told;
 }
 
@@ -202,6 +206,7 @@ async function secure(input: Undoing, toTakeBack: () => Promise<readonly BoundSt
   await refuseOtherPlan(input);
   const without = await locks.takeLease(holder);
   if (without !== undefined) note(`no lock that other machines see: ${without}`);
+  await hook(input, { event: 'before-plan' });
   if (await folder.isJournalLost()) note('the run’s journal is gone: what its undo logs hold is taken back');
   // One that is damaged refuses the rollback now, and not after other stages were taken back.
   if (input.fromBackup === undefined) {
@@ -260,6 +265,7 @@ async function takeBack(
       continue;
     }
     try {
+      await hook(input, { event: 'before-stage', stage: stage.name, phase: 'undo' });
       const quiesce = () => stage.quiesce(folder.record.moves, context);
       const before = unsettled.includes(stage.name) ? quiesce : undefined;
       await writeStep({
@@ -275,6 +281,7 @@ async function takeBack(
         undo: undoOf(input, stage),
       });
       await folder.unsettle([stage.name], new Date(clock.now()).toISOString());
+      await hook(input, { event: 'after-stage', stage: stage.name, phase: 'undo' });
     } catch (error) {
       errors.push(error);
       if (signal.aborted) break;
@@ -282,6 +289,12 @@ async function takeBack(
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, 'several stages could not be taken back');
+}
+
+async function hook(input: Undoing, moment: Pick<HookMoment, 'event' | 'stage' | 'phase'>): Promise<void> {
+  const { id: runId, moves, map = null } = input.folder.record;
+  const { hooks, rows, signal } = input;
+  await hooks?.({ command: 'rollback', runId, moves, wave: map, rows: rows.all(), ...moment }, signal);
 }
 
 function undoOf({ fromBackup, folder, plan }: Undoing, stage: BoundStage): UndoPort | undefined {

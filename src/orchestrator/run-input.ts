@@ -4,6 +4,7 @@ import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { RunEvent } from '../report/event.ts';
+import type { HookMoment } from '../report/hook-call.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
@@ -44,6 +45,8 @@ export interface RunInput {
   readonly confirm?: ((plan: RunPlan) => Promise<boolean>) | undefined;
   /** Makes the backup of these tenants that was asked for, before the first write. Throws where it cannot. */
   readonly backup?: ((tenants: readonly string[], common: CommonContext) => Promise<void>) | undefined;
+  /** Called at the moments of a run that writes; none where absent. */
+  readonly hooks?: HookPort | undefined;
   readonly folders: RunFolders;
   readonly locks: LockPorts;
   readonly limits: LimitSettings;
@@ -62,6 +65,12 @@ export interface RunInput {
   readonly clock: Clock;
   readonly emit: (event: RunEvent) => void;
 }
+
+/**
+ * Calls what the operator wants to be called at this moment, and waits for it. Rejects with MigrateError `hook` where it
+ * fails or refuses what comes next: before the first write the run is refused, later it has failed and can be resumed.
+ */
+export type HookPort = (moment: HookMoment, signal?: AbortSignal) => Promise<void>;
 
 /** Commands to type, for "what now". */
 export interface Commands {

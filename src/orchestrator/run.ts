@@ -1,6 +1,7 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { RunPhase } from '../report/event.ts';
+import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport, TenantRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
@@ -118,6 +119,7 @@ class Run {
 
   async #main(): Promise<string> {
     await this.#begin();
+    await this.#hook('before-plan');
     await this.#preflight();
     await this.#secure();
     await this.#makePlan();
@@ -146,7 +148,17 @@ class Run {
     this.#same = same;
     this.#unsettled = unsettled;
     const runId = folder?.record.id ?? same?.record.id ?? 'none';
-    emit({ type: 'run-started', command, runId, moves, dryRun, continuing: same !== undefined });
+    const open = begun.length > 0;
+    emit({
+      type: 'run-started',
+      command,
+      runId,
+      moves,
+      dryRun,
+      continuing: same !== undefined,
+      open,
+      map: this.#input.map,
+    });
     for (const text of notes) this.#note(text);
     this.#problems.push(...problems);
     this.#refuseOn(this.#problems);
@@ -285,7 +297,22 @@ class Run {
     this.#applying = true;
     await this.#folder?.begin(this.#stores(), settings, new Date(clock.now()).toISOString());
     this.#phase('apply');
-    for (const stage of this.#input.stages) await this.#step(stage, 'apply');
+    for (const stage of this.#input.stages) await this.#applyWithHooks(stage);
+  }
+
+  async #applyWithHooks(stage: BoundStage): Promise<void> {
+    const of = { stage: stage.name, phase: 'apply' } as const;
+    await this.#hook('before-stage', of);
+    await this.#step(stage, 'apply');
+    await this.#hook('after-stage', of);
+  }
+
+  /** Only a run that writes calls them. */
+  async #hook(event: HookMoment['event'], more: Pick<HookMoment, 'stage' | 'phase'> = {}): Promise<void> {
+    const { hooks, command, moves, map = null } = this.#input;
+    if (hooks === undefined || !this.#writes) return;
+    const runId = this.#folder?.record.id ?? 'none';
+    await hooks({ event, command, runId, moves, wave: map, rows: this.#rows.all(), ...more }, this.#signal);
   }
 
   async #drainAndVerify(): Promise<void> {
@@ -310,13 +337,14 @@ class Run {
   /** Moves what others wrote to the source during the move, and reports it. */
   async #drain(stage: BoundStage): Promise<void> {
     const before = this.#rows.of(stage.name);
-    await this.#step(stage, 'apply');
+    await this.#applyWithHooks(stage);
     const count = this.#rows.of(stage.name).moved - before.moved;
     if (count === 0) return;
     this.#drained.push(drainedFinding(stage.name, count, before.unit));
   }
 
   async #finalizeAll(): Promise<void> {
+    await this.#hook('before-finalize', { phase: 'finalize' });
     this.#phase('finalize');
     // Sources that equal their targets are left by a merge, an interruption, or a writer who wrote the same once more.
     let changed = this.#begun.size > 0 || this.#input.options.merge || pendingRemoval(this.#findings).size > 0;
@@ -493,7 +521,7 @@ class Run {
     // The folder of a run whose lock was taken away is another process's now.
     const folder = (await this.#locks.holdsLocal()) ? this.#folder : undefined;
     const told = await recorded(folder, report, state, { say: this.#input.say, clock });
-    emit({ type: 'run-finished', report: told });
+    emit({ type: 'run-finished', report: told, unfinished: written && this.#folder?.isFinished === false });
     return told;
   }
 

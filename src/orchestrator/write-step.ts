@@ -49,6 +49,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
       else folder.done(stage.name, checkpoint);
       rows.count(stage.name, checkpoint);
       gate.count(checkpoint);
+      emit({ type: 'batch', stage: stage.name, phase, checkpoint });
       step.onCheckpoint?.(checkpoint);
     }
     const failed = rows.of(stage.name).failed - failedBefore;

@@ -110,7 +110,7 @@ export function jsonLog({ write, clock, quiet = false }: JsonLogOptions): JsonLo
         say('info', { event: 'note', ...at(event.stage) }, event.text.trim());
         return;
       case 'run-note':
-        say('info', { event: 'run-note' }, event.text);
+        say(event.severity ?? 'info', { event: 'run-note' }, event.text);
         return;
       case 'record-failed': {
         if (doing?.stage === event.stage) doing.progress?.take(event);

@@ -5,6 +5,7 @@ import type { RunEvent } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
 import { clean, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
 import { LiveBlock, type TerminalStream } from './live-block.ts';
+import { noteText } from './note-text.ts';
 import { PHASE_TITLES } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
 import { liveText, retryText, StageProgress } from './stage-progress.ts';
@@ -183,7 +184,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
         if (!options.planIsResult) block.print(`\n${planText(event.plan, event, paint)}\n`);
         return;
       case 'run-note':
-        block.print(`  ${clean(event.text)}`);
+        block.print(noteText(event, paint));
         return;
       case 'phase':
         takePhase(event);

@@ -4,6 +4,7 @@ import type { Clock, StageName } from '../stages/stage.ts';
 import type { RunEvent, RunPhase } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
 import { clean, compactRate, count, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
+import { noteText } from './note-text.ts';
 import { PHASE_TITLES } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
 import { heartbeatText, retryText, StageProgress } from './stage-progress.ts';
@@ -98,7 +99,7 @@ export function plainReporter(options: PlainOptions): PlainReporter {
         write(paint.yellow(`  ${STAGE_TITLES[event.stage].short}: ${retryText(event)}`));
         break;
       case 'run-note':
-        write(`  ${clean(event.text)}`);
+        write(noteText(event, paint));
         break;
       case 'stopping':
         write(paint.yellow(`\n${event.signal}: finishing what is under way, then stopping`));
