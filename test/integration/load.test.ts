@@ -44,3 +44,15 @@ it('Ctrl-C ends a run that waits for its rate at once; resume keeps the rate of 
   expect((await world.run(['resume', id, '--rate', 'none'])).code).toBe(0);
   expect(await world.missing()).toEqual([]);
 });
+
+it('control changes the rate of a run that waits for it', async () => {
+  world = await startRedisRun({ keys: 60 });
+  const process = world.start(['acme', 'tenant_7', ...world.flags, '--rate', 'redis=0.2', '--json']);
+  await until(async () => (await world.count('tenant_7')) > 0, process);
+  const wrong = await world.run(['control', 'rate=fast']);
+  expect([wrong.code, wrong.stderr]).toEqual([5, expect.stringContaining('is not a rate such as 5000')]);
+  const told = await world.run(['control', 'rate=500keys/s']);
+  expect([told.code, told.stdout]).toEqual([0, expect.stringContaining('redis=500')]);
+  expect((await process.ended).code).toBe(0);
+  expect(await world.missing()).toEqual([]);
+});
