@@ -22,13 +22,20 @@ export { tenantIdProblem } from './model/move.ts';
 export type { Profile } from './profiles/profile.ts';
 export type { RunEvent, RunPhase } from './report/event.ts';
 export type {
+  EndCounts,
+  Environment,
   Outcome,
+  PhaseSpan,
+  RetryCount,
   RunCommand,
+  RunNote,
   RunPlan,
   RunReport,
   StageRow,
+  StoreFacts,
   TenantCounts,
   TenantRow,
+  Throughput,
   WaveRow,
 } from './report/report.ts';
 export type {

@@ -39,7 +39,8 @@ export async function showMove(services: readonly Service[], folder: string): Pr
   );
 }
 
-function addressFlags(urls: WorldUrls): readonly string[] {
+/** The flags that lead to these servers; a store without one is left out. */
+export function addressFlags(urls: WorldUrls): readonly string[] {
   return [
     ...(urls.redisUrl ? ['--redis-url', urls.redisUrl] : ['--skip-redis']),
     ...(urls.qdrantUrl ? ['--qdrant-url', urls.qdrantUrl] : ['--skip-qdrant']),

@@ -39,6 +39,8 @@ async function run(invocation: Invocation, ctx: CommandContext): Promise<number>
       return (await import('./status-command.ts')).statusCommand(invocation, ctx);
     case 'control':
       return (await import('./control-command.ts')).controlCommand(invocation, ctx);
+    case 'report':
+      return (await import('./report-command.ts')).reportCommand(invocation, ctx);
     case 'runs cleanup':
       return (await import('./cleanup-command.ts')).cleanupCommand(invocation, ctx);
     case 'doctor':

@@ -51,6 +51,7 @@ export const COMMANDS: readonly Command[] = [
   { name: 'resume', help: 'go on with a run; without a run the newest unfinished one', positionals: UNFINISHED },
   { name: 'rollback', help: 'take back what a run did; without a run the newest unfinished one', positionals: RUN },
   { name: 'status', help: 'what became of a run; without a run the newest one', positionals: RUN },
+  { name: 'report', help: 'the report of a run once more; without a run the newest one', positionals: RUN },
   {
     name: 'control',
     help: 'speak to a run that is under way; without a run to the newest one: control pause',

@@ -504,8 +504,8 @@ export const FLAGS: readonly Flag[] = [
     name: 'out',
     kind: 'text',
     group: 'Plan',
-    help: 'file to write: the plan, or the settings of init (tenant-migrate.yaml)',
-    commands: ['plan', 'init'],
+    help: 'file to write: the plan, the report, or the settings of init (tenant-migrate.yaml)',
+    commands: ['plan', 'init', 'report'],
     path: 'file',
   },
   {

@@ -38,6 +38,7 @@ export interface Invocation {
     | 'runs'
     | 'runs cleanup'
     | 'doctor'
+    | 'report'
     | 'init'
     | 'schema'
     | 'completion';

@@ -9,7 +9,7 @@ import { wireMaps, wireStages } from '../wire.ts';
 import { backupBeforeMove } from './backup-before-move.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { onStop, printResult, startReporting } from './reporting.ts';
+import { onStop, startReporting, tellResult } from './reporting.ts';
 import type { Asked, AskedList } from './run-command.ts';
 import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
@@ -35,7 +35,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>
     executeMap({
-      ...(await runPorts(reached, skipped, { ctx, emit })),
+      ...(await runPorts(reached, skipped, { ctx, emit, history: reporting.history })),
       hooks: hooks.port,
       command: command as RunCommand,
       moves,
@@ -60,7 +60,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
     .then((ended) => hooks.atEnd(ended))
     .then(reporting.ended)
     .finally(() => reporting.close());
-  printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
+  await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;
 }
 

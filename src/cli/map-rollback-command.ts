@@ -7,7 +7,7 @@ import { wireStages } from '../wire.ts';
 import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { secretsFor } from './map-command.ts';
-import { onStop, printResult, startReporting } from './reporting.ts';
+import { onStop, startReporting, tellResult } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
@@ -39,7 +39,7 @@ export async function mapRollbackCommand(
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>
     executeMapRollback({
-      ...(await runPorts(reached, skipped, { ctx, emit })),
+      ...(await runPorts(reached, skipped, { ctx, emit, history: reporting.history })),
       hooks: hooks.port,
       folder,
       dryRun: settings['dry-run'],
@@ -54,6 +54,6 @@ export async function mapRollbackCommand(
     .then((ended) => hooks.atEnd(ended))
     .then(reporting.ended)
     .finally(() => reporting.close());
-  printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
+  await tellResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

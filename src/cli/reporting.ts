@@ -9,9 +9,11 @@ import { noteText } from '../report/note-text.ts';
 import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
+import { RunHistories } from '../report/run-history.ts';
 import { summaryText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openObservers } from './observers.ts';
+import { keepReport } from './report-files.ts';
 import type { Settings } from './settings.ts';
 import { settingsFileLine } from './settings-file/settings-file-line.ts';
 import { stderrLog } from './stderr-log.ts';
@@ -56,12 +58,14 @@ export async function startReporting(
   };
   if (settings.file !== undefined) tell(settingsFileLine(settings.file));
   const observers = await openObservers({ invocation, settings, ctx, list, tell });
+  const histories = new RunHistories(() => performance.now());
   let plan: RunPlan | undefined;
   let freeBytes = 0;
   return {
     take(event: RunEvent) {
       if (event.type === 'planned') ({ plan, freeBytes } = event);
       reporter.take(event);
+      histories.take(event);
       for (const observer of observers) observer.take(event);
     },
     /** Hands the command's own report on to who follows the run, and returns it. */
@@ -75,6 +79,8 @@ export async function startReporting(
       await Promise.all(observers.map((observer) => observer.close()));
       for (const text of later) write(`  ${paint.yellow(clean(text))}`);
     },
+    /** Notes for a report what is said from now on. */
+    history: () => histories.open(),
     plan: () => plan,
     freeBytes: () => freeBytes,
   };
@@ -95,20 +101,33 @@ function quietReporter(write: (line: string) => void, paint: ChalkInstance): (ev
   };
 }
 
-/** Prints the command's result on stdout: the report, the plan, or the summary for people. */
-export function printResult(result: {
-  report: RunReport;
-  plan: RunPlan | undefined;
-  freeBytes: number;
-  command: string;
-  settings: Settings;
-  ctx: CommandContext;
-}): void {
-  const { report, plan, freeBytes, command, settings, ctx } = result;
+interface Result {
+  readonly report: RunReport;
+  readonly plan: RunPlan | undefined;
+  readonly freeBytes: number;
+  readonly command: string;
+  readonly settings: Settings;
+  readonly ctx: CommandContext;
+}
+
+/** Keeps the report's pages, prints the command's result on stdout, and says where the page is. */
+export async function tellResult(result: Result): Promise<void> {
+  const { report, settings, ctx } = result;
+  const page = await keepReport(report, result);
   if (ctx.listener !== undefined) {
-    ctx.listener.finish(report, plan);
+    ctx.listener.finish(report, result.plan);
     return;
   }
+  printResult(result);
+  const isSilent = settings.json && (settings.quiet || settings['log-format'] === 'json');
+  if (page === undefined || isSilent) return;
+  // With --json stdout is the document and nothing else.
+  const stream = settings.json ? ctx.terminal.stderr : ctx.terminal.stdout;
+  stream.write(`   report: ${clean(page)}\n`);
+}
+
+/** The report, the plan, or the summary for people. */
+function printResult({ report, plan, freeBytes, command, settings, ctx }: Result): void {
   const { stdout, env } = ctx.terminal;
   if (settings.json) {
     const asPlan = command === 'plan' && report.outcome === 'planned' && plan !== undefined;
@@ -122,5 +141,6 @@ export function printResult(result: {
   const seen = showPlan || (isInteractive(ctx.terminal) && stdout.isTTY === true && !settings.quiet);
   const planned = seen ? (plan?.stages ?? []).flatMap(({ notices }) => notices.map(({ message }) => message)) : [];
   const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
-  stdout.write(`${summaryText(shown, paint, { verbose: settings.verbose })}\n`);
+  const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
+  stdout.write(`${summaryText(shown, paint, { verbose: settings.verbose, ...columns })}\n`);
 }

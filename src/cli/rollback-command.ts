@@ -11,7 +11,7 @@ import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { mapRollbackCommand } from './map-rollback-command.ts';
 import { ownPlan } from './own-plan.ts';
-import { onStop, printResult, startReporting } from './reporting.ts';
+import { onStop, startReporting, tellResult } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
 import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
@@ -45,7 +45,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) => {
-    const ports = await runPorts(reached, skipped, { ctx, emit });
+    const ports = await runPorts(reached, skipped, { ctx, emit, history: reporting.history });
     return executeRollback({
       ...ports,
       hooks: hooks.port,
@@ -65,7 +65,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
     .then((ended) => hooks.atEnd(ended))
     .then(reporting.ended)
     .finally(() => reporting.close());
-  printResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
+  await tellResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }
 

@@ -29,7 +29,7 @@ import { keptSelection } from './kept-selection.ts';
 import { mapCommand } from './map-command.ts';
 import { ownPlan } from './own-plan.ts';
 import { readPlanFile, writePlan } from './plan-file.ts';
-import { onStop, printResult, startReporting } from './reporting.ts';
+import { onStop, startReporting, tellResult } from './reporting.ts';
 import { runHooks } from './run-hooks.ts';
 import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
@@ -53,7 +53,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) => {
     const wiring = { settings: reached, profile, secrets, emit };
-    const ports = await runPorts(reached, skipped, { ctx, emit });
+    const ports = await runPorts(reached, skipped, { ctx, emit, history: reporting.history });
     const stages = wireStages(wiring, skipped);
     const first = await executeRun({
       ...ports,
@@ -90,7 +90,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     .then(reporting.ended)
     .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
-  printResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
+  await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;
 }
 

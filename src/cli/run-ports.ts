@@ -1,13 +1,14 @@
 import { statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { pid } from 'node:process';
+import { arch, pid, platform, versions } from 'node:process';
 import { RunControl } from '../control/run-control.ts';
 import { pauseFile } from '../journal/pause-file.ts';
 import { RateLimit } from '../orchestrator/rate-limit.ts';
 import type { RunInput } from '../orchestrator/run-input.ts';
 import { Throttle } from '../orchestrator/throttle.ts';
 import type { RunEvent } from '../report/event.ts';
+import type { Environment } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { wireLocks } from '../wire/locks.ts';
 import { wireProbes } from '../wire/probes.ts';
@@ -24,7 +25,7 @@ import type { Settings } from './settings.ts';
 export async function runPorts(
   settings: Settings,
   skipped: readonly StageName[],
-  { ctx, emit: tell }: { readonly ctx: CommandContext; readonly emit: RunInput['emit'] },
+  { ctx, emit: tell, history }: Pick<RunInput, 'emit' | 'history'> & { readonly ctx: CommandContext },
 ) {
   const stateDir = settings['state-dir'];
   const clock = { now: () => Date.now() };
@@ -55,6 +56,8 @@ export async function runPorts(
     process: own,
     sameServers: settings['same-servers'],
     toolVersion: await ownVersion(),
+    environment: environmentOf(ctx.terminal.env),
+    history,
     say: {
       again: repeatCommand(ctx.argv),
       forReal: forRealCommand(ctx.argv),
@@ -109,6 +112,25 @@ function steered({
     tell(event);
   };
   return { throttle, emit };
+}
+
+/** By what each maker's pipelines can be told; whatever else sets CI has no name. */
+const PIPELINES: readonly (readonly [variable: string, name: string])[] = [
+  ['GITEA_ACTIONS', 'Gitea Actions'],
+  ['GITHUB_ACTIONS', 'GitHub Actions'],
+  ['GITLAB_CI', 'GitLab CI'],
+  ['BITBUCKET_BUILD_NUMBER', 'Bitbucket Pipelines'],
+  ['BUILDKITE', 'Buildkite'],
+  ['CIRCLECI', 'CircleCI'],
+  ['JENKINS_URL', 'Jenkins'],
+  ['TEAMCITY_VERSION', 'TeamCity'],
+  ['TF_BUILD', 'Azure Pipelines'],
+];
+
+function environmentOf(env: NodeJS.ProcessEnv): Environment {
+  const isSet = (name: string) => env[name] !== undefined && env[name] !== '' && env[name] !== 'false';
+  const ci = PIPELINES.find(([variable]) => isSet(variable))?.[1] ?? (isSet('CI') ? 'a pipeline' : undefined);
+  return { node: versions.node, platform: `${platform} ${arch}`, ...(ci === undefined ? {} : { ci }) };
 }
 
 type Said = Pick<Settings, 'state-dir' | 'fileWords'>;

@@ -5,7 +5,7 @@ import { Chalk, type ChalkInstance } from 'chalk';
 /** The process's streams and surroundings, handed in so that nothing else touches them. */
 export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean };
-  readonly stdout: Writable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly env: NodeJS.ProcessEnv;
   /** Says one command to a CI that knows them; absent elsewhere. */

@@ -75,6 +75,12 @@ export class MapFolder {
     return writing(this.path, () => replaceFile(join(this.path, 'report.json'), report));
   }
 
+  /** The report of the list's last process, or undefined. */
+  async readReport(): Promise<unknown> {
+    const text = await ifThere(readFile(join(this.path, 'report.json'), 'utf8'));
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
   /** Removes the folder: at once from the list, so that a crash on the way leaves no half of it there. */
   async remove(): Promise<void> {
     const aside = join(this.path, '..', '..', `removed-${this.record.id}`);

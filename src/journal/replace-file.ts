@@ -2,11 +2,16 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from './sync-folder.ts';
 
-/** Replaces a file (0600) as a whole or not at all: written aside, synced, renamed, the folder synced. */
+/** Replaces a file (0600) with a JSON document as a whole or not at all. */
 export async function replaceFile(path: string, content: unknown): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
+  await replaceText(path, `${JSON.stringify(content, undefined, 2)}\n`);
+}
+
+/** Replaces a file as a whole or not at all: written aside, synced, renamed, the folder synced. */
+export async function replaceText(path: string, text: string, mode = 0o600): Promise<void> {
+  const file = await open(`${path}.new`, 'w', mode);
   try {
-    await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`);
+    await file.writeFile(text);
     await file.datasync();
   } finally {
     await file.close();

@@ -64,6 +64,16 @@ export interface Secrets {
   readonly encryptionKey?: string;
   /** Sent as a bearer token to addresses that are called as hooks. */
   readonly hookToken?: string;
+  /** For the Pushgateway: a bearer token, or a login. */
+  readonly pushgatewayToken?: string;
+  readonly pushgatewayUsername?: string;
+  readonly pushgatewayPassword?: string;
+  /** Where notifications go, and what they are signed with: see `--notify`. */
+  readonly webhookUrl?: string;
+  readonly webhookSecret?: string;
+  readonly slackWebhookUrl?: string;
+  readonly pagerdutyRoutingKey?: string;
+  readonly smtpUrl?: string;
 }
 
 /** What every call takes. */

@@ -1,3 +1,4 @@
+import type { RunPhase } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import type { BoundStage } from './bound-stage.ts';
 import type { OutcomeRows } from './outcome.ts';
@@ -11,7 +12,7 @@ export interface InAllStages<T> {
 /** A reading step in all stages side by side, timed in their rows. One that fails keeps no other from its end. */
 export async function inAllStages<T>(
   stages: readonly BoundStage[],
-  { phase, rows }: { readonly phase: string; readonly rows: OutcomeRows },
+  { phase, rows }: { readonly phase: RunPhase; readonly rows: OutcomeRows },
   step: (stage: BoundStage) => Promise<T>,
 ): Promise<InAllStages<T>> {
   const timed = async (stage: BoundStage) => {

@@ -2,7 +2,7 @@ import type { MapFolder } from '../journal/map-folder.ts';
 import { errorText } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { Waves } from '../model/waves.ts';
-import type { RunReport, StageRow, TenantCounts, TenantRow, WaveRow } from '../report/report.ts';
+import type { EndCounts, RunReport, StageRow, TenantCounts, TenantRow, WaveRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { StageName } from '../stages/stage.ts';
 import { placeOf } from './map-preview.ts';
@@ -38,7 +38,12 @@ function joined(a: StageRow, b: StageRow): StageRow {
     phases,
     estimateMs: a.estimateMs + b.estimateMs,
     shapes: [...a.shapes, ...b.shapes],
+    ...(a.after === undefined || b.after === undefined ? {} : { after: sumOf(a.after, b.after) }),
   };
+}
+
+function sumOf(a: EndCounts, b: EndCounts): EndCounts {
+  return { source: a.source + b.source, target: a.target + b.target };
 }
 
 /** What became of each wave. `reports`: of those that this command ran, by the index of the wave. */

@@ -2,7 +2,9 @@ import type { MapFolder } from '../journal/map-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
 import { type WaveView, waveViews } from '../model/waves.ts';
 import type { Outcome, RunReport } from '../report/report.ts';
+import type { RunHistory } from '../report/run-history.ts';
 import { begunHooks } from './begun-hooks.ts';
+import { joinedTrace } from './joined-trace.ts';
 import type { MapInput } from './map-input.ts';
 import { joinedRows, mapTenants, storedInMap, toldBy, waveRows } from './map-report.ts';
 import { mapState, type WaveState } from './map-state.ts';
@@ -25,6 +27,7 @@ export async function executeMapRollback(input: MapRollbackInput): Promise<RunRe
   const { record } = input.folder;
   const locks = new RunLocks(input.locks, record.waves.flat(), input.clock);
   const startedAt = input.clock.now();
+  const history = input.history?.();
   const views = waveViews(record);
   try {
     let denied: string | undefined;
@@ -46,7 +49,7 @@ export async function executeMapRollback(input: MapRollbackInput): Promise<RunRe
       views,
       locks: sharedLocks(locks, denied),
     });
-    return await reported(input, { ...ended, startedAt, holds: await locks.holdsLocal() });
+    return await reported(input, { ...ended, startedAt, history, holds: await locks.holdsLocal() });
   } catch (failure) {
     const outcome = input.signal.aborted ? 'stopped' : 'refused';
     return reported(input, {
@@ -54,6 +57,7 @@ export async function executeMapRollback(input: MapRollbackInput): Promise<RunRe
       message: errorText(failure),
       failure,
       startedAt,
+      history,
       reports: new Map(),
       holds: false,
     });
@@ -115,7 +119,7 @@ async function takeBackWave(
 
 async function reported(
   input: MapRollbackInput,
-  ended: TakenBack & { readonly startedAt: number; readonly holds: boolean },
+  ended: TakenBack & { readonly startedAt: number; readonly history: RunHistory | undefined; readonly holds: boolean },
 ): Promise<RunReport> {
   const { folder, folders } = input;
   const { moves, id, waves, temporary } = folder.record;
@@ -123,7 +127,7 @@ async function reported(
   const reports = [...ended.reports.values()];
   const last = reports.at(-1);
   const made = makeReport(
-    { ...input, command: 'rollback', moves, detailedExitCode: false },
+    { ...input, command: 'rollback', moves, detailedExitCode: false, settings: folder.record.settings },
     {
       ...ended,
       runId: id,
@@ -134,8 +138,15 @@ async function reported(
       problems: last?.outcome === 'refused' ? last.problems : [],
       findings: reports.flatMap(({ findings }) => findings),
       hasWork: false,
+      stores: last?.stores,
     },
   );
-  const report = { ...made, waves: waveRows(waves, state, new Map()), error: made.error ?? last?.error ?? null };
+  const trace = joinedTrace(reports, ended.startedAt);
+  const report = {
+    ...made,
+    ...trace,
+    waves: waveRows(waves, state, new Map()),
+    error: made.error ?? last?.error ?? null,
+  };
   return storedInMap(ended.holds && !input.dryRun ? folder : undefined, report);
 }

@@ -5,10 +5,12 @@ import { type Move, moveText } from '../model/move.ts';
 import { type WaveView, waveViews } from '../model/waves.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { Outcome, RunPlan, RunReport, TenantRow } from '../report/report.ts';
+import type { RunHistory } from '../report/run-history.ts';
 import type { Problem } from '../stages/stage.ts';
 import { begunHooks } from './begun-hooks.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import { Ending, isStop } from './ending.ts';
+import { joinedTrace } from './joined-trace.ts';
 import type { MapInput } from './map-input.ts';
 import {
   type Disguise,
@@ -27,7 +29,7 @@ import { executeRun } from './run.ts';
 import type { RunInput, Stores } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
 import { missingMoves, otherStores, unknownTenants } from './run-problems.ts';
-import { makeReport } from './run-report.ts';
+import { makeReport, storeFacts } from './run-report.ts';
 import { sharedLocks } from './shared-locks.ts';
 
 /**
@@ -155,6 +157,7 @@ class MapRun {
   readonly #input: MapInput;
   readonly #held: RunLocks;
   readonly #startedAt: number;
+  readonly #history: RunHistory | undefined;
   readonly #views: readonly WaveView[];
   /** Of the map that is resumed, or of the one that is made once the locks are held. */
   readonly #id: string;
@@ -167,6 +170,7 @@ class MapRun {
     this.#input = input;
     this.#held = held;
     this.#startedAt = input.clock.now();
+    this.#history = input.history?.();
     this.#views = waveViews(input.waves);
     this.#id = input.resume?.record.id ?? input.maps.newId(new Date(this.#startedAt).toISOString());
   }
@@ -349,7 +353,7 @@ class MapRun {
   async #endOfWave(message: string, report: RunReport, denied: string | undefined): Promise<RunReport> {
     const outcome = report.outcome === 'stopped' ? 'stopped' : await this.#failedOr('refused');
     if (outcome !== 'failed' || !this.#input.autoRollback || this.#folder === undefined) {
-      return this.#end(outcome, message, undefined, report);
+      return this.#end(outcome, message, undefined, { wave: report });
     }
     const folder = this.#folder;
     const undone = await takeBackWaves({
@@ -361,10 +365,18 @@ class MapRun {
     });
     const how: Outcome =
       undone.outcome === 'rolled-back' ? 'undone' : undone.outcome === 'stopped' ? 'stopped' : 'failed';
-    return this.#end(how, `${message}; ${undone.message}`, undefined, report);
+    return this.#end(how, `${message}; ${undone.message}`, undefined, {
+      wave: report,
+      undone: [...undone.reports.values()],
+    });
   }
 
-  async #end(outcome: Outcome, message: string, failure?: unknown, wave?: RunReport): Promise<RunReport> {
+  async #end(
+    outcome: Outcome,
+    message: string,
+    failure?: unknown,
+    { wave, undone = [] }: { readonly wave?: RunReport; readonly undone?: readonly RunReport[] } = {},
+  ): Promise<RunReport> {
     const { moves, waves } = this.#input;
     const state = this.#folder === undefined ? undefined : await this.#state();
     const reports = [...this.#reports.values()];
@@ -380,9 +392,12 @@ class MapRun {
       problems: wave?.problems ?? [],
       findings: reports.flatMap(({ findings }) => findings),
       hasWork: false,
+      history: this.#history,
+      stores: reports[0]?.stores ?? storeFacts(this.#input.stagesFor(undefined), []),
     });
     const report: RunReport = {
       ...made,
+      ...joinedTrace([...reports, ...undone], this.#startedAt),
       waves: waveRows(waves.waves, state, this.#reports),
       error: made.error ?? wave?.error ?? null,
     };

@@ -1,9 +1,12 @@
-import type { Outcome, StageRow } from '../report/report.ts';
-import type { Checkpoint, StageName, StagePlan } from '../stages/stage.ts';
+import type { EndCounts, Outcome, RunPhase, StageRow } from '../report/report.ts';
+import type { Checkpoint, StageEvent, StageName, StagePlan } from '../stages/stage.ts';
+import { RunTrace } from './run-trace.ts';
 
 /** The rows of a run: one for every stage from the start, so that what did not happen is said as well. */
 export class OutcomeRows {
   readonly #rows = new Map<StageName, StageRow>();
+  /** When they became what they are. */
+  readonly trace = new RunTrace();
 
   constructor(planned: readonly StageName[], skipped: readonly StageName[], order: readonly StageName[]) {
     for (const name of order) {
@@ -22,9 +25,12 @@ export class OutcomeRows {
     });
   }
 
-  count(name: StageName, checkpoint: Checkpoint): void {
+  count(name: StageName, checkpoint: Checkpoint, phase: RunPhase): void {
     const row = this.of(name);
+    this.trace.count(name, phase, checkpoint.moved + (checkpoint.skipped ?? 0));
     this.#change(name, {
+      // What was counted before is not so any more.
+      after: undefined,
       moved: row.moved + checkpoint.moved,
       skipped: row.skipped + (checkpoint.skipped ?? 0),
       conflicts: row.conflicts + (checkpoint.conflicts ?? 0),
@@ -33,8 +39,24 @@ export class OutcomeRows {
     });
   }
 
-  time(name: StageName, phase: string, ms: number): void {
+  /** A verify begins: it counts anew. */
+  recount(): void {
+    for (const name of this.#rows.keys()) this.#change(name, { after: undefined });
+  }
+
+  /** Takes what verify counted; its parts are added. */
+  counted({ stage, source, target }: StageEvent & { readonly type: 'counted' }): void {
+    const { after = { source: 0, target: 0 } } = this.of(stage);
+    this.after(stage, { source: after.source + source, target: after.target + target });
+  }
+
+  after(name: StageName, ends: EndCounts): void {
+    this.#change(name, { after: ends });
+  }
+
+  time(name: StageName, phase: RunPhase, ms: number): void {
     const row = this.of(name);
+    this.trace.span(name, phase, ms);
     const phases = { ...row.phases, [phase]: Math.round((row.phases[phase] ?? 0) + ms) };
     this.#change(name, { phases, ms: Math.round(row.ms + ms) });
   }
@@ -52,7 +74,8 @@ export class OutcomeRows {
   }
 
   #change(name: StageName, change: Partial<StageRow>): void {
-    this.#rows.set(name, { ...this.of(name), ...change });
+    const { after, ...row } = { ...this.of(name), ...change };
+    this.#rows.set(name, after === undefined ? row : { ...row, after });
   }
 }
 

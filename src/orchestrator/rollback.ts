@@ -18,7 +18,7 @@ import { foundIn, targetIn } from './plan.ts';
 import type { RunInput } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
 import { otherStores, otherStoresProblem } from './run-problems.ts';
-import { makeReport, recorded } from './run-report.ts';
+import { makeReport, recorded, storeFacts } from './run-report.ts';
 import { tenantRows } from './tenant-rows.ts';
 import { writeStep } from './write-step.ts';
 
@@ -38,6 +38,8 @@ export interface RollbackInput
     | 'hooks'
     | 'process'
     | 'toolVersion'
+    | 'environment'
+    | 'history'
     | 'say'
     | 'signal'
     | 'clock'
@@ -78,6 +80,7 @@ interface Undoing extends RollbackInput {
 async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunReport> {
   const { folder, plan, clock, emit, stages, skipped, signal } = input;
   const startedAt = clock.now();
+  const history = input.history?.();
   const names = stages.map(({ name }) => name);
   const rows = new OutcomeRows(names, skipped, stageOrder);
   for (const stage of plan.stages) rows.plan(stage);
@@ -108,7 +111,7 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
     };
   }
   const report = makeReport(
-    { ...input, command: 'rollback', moves, detailedExitCode: false },
+    { ...input, command: 'rollback', moves, detailedExitCode: false, settings: folder.record.settings },
     {
       runId,
       limit: limits.check(),
@@ -117,6 +120,9 @@ async function rollback(input: RollbackInput, locks: RunLocks): Promise<RunRepor
       problems,
       hasWork: false,
       tenants: rowsOf(input, ended),
+      trace: rows.trace,
+      history,
+      stores: storeFacts(stages, plan.stages),
       ...ended,
     },
   );
@@ -315,6 +321,7 @@ async function compare(input: Undoing): Promise<readonly Finding[]> {
     const before = input.plan.stages.find((plan) => plan.stage === stage.name);
     if (before === undefined) continue;
     const now = await stage.plan(input.folder.record.moves, contextOf(input));
+    input.rows.after(stage.name, { source: foundIn(now), target: targetIn(now) });
     const short = foundIn(before) - foundIn(now);
     const gone = input.rows.of(stage.name).vanished;
     if (short > 0) {

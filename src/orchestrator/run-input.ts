@@ -5,7 +5,8 @@ import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { HookMoment } from '../report/hook-call.ts';
-import type { RunCommand, RunPlan } from '../report/report.ts';
+import type { Environment, RunCommand, RunPlan } from '../report/report.ts';
+import type { RunHistory } from '../report/run-history.ts';
 import type { Clock, StageName, StageOptions } from '../stages/stage.ts';
 import type { BoundStage, CommonContext } from './bound-stage.ts';
 import type { LimitSettings } from './limits.ts';
@@ -60,6 +61,10 @@ export interface RunInput {
   readonly freeBytes: () => Promise<number>;
   readonly process: { readonly pid: number; readonly host: string };
   readonly toolVersion: string;
+  /** What runs this, for the report. */
+  readonly environment?: Environment | undefined;
+  /** Begins to note for the report what the run says and tries again. */
+  readonly history?: (() => RunHistory) | undefined;
   readonly say: Commands;
   readonly signal: AbortSignal;
   readonly clock: Clock;

@@ -1,11 +1,16 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import type { RunRecord } from '../journal/run-record.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
+import type { Json } from '../model/json.ts';
 import type { Outcome, RunReport, StageRow, TenantRow } from '../report/report.ts';
-import type { Finding, Problem } from '../stages/stage.ts';
+import type { RunHistory } from '../report/run-history.ts';
+import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
+import type { BoundStage } from './bound-stage.ts';
 import type { Limit } from './limits.ts';
 import { exitCodeOf } from './outcome.ts';
 import type { RunInput } from './run-input.ts';
+import type { RunTrace } from './run-trace.ts';
+import { serverText } from './server-text.ts';
 
 interface Ended {
   readonly runId: string;
@@ -24,12 +29,17 @@ interface Ended {
   readonly findings: readonly Finding[];
   /** True where the plan has something to move. */
   readonly hasWork: boolean;
+  /** When it did what; those of the waves, for a list. */
+  readonly trace?: Pick<RunTrace, 'timeline' | 'throughput'> | undefined;
+  readonly history?: RunHistory | undefined;
+  readonly stores?: RunReport['stores'];
 }
 
 type Told = Pick<
   RunInput,
-  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'clock' | 'say' | 'detailedExitCode' | 'signal'
->;
+  'command' | 'dryRun' | 'moves' | 'toolVersion' | 'environment' | 'clock' | 'say' | 'detailedExitCode' | 'signal'
+> &
+  Partial<Pick<RunInput, 'settings'>>;
 
 /** The report of a run that has ended, with its exit code and the command to type now. */
 export function makeReport(input: Told, ended: Ended): RunReport {
@@ -53,7 +63,32 @@ export function makeReport(input: Told, ended: Ended): RunReport {
     error: ended.failure === undefined ? null : errorText(ended.failure),
     message: ended.message,
     next: nextCommand(input, ended),
+    ...(ended.trace === undefined ? {} : { timeline: ended.trace.timeline(), throughput: ended.trace.throughput() }),
+    ...ended.history?.end(),
+    ...(input.settings === undefined ? {} : { settings: shareable(input.settings) }),
+    ...(input.environment === undefined ? {} : { environment: input.environment }),
+    ...(ended.stores === undefined ? {} : { stores: ended.stores }),
   };
+}
+
+/** A report is shown to others: of files that are named by their whole path only the name stays. */
+function shareable(settings: NonNullable<RunReport['settings']>): NonNullable<RunReport['settings']> {
+  const shown = (value: Json): Json =>
+    typeof value === 'string' && /^([A-Za-z]:)?[/\\]/.test(value) && !value.includes('{tenant}')
+      ? `…/${value.split(/[/\\]/).at(-1)}`
+      : value;
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, shown(value)]));
+}
+
+/** Where the stores of these stages are, and what the plans say of their servers. */
+export function storeFacts(stages: readonly BoundStage[], plans: readonly StagePlan[]): RunReport['stores'] {
+  return Object.fromEntries(
+    stages.map(({ name, address }) => {
+      const plan = plans.find(({ stage }) => stage === name);
+      const server = plan === undefined ? undefined : serverText(plan);
+      return [name, { address, ...(server === undefined ? {} : { server }) }];
+    }),
+  );
 }
 
 /** Puts the report and the state into the run's folder. Where that cannot be, the report says so: the run stays open. */

@@ -1,8 +1,9 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import type { RunPhase } from '../report/event.ts';
+import type { RunEvent, RunPhase } from '../report/event.ts';
 import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport, TenantRow } from '../report/report.ts';
+import type { RunHistory } from '../report/run-history.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { Finding, Problem, StageName, StagePlan } from '../stages/stage.ts';
 import { beginRun } from './begin-run.ts';
@@ -20,7 +21,7 @@ import { findRecordedPlan, joinedPlan, recordedPlanOf } from './recorded-plan.ts
 import type { RunInput, Stores } from './run-input.ts';
 import { RunLocks } from './run-locks.ts';
 import { missingFindings, missingMoves, problemOf, unknownTenants } from './run-problems.ts';
-import { makeReport, recorded } from './run-report.ts';
+import { makeReport, recorded, storeFacts } from './run-report.ts';
 import { failOnConflict, stopOnProblems } from './stop-on.ts';
 import { countAgain, tenantRows } from './tenant-rows.ts';
 import { writeStep } from './write-step.ts';
@@ -45,6 +46,7 @@ export async function executeRun(input: RunInput): Promise<RunReport> {
 class Run {
   readonly #input: RunInput;
   readonly #rows: OutcomeRows;
+  readonly #history: RunHistory | undefined;
   readonly #startedAt: number;
   readonly #problems: Problem[] = [];
   readonly #locks: RunLocks;
@@ -78,6 +80,7 @@ class Run {
   constructor(input: RunInput) {
     this.#input = input;
     this.#startedAt = input.clock.now();
+    this.#history = input.history?.();
     const planned = input.stages.map(({ name }) => name);
     this.#rows = new OutcomeRows(planned, input.skipped, stageOrder);
     const { moves, pauseFile, rate, throttle, clock, emit } = input;
@@ -383,6 +386,7 @@ class Run {
 
   async #verifyAll(phase: 'applied' | 'finalized'): Promise<readonly Finding[]> {
     this.#phase('verify');
+    this.#rows.recount();
     const { values, failures } = await inAllStages(this.#input.stages, { phase: 'verify', rows: this.#rows }, (stage) =>
       stage.verify(this.#evidenceOf(stage.name), phase, this.#common(stage.name)),
     );
@@ -442,11 +446,17 @@ class Run {
   }
 
   #common(stage?: StageName): CommonContext {
-    const { profile, options, clock, emit } = this.#input;
+    const { profile, options, clock } = this.#input;
+    const emit = (event: RunEvent) => this.#take(event);
     const verify = this.#plan?.options.verify ?? options.verify;
     const continuing = stage !== undefined && this.#begun.has(stage);
     const runId = this.#folder?.record.id ?? 'none';
     return { profile, options: { ...options, verify, continuing }, runId, signal: this.#signal, clock, emit };
+  }
+
+  #take(event: RunEvent): void {
+    if (event.type === 'counted') this.#rows.counted(event);
+    this.#input.emit(event);
   }
 
   /** For a step that meets data at both ends which is ours. */
@@ -513,6 +523,9 @@ class Run {
       problems: this.#problems,
       findings: this.#findings,
       hasWork: [...this.#fresh.values()].some(hasWork),
+      trace: this.#rows.trace,
+      history: this.#history,
+      stores: storeFacts(this.#input.stages, [...this.#fresh.values()]),
     });
     const open = outcome === 'done' && (await this.#openStages()).length > 0;
     // A finished run that nothing was written to now is what it was before.

@@ -1,5 +1,6 @@
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { RunReport } from '../report/report.ts';
+import { joinedTrace } from './joined-trace.ts';
 import { readRunPlan } from './plan.ts';
 import { executeRollback, type RollbackInput } from './rollback.ts';
 import type { RunInput } from './run-input.ts';
@@ -49,6 +50,12 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
       ),
     ),
     ms: failed.ms + undoing.ms,
+    ...joinedTrace([failed, undoing], Date.parse(failed.startedAt)),
+    notes: [
+      ...(failed.notes ?? []),
+      ...(undoing.notes ?? []).map((note) => ({ ...note, atMs: note.atMs + failed.ms })),
+    ].slice(0, 60),
+    retries: [...(failed.retries ?? []), ...(undoing.retries ?? [])].slice(0, 30),
     findings: [...failed.findings, ...undoing.findings],
     message: `${failed.message}; ${undoing.message}`,
     error: [failed.error ?? failed.message, undoing.error].filter((text) => text !== null).join('; while undoing: '),
@@ -67,5 +74,7 @@ type Row = RunReport['stages'][number];
 
 function joinedRow(row: Row, undone: Row | undefined): Row {
   if (undone === undefined || (undone.status !== 'undone' && undone.status !== 'undo-failed')) return row;
-  return { ...row, status: undone.status, phases: { ...row.phases, ...undone.phases } };
+  const { after: _, ...before } = row;
+  const after = undone.after === undefined ? {} : { after: undone.after };
+  return { ...before, ...after, status: undone.status, phases: { ...row.phases, ...undone.phases } };
 }

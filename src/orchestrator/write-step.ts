@@ -32,6 +32,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
   const { stage, phase, plan, context, folder, gate, rows, emit } = step;
   emit({ type: 'stage-started', stage: stage.name, phase });
   gate.enter(stage.name);
+  rows.trace.begin(stage.name, phase);
   const start = performance.now();
   const failedBefore = rows.of(stage.name).failed;
   let checkpoints = 0;
@@ -47,7 +48,7 @@ export async function writeStep(step: WriteStep): Promise<number> {
       checkpoints += 1;
       if (phase === 'undo') folder.takenBack(stage.name, checkpoint);
       else folder.done(stage.name, checkpoint);
-      rows.count(stage.name, checkpoint);
+      rows.count(stage.name, checkpoint, phase);
       gate.count(checkpoint);
       emit({ type: 'batch', stage: stage.name, phase, checkpoint });
       step.onCheckpoint?.(checkpoint);

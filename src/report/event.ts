@@ -1,6 +1,8 @@
 import type { Move } from '../model/move.ts';
 import type { Checkpoint, StageEvent, StageName } from '../stages/stage.ts';
-import type { RunCommand, RunPlan, RunReport, StageRow } from './report.ts';
+import type { RunCommand, RunPhase, RunPlan, RunReport, StageRow } from './report.ts';
+
+export type { RunPhase } from './report.ts';
 
 /** Everything that a run says, in the order in which it happens. Reporters are functions of these alone. */
 export type RunEvent =
@@ -43,6 +45,3 @@ export type RunEvent =
       /** It has written, and is neither done nor taken back: it wants `resume` or `rollback`. */
       readonly unfinished?: boolean;
     };
-
-/** The steps of a run, in their order; `undo` is a rollback's. */
-export type RunPhase = 'preflight' | 'plan' | 'apply' | 'verify' | 'finalize' | 'undo';

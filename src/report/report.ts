@@ -1,6 +1,10 @@
+import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Finding, Problem, ShapeCount, StageName, StageOptions, StagePlan } from '../stages/stage.ts';
+
+/** The steps of a run, in their order; `undo` is a rollback's. */
+export type RunPhase = 'preflight' | 'plan' | 'apply' | 'verify' | 'finalize' | 'undo';
 
 /** The commands that make a run, and the functions of the same names. */
 export type RunCommand = 'move' | 'plan' | 'apply' | 'resume' | 'verify' | 'rollback';
@@ -52,6 +56,73 @@ export interface StageRow {
   readonly phases: Readonly<Record<string, number>>;
   readonly estimateMs: number;
   readonly shapes: readonly ShapeCount[];
+  /** Records at both ends as they were counted last, after the last write; absent where nobody counted since. */
+  readonly after?: EndCounts | undefined;
+}
+
+/** Records at both ends. */
+export interface EndCounts {
+  readonly source: number;
+  readonly target: number;
+}
+
+/** One phase of one stage, once: a stage that was verified three times has three. */
+export interface PhaseSpan {
+  readonly stage: StageName;
+  readonly phase: RunPhase;
+  /** Counted from 1, of this phase of this stage. */
+  readonly pass: number;
+  /** Ms since the report's `startedAt`. */
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** How many records of a stage were through at which moment. */
+export interface Throughput {
+  readonly stage: StageName;
+  readonly phase: 'apply' | 'undo';
+  /** `[ms since startedAt, records so far]`, both never falling; the first is where the phase began. At most 120. */
+  readonly points: readonly (readonly [ms: number, records: number])[];
+}
+
+/** What the operator was told: pauses, waits, what a continued run found. */
+export interface RunNote {
+  /** When it was said first, ms since the report's `startedAt`. */
+  readonly atMs: number;
+  /** Absent where it concerns the whole run. */
+  readonly stage?: StageName | undefined;
+  /** At most 300 characters. */
+  readonly text: string;
+  /** How often it was said. */
+  readonly count: number;
+}
+
+/** Requests that were tried again, by their reason. */
+export interface RetryCount {
+  readonly stage: StageName;
+  /** At most 200 characters. */
+  readonly reason: string;
+  readonly count: number;
+  /** Time waited before these tries, all together. */
+  readonly waitedMs: number;
+}
+
+/** What ran it. Names neither a user nor a machine. */
+export interface Environment {
+  /** Such as `20.19.4`. */
+  readonly node: string;
+  /** Such as `linux x64`. */
+  readonly platform: string;
+  /** The name of the pipeline's maker, such as `GitHub Actions`; absent where none is known. */
+  readonly ci?: string | undefined;
+}
+
+/** Where a stage's store is. */
+export interface StoreFacts {
+  /** Without credentials. */
+  readonly address: string;
+  /** Product and version; absent where it was not asked or does not say. */
+  readonly server?: string | undefined;
 }
 
 /** What became of one tenant of a list. */
@@ -149,4 +220,16 @@ export interface RunReport {
   readonly message: string;
   /** The command to type now, or null where nothing is left to do. */
   readonly next: string | null;
+  /** When each stage did what, in the order in which the phases ended; at most 400, the first ones. Absent in older reports, as all below. */
+  readonly timeline?: readonly PhaseSpan[];
+  /** Of each stage that wrote. */
+  readonly throughput?: readonly Throughput[];
+  /** At most 60, in the order in which they were said first. */
+  readonly notes?: readonly RunNote[];
+  /** At most 30, the most frequent first. */
+  readonly retries?: readonly RetryCount[];
+  /** What was set, by the names of the flags, as the run's record keeps it: no secret. */
+  readonly settings?: Readonly<Record<string, Json>>;
+  readonly environment?: Environment;
+  readonly stores?: Readonly<Partial<Record<StageName, StoreFacts>>>;
 }

@@ -4,21 +4,22 @@ import { findingLines, problemLines } from './plan-text.ts';
 import type { RunReport, StageRow } from './report.ts';
 import { tenantLines } from './tenants-text.ts';
 
-const RULE = '='.repeat(60);
+const WIDEST_RULE = 60;
 const MOST_FINDINGS = 50;
 
-/** The guide's summary block, with what was found and what to type next. */
+/** The guide's summary block, with what was found and what to type next. `columns`: of the terminal, where there is one. */
 export function summaryText(
   report: RunReport,
   paint: ChalkInstance,
-  { verbose = false }: { readonly verbose?: boolean } = {},
+  { verbose = false, columns = WIDEST_RULE }: { readonly verbose?: boolean; readonly columns?: number } = {},
 ): string {
+  const rule = '='.repeat(Math.max(1, Math.min(WIDEST_RULE, columns)));
   const differences = report.findings.filter(({ severity }) => severity === 'difference');
   const notices = report.findings.filter(({ severity }) => severity === 'notice');
   const refused = report.outcome === 'refused';
   const rows = report.stages.flatMap((row) => rowLines(row, report, paint));
   return [
-    ...(refused || rows.length === 0 ? [] : [RULE, title(report), RULE, ...rows, RULE, '']),
+    ...(refused || rows.length === 0 ? [] : [rule, title(report), rule, ...rows, rule, '']),
     ...(refused || report.tenants === undefined ? [] : [...tenantLines(report.tenants, { all: verbose, paint }), '']),
     ...problemsOf(report, paint),
     ...[...differences, ...(refused ? [] : notices)]

@@ -224,6 +224,8 @@ export type StageEvent =
   | { readonly type: 'progress'; readonly stage: StageName; readonly done: number; readonly total: number }
   /** What the operator should know. */
   | { readonly type: 'note'; readonly stage: StageName; readonly text: string }
+  /** What verify's own enumeration counted at both ends; the parts of one verify are added. Not told where it cannot know. */
+  | { readonly type: 'counted'; readonly stage: StageName; readonly source: number; readonly target: number }
   /** One record could not be moved: its name, never its content. */
   | {
       readonly type: 'record-failed';

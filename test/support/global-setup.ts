@@ -48,8 +48,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return stop;
 }
 
+/** It may name a browser, too, which the tests of pages look for themselves. */
 function requiredStores(): readonly string[] {
-  return (process.env.REQUIRE_SERVICES ?? '').split(',').filter(Boolean);
+  return (process.env.REQUIRE_SERVICES ?? '').split(',').filter((name) => name !== '' && name !== 'chromium');
 }
 
 function provide(project: TestProject, services: readonly Service[]): void {

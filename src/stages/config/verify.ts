@@ -16,11 +16,18 @@ export async function verifyConfigs(
   ctx: PlanContext<ConfigReader>,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
+  const counted = { source: 0, target: 0 };
+  let hasCountedAll = true;
   for (const planned of plan.configs) {
-    if (planned.action === 'conflict' && ctx.options.onConflict === 'skip') continue;
+    if (planned.action === 'conflict' && ctx.options.onConflict === 'skip') {
+      hasCountedAll = false;
+      continue;
+    }
     const source = await readSections(ctx, planned.source);
     const where = ctx.store.pathOf(planned.target);
+    counted.source += source === undefined ? 0 : 1;
     if (planned.action === 'none') {
+      hasCountedAll = false;
       // It came after the plan was made, so that no apply of this plan will move it.
       if (Object.keys(source ?? {}).length > 0) findings.push(leftBehind(planned, ctx));
       continue;
@@ -33,6 +40,7 @@ export async function verifyConfigs(
       findings.push(difference('missing', `${planned.target} has no config`, where));
       continue;
     }
+    counted.target += 1;
     const wanted = source === undefined ? planned.sections : describeSections(source, ctx.profile.config.maskedMembers);
     const names = differingSections(wanted, target);
     if (names.length > 0) {
@@ -46,6 +54,7 @@ export async function verifyConfigs(
       findings.push({ ...difference('content', message, where), samples: wrong });
     }
   }
+  if (hasCountedAll) ctx.emit({ type: 'counted', stage: 'config', ...counted });
   return findings;
 }
 

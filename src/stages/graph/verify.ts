@@ -31,6 +31,12 @@ async function verifyMove(expected: GraphExpectation, ctx: PlanContext<GraphRead
   const bare = await store.bareCounts(expected);
   const hasTypes = (expected.typed ?? 0) > 0;
   const [typesLeft = 0, types = 0] = hasTypes ? await store.typeCounts([source, target]) : [];
+  ctx.emit({
+    type: 'counted',
+    stage: 'graph',
+    source: left + bare.source + typesLeft,
+    target: standing - both + bare.target + types,
+  });
   const findings = [
     ...leftBehind(expected, left, 'nodes carry the source label'),
     ...leftBehind(expected, bare.source, 'nodes hold the source id in a property'),

@@ -34,6 +34,7 @@ export async function verify(
   const newIds = newIdsOf(ctx.profile, plan.mode);
   const moves = plan.moves.map(({ source, target }) => ({ source, target }));
   const surveyed = await survey(moves, ctx);
+  tellCounts(surveyed, plan, ctx);
   const byName = new Map(surveyed.map((one) => [one.facts.name, one]));
   const planned = await pMap(
     plan.collections,
@@ -60,6 +61,15 @@ export async function verify(
   const names = await verifyNamed(plan, facts, phase, ctx);
   const copied = await verifyShards(shards, phase, whole);
   return [...planned.flat(), ...drift.flat(), ...others.flat(), ...copied, ...names];
+}
+
+/** Points of named collections and shards are all the tenant's, whatever they hold: those are not counted here. */
+function tellCounts(surveyed: readonly Surveyed[], plan: QdrantPlan, { emit }: PlanContext<QdrantReader>): void {
+  if (plan.named.collections.length + (plan.shards ?? []).length > 0) return;
+  const counts = surveyed.flatMap((one) => (one.counts === undefined ? [] : [one.counts]));
+  if (counts.length < surveyed.length) return;
+  const sum = (of: 'source' | 'target') => counts.flat().reduce((total, ends) => total + ends[of], 0);
+  emit({ type: 'counted', stage: 'qdrant', source: sum('source'), target: sum('target') });
 }
 
 /** A part with what all moves into the same target and collection bring. */

@@ -35,6 +35,7 @@ export async function verifyRedis(
     await seen.take(page);
   }
   await seen.finish();
+  ctx.emit({ type: 'counted', stage: 'redis', ...seen.ends() });
   const [counts, sums, sampled] = await Promise.all([
     seen.counts(),
     ctx.options.verify === 'full' ? ctx.store.now().then((now) => seen.sums(now)) : [],
@@ -123,6 +124,12 @@ class Enumeration {
       if (fingerprint === undefined || !isSummed(fingerprint, this.#ctx.store)) continue;
       this.#sums.add(claimedShape(template, target), key, fingerprint);
     }
+  }
+
+  /** Keys of all sources and all targets. */
+  ends(): { readonly source: number; readonly target: number } {
+    const source = [...this.#left.values()].reduce((sum, { count }) => sum + count, 0);
+    return { source, target: this.#atTarget.reduce((sum, count) => sum + count, 0) };
   }
 
   leftBehind(): readonly Finding[] {

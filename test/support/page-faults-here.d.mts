@@ -1,0 +1,2 @@
+/** Runs in the browser: see the file itself. */
+export function faultsHere(): readonly string[];
