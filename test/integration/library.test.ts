@@ -58,7 +58,7 @@ test('plan, apply, verify and rollback of a program do what the commands do, and
   const report = await run.report;
   expect(report).toMatchObject({ outcome: 'done', exitCode: 0 });
   expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['run-started', 'planned', 'progress']));
-  expect(events.at(-1)).toEqual({ type: 'run-finished', report });
+  expect(events.at(-1)).toEqual({ type: 'run-finished', report, unfinished: false });
   expect(await world.snapshot()).toEqual(renamed(start, names));
 
   expect(await verify({ ...at(), source, target }).report).toMatchObject({ outcome: 'verified', exitCode: 0 });
