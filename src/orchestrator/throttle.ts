@@ -32,6 +32,9 @@ const SLOW_FACTOR = 1;
 const LONGEST_WAIT_MS = 5_000;
 const SHORTEST_WAIT_MS = 5;
 
+/** Between two beats of a wait that keeps the process alive; nothing hangs on it. */
+const STAY_MS = 60_000;
+
 /** Where a person has paused the run. */
 const BY_CONTROL = 'control';
 
@@ -107,10 +110,20 @@ export class Throttle {
       const { level, reason } = this.#now();
       if (level === 'abort') throw ended(reason);
       if (level !== 'pause') break;
-      await unlessAborted(new Promise<void>((wake) => this.#waiting.add(wake)), signal);
+      await this.#anyChange(signal);
     }
     if (this.#now().level === 'slow') await this.#slowDown(roundTripMs, signal);
     this.#lastPass = performance.now();
+  }
+
+  /** What looks and listens meanwhile keeps no process alive, nor do idle connections to an HTTP store: the wait does. */
+  async #anyChange(signal: AbortSignal): Promise<void> {
+    const alive = setInterval(() => undefined, STAY_MS);
+    try {
+      await unlessAborted(new Promise<void>((wake) => this.#waiting.add(wake)), signal);
+    } finally {
+      clearInterval(alive);
+    }
   }
 
   async #slowDown(roundTripMs: number | undefined, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startQdrantStandIn } from '../support/qdrant-stand-in.ts';
 import { type RedisRun, startRedisRun, until } from '../support/redis-run.ts';
 
 let world: RedisRun;
@@ -72,6 +73,29 @@ describe('--probe', () => {
     expect(refused.code).toBe(5);
     expect(refused.json()).toMatchObject({ outcome: 'refused', next: expect.stringContaining('--probe') });
     expect(await world.changed()).toEqual([]);
+  });
+
+  it('holds a run that has no connection but idle ones to an HTTP store, and by which nothing keeps the process alive', async () => {
+    const qdrant = await startQdrantStandIn();
+    const put = async (path: string, body: object) =>
+      expect(
+        await fetch(`${qdrant.url}/collections/${path}`, {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        }),
+      ).toMatchObject({ status: 200 });
+    await put('chunks', { vectors: { size: 1, distance: 'Dot' } });
+    await put('chunks/points?wait=true', { points: [{ id: 1, vector: [1], payload: { workspace_id: 'acme' } }] });
+    const file = join(world.cwd, 'throttle');
+    writeFileSync(file, '');
+    const only = ['--only', 'qdrant', '--qdrant-url', qdrant.url, '--probe', `file:${file}`];
+    const process = world.start(['acme', 'tenant_7', ...only, '--probe-interval', '0.1']);
+    await until(() => process.stderr().includes('paused: the file'), process);
+    await Promise.race([sleep(3_000), process.ended]);
+    rmSync(file);
+    expect((await process.ended).code).toBe(0);
+    await qdrant.close();
   });
 
   it('refuses what it cannot read before anything is connected', async () => {
