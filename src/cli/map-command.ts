@@ -28,10 +28,10 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const { command, flags } = invocation;
   const { settings, profile, moves, list, skipped, options } = asked;
   refuseStoredPlan(asked, invocation);
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>
     executeMap({

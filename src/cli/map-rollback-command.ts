@@ -31,10 +31,10 @@ export async function mapRollbackCommand(
   }
   const profile = folder.record.profile as unknown as Profile;
   const skipped = skippedStages(settings);
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const reporting = await startReporting(invocation, settings, ctx, { list: moves });
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) =>

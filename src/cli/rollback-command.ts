@@ -37,10 +37,10 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   }
   const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
   const skipped = skippedStages(settings, plan);
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const reporting = await startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
   const hooks = await runHooks(settings, { ctx, emit });

@@ -46,10 +46,10 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     return mapCommand({ ...asked, list, recorded, confirm: confirmation(command, settings, ctx) }, invocation, ctx);
   }
   const { settings, profile, moves, stored, skipped, options } = asked;
+  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const reporting = await startReporting(invocation, settings, ctx);
   const emit = (event: RunEvent) => reporting.take(event);
   onStop(ctx, emit);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
   const hooks = await runHooks(settings, { ctx, emit });
   const run = async (reached: Settings) => {
     const wiring = { settings: reached, profile, secrets, emit };

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -253,3 +254,15 @@ apply({ plan: 'plan.json', onConflict: 'skip' });
 export const problem: string | undefined = tenantIdProblem('x') ?? new MigrateError('usage', 'no').next;
 export const done: boolean = rows.length > 0;
 `;
+
+test('what is refused leaves nothing behind that goes on: no port that still listens', async () => {
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+  const flags = { 'metrics-port': port, 'config-secrets': join(folder, 'gone.json') };
+  await expect(move({ ...at(), source, target, flags }).report).rejects.toMatchObject({ code: 'usage' });
+  await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow('fetch failed');
+});
