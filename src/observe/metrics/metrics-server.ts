@@ -15,7 +15,7 @@ export async function serveMetrics(
   text: (format: 'prometheus' | 'openmetrics') => Promise<string>,
 ): Promise<{ close(): Promise<void> }> {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const path = pathOf(request.url ?? '/');
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'GET or HEAD\n');
     if (path === '/healthz') return answer(response, 200, 'ok\n');
     if (path !== '/metrics') return answer(response, 404, '/metrics or /healthz\n');
@@ -34,6 +34,11 @@ export async function serveMetrics(
         server.closeAllConnections();
       }),
   };
+}
+
+/** Whoever reaches the port may ask for anything: what is no address is no page of ours either. */
+function pathOf(asked: string): string {
+  return URL.canParse(asked, 'http://localhost') ? new URL(asked, 'http://localhost').pathname : asked;
 }
 
 async function listen(server: Server, { host, port }: Address): Promise<void> {
