@@ -6,6 +6,8 @@ const MOST_TRIES = 6;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 8_000;
 const ONE_TRY_MS = 5_000;
+/** Who asks for more patience than this is not tried again: what comes after the message must not wait so long. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
 
 /** One message for a receiver. */
 export interface Message {
@@ -65,8 +67,10 @@ async function tryOnce(message: Message, { dispatcher, signal }: Sending): Promi
     // What is said beside the status is of no use, and may be endless.
     body.on('error', () => undefined).destroy();
     if (statusCode >= 200 && statusCode < 300) return undefined;
-    const mayPass = statusCode === 408 || statusCode === 429 || statusCode >= 500;
-    return { text: `answered ${statusCode}`, mayPass, retryAfterMs: retryAfter(headers['retry-after']) };
+    const retryAfterMs = retryAfter(headers['retry-after']);
+    const isBusy = statusCode === 408 || statusCode === 429 || statusCode >= 500;
+    const mayPass = isBusy && (retryAfterMs ?? 0) <= LONGEST_RETRY_AFTER_MS;
+    return { text: `answered ${statusCode}`, mayPass, retryAfterMs };
   } catch (error) {
     const text = signal.aborted
       ? 'no answer in time'

@@ -13,7 +13,8 @@ export interface Channel {
 export class Outbox {
   readonly #channels: readonly Channel[];
   readonly #tell: (text: string) => void;
-  readonly #giveUp = new AbortController();
+  /** One for each notice, in their order. */
+  readonly #giveUps: AbortController[] = [];
   readonly #queues = new Map<Channel, Promise<void>>();
 
   constructor(channels: readonly Channel[], tell: (text: string) => void) {
@@ -22,25 +23,36 @@ export class Outbox {
   }
 
   add(notice: Notice): void {
+    const giveUp = new AbortController();
+    this.#giveUps.push(giveUp);
     for (const channel of this.#channels) {
       const before = this.#queues.get(channel) ?? Promise.resolve();
       this.#queues.set(
         channel,
-        before.then(() => this.#deliver(channel, notice)),
+        before.then(() => this.#deliver(channel, notice, giveUp.signal)),
       );
     }
   }
 
-  /** Waits until all is delivered, at most so long. What is not by then is told and given up. */
+  /**
+   * Waits until all is delivered, at most so long. What is not by then is told and given up. Half of the time is the last
+   * notice's own: how a run ended must not be lost behind its start.
+   */
   async close(ms: number): Promise<void> {
-    const timer = setTimeout(() => this.#giveUp.abort(), ms);
+    const giveUp = (which: readonly AbortController[]) => {
+      for (const one of which) one.abort();
+    };
+    const timers = [
+      setTimeout(() => giveUp(this.#giveUps.slice(0, -1)), ms / 2),
+      setTimeout(() => giveUp(this.#giveUps), ms),
+    ];
     await Promise.all(this.#queues.values());
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 
-  async #deliver(channel: Channel, notice: Notice): Promise<void> {
+  async #deliver(channel: Channel, notice: Notice, signal: AbortSignal): Promise<void> {
     try {
-      await channel.deliver(notice, this.#giveUp.signal);
+      await channel.deliver(notice, signal);
     } catch (error) {
       this.#tell(`${channel.name} was not told of the ${notice.occasion}: ${errorText(error)}`);
     }
