@@ -7,6 +7,9 @@ import type { CommandContext } from './invocation.ts';
 import { setIn } from './setting-layers.ts';
 import { type Typed, typedWords } from './typed-words.ts';
 
+/** A shell puts a word into the line as it is: from a folder's name a command could come. None of ours has more. */
+const HARMLESS = /^[\w.,:=@%+/-]+$/;
+
 /** A word that fits, and what it is. */
 interface Candidate {
   readonly value: string;
@@ -33,7 +36,7 @@ export async function completeCommand({ terminal, argv }: CommandContext): Promi
   const current = words.at(-1) ?? '';
   const typed = typedWords(words.slice(0, -1));
   const { candidates, files } = await offer(typed, current, terminal.env);
-  const fitting = candidates.filter(({ value }) => value.startsWith(current));
+  const fitting = candidates.filter(({ value }) => value.startsWith(current) && HARMLESS.test(value));
   const lines = fitting.map(({ value, help }) => `${value}\t${clean(help)}`);
   terminal.stdout.write([...lines, ...(files === undefined ? [] : [`:${files}`])].map((line) => `${line}\n`).join(''));
   return 0;

@@ -19,6 +19,9 @@ beforeAll(() => {
   for (const [id, state] of [
     [FAILED, 'failed'],
     [DONE, 'done'],
+    // The shell would put these into the line as they are.
+    ['20261121T130614-$(touch gone)', 'failed'],
+    ['20261121T130615-5db70c\n:file', 'failed'],
   ]) {
     mkdirSync(join(folder, `.tenant-migrate/runs/${id}`), { recursive: true });
     const run = { state, moves: [{ source: '$(touch gone)\x1b[31m', target: 'a:b\n' }] };
