@@ -1,7 +1,6 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import type { RunRecord } from '../journal/run-record.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
-import type { Json } from '../model/json.ts';
 import type { Outcome, RunReport, StageRow, TenantRow } from '../report/report.ts';
 import type { RunHistory } from '../report/run-history.ts';
 import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
@@ -11,6 +10,7 @@ import { exitCodeOf } from './outcome.ts';
 import type { RunInput } from './run-input.ts';
 import type { RunTrace } from './run-trace.ts';
 import { serverText } from './server-text.ts';
+import { shareableSettings } from './shareable-settings.ts';
 
 interface Ended {
   readonly runId: string;
@@ -65,19 +65,10 @@ export function makeReport(input: Told, ended: Ended): RunReport {
     next: nextCommand(input, ended),
     ...(ended.trace === undefined ? {} : { timeline: ended.trace.timeline(), throughput: ended.trace.throughput() }),
     ...ended.history?.end(),
-    ...(input.settings === undefined ? {} : { settings: shareable(input.settings) }),
+    ...(input.settings === undefined ? {} : { settings: shareableSettings(input.settings) }),
     ...(input.environment === undefined ? {} : { environment: input.environment }),
     ...(ended.stores === undefined ? {} : { stores: ended.stores }),
   };
-}
-
-/** A report is shown to others: of files that are named by their whole path only the name stays. */
-function shareable(settings: NonNullable<RunReport['settings']>): NonNullable<RunReport['settings']> {
-  const shown = (value: Json): Json =>
-    typeof value === 'string' && /^([A-Za-z]:)?[/\\]/.test(value) && !value.includes('{tenant}')
-      ? `…/${value.split(/[/\\]/).at(-1)}`
-      : value;
-  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, shown(value)]));
 }
 
 /** Where the stores of these stages are, and what the plans say of their servers. */
