@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, runCli, runHere } from '../support/cli.ts';
+import { PROGRAM } from '../support/program.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
 import { movedWorld, readWorld, type World, worldDifferences } from '../support/world.ts';
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
 describe('a move that does not come to its end', () => {
   let stores: Stores;
@@ -274,7 +273,7 @@ describe('a move that does not come to its end', () => {
   });
 
   it('a reader of the output that leaves does not end the move', async () => {
-    const words = [process.execPath, MAIN, source, target, ...stores.flags].join(' ');
+    const words = [process.execPath, PROGRAM, source, target, ...stores.flags].join(' ');
     await new Promise<void>((resolve, reject) => {
       const child = spawn('/bin/sh', ['-c', `${words} 2>&1 | head -n 1`], {
         cwd,

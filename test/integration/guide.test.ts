@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, runCli, runHere } from '../support/cli.ts';
+import { PROGRAM } from '../support/program.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
 
 /** The argument lists of the migration guide that this tool grew from, typed as they stand there. */
 describe('the guide’s argument lists', () => {
@@ -138,7 +137,7 @@ describe('the guide’s argument lists', () => {
 
   /** Runs the command in a pseudo-terminal of 100 columns and answers its question. */
   function onTerminal(args: readonly string[], answer: string): Promise<{ text: string; code: number }> {
-    const command = ['stty cols 100;', process.execPath, MAIN, ...args].join(' ');
+    const command = ['stty cols 100;', process.execPath, PROGRAM, ...args].join(' ');
     return new Promise((resolve, reject) => {
       const child = spawn('script', ['-qec', command, '/dev/null'], {
         cwd,

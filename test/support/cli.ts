@@ -3,8 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { interruption, runInProcess } from './chaos/run-tool.ts';
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js');
+import { PROGRAM } from './program.ts';
 
 /** What fails on purpose need not be waited for as long as an operator would. */
 const SOON = { TENANT_MIGRATE_RETRY_DELAY: '150ms' };
@@ -30,7 +29,7 @@ interface CliOptions {
 /** Runs the built command as a user does, in an empty folder and an environment without settings. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
       cwd: options.cwd ?? mkdtempSync(join(tmpdir(), 'tenant-migrate-cli-')),
       env: { PATH: process.env.PATH ?? '', ...SOON, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

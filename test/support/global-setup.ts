@@ -1,7 +1,9 @@
 import type { TestProject } from 'vitest/node';
+import { bundle } from '../../scripts/bundle.ts';
 import { describeService } from '../../scripts/services/describe-service.ts';
 import { type Service, type StoreName, storeNames } from '../../scripts/services/service.ts';
 import { startServices } from '../../scripts/services/start-services.ts';
+import { PROGRAM } from './program.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -29,6 +31,7 @@ declare module 'vitest' {
  * with it. The stores named in REQUIRE_SERVICES (`redis,graph`) must run, or the test run fails.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await bundle(PROGRAM);
   const { services, stop } = await startServices({
     stores: storeNames,
     standIns: false,

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-
-const MAIN = join(import.meta.dirname, '../../../dist/main.js');
+import { PROGRAM } from '../program.ts';
 
 export interface TerminalRun {
   /** Exit code of the command. */
@@ -16,7 +14,7 @@ export function runInTerminal(
   args: readonly string[],
   { columns, cwd, env = {} }: { readonly columns: number; readonly cwd: string; readonly env?: Record<string, string> },
 ): TerminalRun {
-  const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const words = [process.execPath, PROGRAM, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
   const child = spawn('script', ['-qec', `stty cols ${columns} rows 50; exec ${words}`, '/dev/null'], {
     cwd,
     env: { PATH: process.env.PATH ?? '', TERM: 'xterm-256color', SHELL: '/bin/sh', ...env },
