@@ -34,22 +34,36 @@ export async function* inFlight<T, U>(
     };
     running.set(key, work(item).then(done, failed));
   };
+  const iterator = items[Symbol.asyncIterator]();
   try {
-    for await (const item of items) {
-      if (errors.length > 0) break;
-      start(item);
+    for (;;) {
       while (errors.length === 0 && running.size >= most()) yield* await settleOne(running);
       if (errors.length > 0) break;
+      // The next item may be held back for long: what is done meanwhile is told at once.
+      const next = iterator.next().then((came): Came<T> => ({ came }));
+      let first = await Promise.race<Came<T> | Settled<U>>([next, ...running.values()]);
+      for (; !('came' in first); first = await Promise.race([next, ...running.values()])) {
+        running.delete(first.key);
+        yield* first.results;
+      }
+      if (first.came.done === true || errors.length > 0) break;
+      start(first.came.value);
     }
     while (running.size > 0) yield* await settleOne(running);
   } catch (error) {
     fail(error);
   } finally {
     await Promise.all(running.values());
+    // Where it is left with items to come, they are told; what is asked for already is awaited first.
+    await Promise.resolve(iterator.return?.()).catch(fail);
   }
   while (running.size > 0) yield* await settleOne(running);
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, 'several batches failed');
+}
+
+interface Came<T> {
+  readonly came: IteratorResult<T>;
 }
 
 interface Settled<U> {

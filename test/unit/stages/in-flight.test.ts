@@ -62,6 +62,24 @@ describe('inFlight', () => {
     expect((error as AggregateError).errors).toEqual([new Error('a'), new Error('b')]);
   });
 
+  test('yields what is done while the next item is held back', async () => {
+    let release = (): void => undefined;
+    async function* heldBack() {
+      yield 1;
+      yield 2;
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      yield 3;
+    }
+    const results: number[] = [];
+    for await (const result of inFlight(heldBack(), 4, async (item) => item)) {
+      results.push(result);
+      if (results.length === 2) release();
+    }
+    expect(results).toEqual([1, 2, 3]);
+  }, 2_000);
+
   test('passes on a failure of the items, once everything under way is done', async () => {
     const load = meter();
     async function* stopped() {
