@@ -2,25 +2,32 @@ import type { RunEvent } from '../report/event.ts';
 
 /** So many events of kinds that can be many are kept for one who does not take them. */
 const MOST_UNREAD = 1_000;
-/** Of these there can be as many as records; the report counts them all. */
-const MANY: ReadonlySet<RunEvent['type']> = new Set(['record-failed', 'retry', 'note']);
+/** Of these there can be as many as records; the report counts them all. Batches take no other's place. */
+const MANY: Readonly<Partial<Record<RunEvent['type'], 'said' | 'batches'>>> = {
+  'record-failed': 'said',
+  retry: 'said',
+  note: 'said',
+  batch: 'batches',
+};
 
 /**
  * What a run has said and nobody has taken yet. The run never waits for who takes it, so memory is bounded instead: of
- * `progress` only the newest of each stage is kept, of failed records, retries and notes the first 1,000 that are unread.
+ * `progress` only the newest of each stage is kept, of failed records, retries and notes the first 1,000 that are unread, and so of
+ * batches.
  */
 export class EventQueue {
   readonly #events: RunEvent[] = [];
-  #unread = 0;
+  readonly #unread = { said: 0, batches: 0 };
   #state: 'open' | 'ended' | 'left' = 'open';
   #failure: unknown;
   #wake: (() => void) | undefined;
 
   push(event: RunEvent): void {
     if (this.#state !== 'open') return;
-    if (MANY.has(event.type)) {
-      if (this.#unread >= MOST_UNREAD) return;
-      this.#unread += 1;
+    const kind = MANY[event.type];
+    if (kind !== undefined) {
+      if (this.#unread[kind] >= MOST_UNREAD) return;
+      this.#unread[kind] += 1;
     }
     if (event.type !== 'progress' || !this.#replaced(event)) this.#events.push(event);
     this.#wake?.();
@@ -39,7 +46,8 @@ export class EventQueue {
       for (;;) {
         const event = this.#events.shift();
         if (event !== undefined) {
-          if (MANY.has(event.type)) this.#unread -= 1;
+          const kind = MANY[event.type];
+          if (kind !== undefined) this.#unread[kind] -= 1;
           yield event;
         } else if (this.#state === 'open') await this.#more();
         else break;

@@ -20,7 +20,8 @@ export interface Run extends AsyncIterable<RunEvent> {
   /**
    * What the run says, in its order, each event once. Ends with the run; throws what `report` rejects with. Leaving the loop
    * does not stop the run (`signal` does). The run never waits for who reads: while nobody takes them only the newest
-   * `progress` of each stage is kept, and the first 1,000 unread events about single records, retries and notes.
+   * `progress` of each stage is kept, and the first 1,000 unread events about single records, retries and
+   * notes, and as many about batches.
    */
   [Symbol.asyncIterator](): AsyncIterator<RunEvent, void, undefined>;
 }
