@@ -10,7 +10,7 @@ import { exitCodeOf } from './outcome.ts';
 import type { RunInput } from './run-input.ts';
 import type { RunTrace } from './run-trace.ts';
 import { serverText } from './server-text.ts';
-import { shareableSettings } from './shareable-settings.ts';
+import { shareable } from './shareable.ts';
 
 interface Ended {
   readonly runId: string;
@@ -65,7 +65,7 @@ export function makeReport(input: Told, ended: Ended): RunReport {
     next: nextCommand(input, ended),
     ...(ended.trace === undefined ? {} : { timeline: ended.trace.timeline(), throughput: ended.trace.throughput() }),
     ...ended.history?.end(),
-    ...(input.settings === undefined ? {} : { settings: shareableSettings(input.settings) }),
+    ...(input.settings === undefined ? {} : { settings: shareable(input.settings) }),
     ...(input.environment === undefined ? {} : { environment: input.environment }),
     ...(ended.stores === undefined ? {} : { stores: ended.stores }),
   };
