@@ -1,3 +1,4 @@
+import { DEFAULT_STATE_DIR } from '../journal/state-folder.ts';
 import { DOCTOR_FLAGS } from './flags/doctor-flags.ts';
 import { CLAIMS, CONNECTS, type Flag, MOVES, READS_TOO, RUNS, WRITES } from './flags/flag.ts';
 import { HOOK_FLAGS } from './flags/hook-flags.ts';
@@ -496,7 +497,7 @@ export const FLAGS: readonly Flag[] = [
     kind: 'text',
     group: 'Safety',
     help: 'where runs are recorded',
-    fallback: '.tenant-migrate',
+    fallback: DEFAULT_STATE_DIR,
     path: 'folder',
   },
 

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { arch, pid, platform, versions } from 'node:process';
 import { RunControl } from '../control/run-control.ts';
 import { pauseFile } from '../journal/pause-file.ts';
+import { stateFolderNotice } from '../journal/state-folder.ts';
 import { RateLimit } from '../orchestrator/rate-limit.ts';
 import type { RunInput } from '../orchestrator/run-input.ts';
 import { Throttle } from '../orchestrator/throttle.ts';
@@ -33,6 +34,8 @@ export async function runPorts(
   const file = settings['pause-file'] === undefined ? undefined : pauseFile(settings['pause-file']);
   const rate = new RateLimit(settings.rate);
   const { throttle, emit } = steered({ settings, skipped, ctx, tell, file, rate });
+  const notice = await stateFolderNotice(stateDir);
+  if (notice !== undefined) emit({ type: 'run-note', text: notice });
   return {
     folders: wireFolders(stateDir),
     locks: wireLocks({

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { BackupBatch, BackupPart, StageName } from '../stages/stage.ts';
 import { type BackupManifest, type FoundManifest, MANIFEST, readManifest, writeManifest } from './backup-manifest.ts';
 import { partProblem, readPart, type WrittenPart, writePart } from './backup-part.ts';
-import { ifThere } from './if-there.ts';
+import { foldersOf, makePart } from './state-folder.ts';
 import { syncFolder } from './sync-folder.ts';
 
 /** The folder of one backup: a gzip file for each stage, and `manifest.json`, which is written last. */
@@ -29,10 +29,12 @@ export class BackupFolder {
     const id = `${time}-${randomBytes(3).toString('hex')}`;
     const path = join(stateDir, 'backups', id);
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-      await syncFolder(join(stateDir, 'backups'));
+      const backups = await makePart(stateDir, 'backups');
+      await mkdir(path, { mode: 0o700 });
+      await syncFolder(backups);
       return new BackupFolder({ id, path, madeAt: now, found: { state: 'unfinished' } });
     } catch (error) {
+      if (error instanceof MigrateError) throw error;
       throw new MigrateError('settings', `the state folder ${stateDir} cannot be written: ${errorText(error)}`, {
         next: 'set --state-dir to a folder that you may write',
         cause: error,
@@ -42,12 +44,10 @@ export class BackupFolder {
 
   /** All backups, newest first, also unfinished and damaged ones. */
   static async all(stateDir: string): Promise<readonly BackupFolder[]> {
-    const parent = join(stateDir, 'backups');
-    const entries = (await ifThere(readdir(parent, { withFileTypes: true }))) ?? [];
-    const ids = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const ids = [...(await foldersOf(stateDir, 'backups'))];
     const folders: BackupFolder[] = [];
     for (const id of ids.sort().reverse()) {
-      const path = join(parent, id);
+      const path = join(stateDir, 'backups', id);
       folders.push(new BackupFolder({ id, path, madeAt: await madeAt(path), found: await readManifest(path) }));
     }
     return folders;

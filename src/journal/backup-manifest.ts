@@ -6,6 +6,7 @@ import { canonicalJson, type Json } from '../model/json.ts';
 import type { StageName } from '../stages/stage.ts';
 import type { WrittenPart } from './backup-part.ts';
 import { ifThere } from './if-there.ts';
+import { TO_READ } from './no-follow.ts';
 import { replaceFile } from './replace-file.ts';
 
 /** What a backup says about itself. It is written last: a folder without it is no backup yet. */
@@ -46,7 +47,13 @@ export async function writeManifest(folder: string, manifest: BackupManifest): P
 
 /** Reads and checks the manifest of a folder. */
 export async function readManifest(folder: string): Promise<FoundManifest> {
-  const text = await ifThere(readFile(join(folder, NAME), 'utf8'));
+  let text: string | undefined;
+  try {
+    text = await ifThere(readFile(join(folder, NAME), { encoding: 'utf8', flag: TO_READ }));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error;
+    return { state: 'damaged', reason: 'is a symbolic link' };
+  }
   if (text === undefined) return { state: 'unfinished' };
   try {
     const { checksum, ...manifest } = JSON.parse(text) as BackupManifest & { readonly checksum?: string };

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createGzip } from 'node:zlib';
 import { errorText } from '../model/errors.ts';
 import type { BackupBatch, BackupLine } from '../stages/stage.ts';
+import { TO_READ } from './no-follow.ts';
 
 /** What a part's file holds, as the manifest names it. */
 export interface PartContent {
@@ -72,7 +74,7 @@ function* chunks(lines: readonly BackupLine[]): Generator<Buffer> {
 
 /** The part's lines in batches. Throws where the file cannot be read or unpacked. */
 export async function* readPart(path: string): AsyncGenerator<readonly string[]> {
-  yield* linesOf(unpacked(createReadStream(path)));
+  yield* linesOf(unpacked(bytesOf(path)));
 }
 
 /** What is wrong with a part's file, or undefined: its digest, its lines and their numbers are looked at. */
@@ -81,10 +83,10 @@ export async function partProblem(path: string, expected: PartContent): Promise<
   const records: Record<string, number> = {};
   let bytes = 0;
   const tapped = async function* tapped() {
-    for await (const chunk of createReadStream(path)) {
-      hash.update(chunk as Buffer);
-      bytes += (chunk as Buffer).length;
-      yield chunk as Buffer;
+    for await (const chunk of bytesOf(path)) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      yield chunk;
     }
   };
   try {
@@ -105,6 +107,11 @@ export async function partProblem(path: string, expected: PartContent): Promise<
   );
   if (differing === undefined) return undefined;
   return `holds ${records[differing] ?? 0} lines of kind ${differing} in place of ${expected.records[differing] ?? 0}`;
+}
+
+async function* bytesOf(path: string): AsyncGenerator<Buffer> {
+  const file = await open(path, TO_READ);
+  for await (const chunk of file.createReadStream()) yield chunk as Buffer;
 }
 
 async function* unpacked(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { MigrateError } from '../model/errors.ts';
 import { GroupCommit } from './group-commit.ts';
 import { FORMAT, type JournalEntry } from './journal-entry.ts';
+import { TO_CHANGE, TO_READ } from './no-follow.ts';
 import { syncFolder } from './sync-folder.ts';
 
 /** A journal as it was read: its entries, and where a torn tail begins. */
@@ -51,7 +52,7 @@ export class Journal {
   /** Opens the journal of this run to go on; cuts off a torn tail. Throws as {@link readJournal}. */
   static async open(path: string, run: string): Promise<Journal> {
     const lines = await readLines(path, run);
-    const file = await open(path, 'r+');
+    const file = await open(path, TO_CHANGE);
     try {
       await file.truncate(lines.end);
       return new Journal(file, lines);
@@ -129,7 +130,7 @@ export async function readJournal(path: string, run: string): Promise<readonly J
 }
 
 async function readLines(path: string, run: string): Promise<Lines> {
-  const bytes = withoutBlankTail(await readFile(path));
+  const bytes = withoutBlankTail(await readFile(path, { flag: TO_READ }));
   const entries: JournalEntry[] = [];
   let end = 0;
   let crc = 0;

@@ -1,6 +1,7 @@
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { digest } from '../model/fingerprint.ts';
+import { TO_READ } from './no-follow.ts';
 import type { ProcessMark } from './process-mark.ts';
 
 /** What a lock file says. */
@@ -84,7 +85,7 @@ async function takeOver(aside: string, found: LockText, options: Claim): Promise
 /** The lock file at the path; undefined where there is none. */
 export async function readLock(path: string): Promise<LockText | undefined> {
   try {
-    const text = await readFile(path, 'utf8');
+    const text = await readFile(path, { encoding: 'utf8', flag: TO_READ });
     return { text, record: parse(text) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

@@ -1,11 +1,13 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import type { StageName } from '../stages/stage.ts';
 import { ifThere } from './if-there.ts';
+import { TO_READ } from './no-follow.ts';
 import { replaceFile } from './replace-file.ts';
+import { checkFolder, foldersOf, makePart } from './state-folder.ts';
 import { syncFolder } from './sync-folder.ts';
 import { writing } from './unwritable.ts';
 
@@ -49,9 +51,10 @@ export class MapFolder {
     const path = join(stateDir, 'maps', map.id);
     const record: MapRecord = { schema: SCHEMA, ...map };
     await writing(path, async () => {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      const maps = await makePart(stateDir, 'maps');
+      await mkdir(path, { mode: 0o700 });
       await replaceFile(join(path, 'map.json'), record);
-      await syncFolder(join(stateDir, 'maps'));
+      await syncFolder(maps);
       await syncFolder(stateDir);
     });
     return new MapFolder(path, record);
@@ -59,11 +62,9 @@ export class MapFolder {
 
   /** All maps, newest first. A folder whose record cannot be read is an error: it may be the one that matters. */
   static async all(stateDir: string): Promise<readonly MapFolder[]> {
-    const maps = join(stateDir, 'maps');
     const folders: MapFolder[] = [];
-    for (const entry of (await ifThere(readdir(maps, { withFileTypes: true }))) ?? []) {
-      if (!entry.isDirectory()) continue;
-      const path = join(maps, entry.name);
+    for (const name of await foldersOf(stateDir, 'maps')) {
+      const path = join(stateDir, 'maps', name);
       const record = await readMap(path);
       if (record !== undefined) folders.push(new MapFolder(path, record));
     }
@@ -77,7 +78,7 @@ export class MapFolder {
 
   /** The report of the list's last process, or undefined. */
   async readReport(): Promise<unknown> {
-    const text = await ifThere(readFile(join(this.path, 'report.json'), 'utf8'));
+    const text = await ifThere(readFile(join(this.path, 'report.json'), { encoding: 'utf8', flag: TO_READ }));
     return text === undefined ? undefined : JSON.parse(text);
   }
 
@@ -91,7 +92,8 @@ export class MapFolder {
 
 /** Undefined for a folder that was ended before its record was written, and so before anything else. */
 async function readMap(path: string): Promise<MapRecord | undefined> {
-  const text = await ifThere(readFile(join(path, 'map.json'), 'utf8'));
+  await checkFolder(path);
+  const text = await ifThere(readFile(join(path, 'map.json'), { encoding: 'utf8', flag: TO_READ }));
   if (text === undefined) return undefined;
   try {
     const record = JSON.parse(text) as MapRecord;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorText, MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
@@ -8,8 +8,10 @@ import { ifThere } from './if-there.ts';
 import { Journal, readJournal } from './journal.ts';
 import { FORMAT, type JournalEntry } from './journal-entry.ts';
 import { hasUnknownBatch, isLost, isUndoOpen, membersOf } from './journal-facts.ts';
+import { TO_READ } from './no-follow.ts';
 import { replaceFile } from './replace-file.ts';
 import { isFinished, type RunRecord, readRecord } from './run-record.ts';
+import { foldersOf, makePart } from './state-folder.ts';
 import { syncFolder } from './sync-folder.ts';
 import { UndoLog } from './undo-log.ts';
 import { writing } from './unwritable.ts';
@@ -52,14 +54,16 @@ export class RunFolder {
     const [schema, updatedAt] = ['tenant-migrate/run@2', run.startedAt] as const;
     const record: RunRecord = { schema, ...run, id, state: 'running', settled: [], undone: [], updatedAt };
     try {
-      await mkdir(join(path, 'undo'), { recursive: true, mode: 0o700 });
+      const runs = await makePart(stateDir, 'runs');
+      for (const made of [path, join(path, 'undo')]) await mkdir(made, { mode: 0o700 });
       const journal = await Journal.create(join(path, 'journal.ndjson'), firstEntry(record, Date.parse(updatedAt)));
       await journal.close();
       const folder = new RunFolder(path, record);
       await folder.#save('run.json', folder.#record as unknown as Json);
-      await syncFolder(join(stateDir, 'runs'));
+      await syncFolder(runs);
       return folder;
     } catch (error) {
+      if (error instanceof MigrateError) throw error;
       const text = `the state folder ${stateDir} cannot be written: ${errorText(error)}`;
       throw new MigrateError('settings', text, {
         next: 'set --state-dir to a folder that you may write',
@@ -79,10 +83,9 @@ export class RunFolder {
 
   /** All runs, newest first. A folder without a readable record is an error: it may be the one that matters. */
   static async all(stateDir: string): Promise<readonly RunFolder[]> {
-    const runs = join(stateDir, 'runs');
     const folders: RunFolder[] = [];
-    for (const name of await foldersIn(runs)) {
-      const path = join(runs, name);
+    for (const name of await runsIn(stateDir)) {
+      const path = join(stateDir, 'runs', name);
       const record = await readRecord(path);
       if (record !== undefined) folders.push(new RunFolder(path, record));
     }
@@ -240,7 +243,7 @@ export class RunFolder {
   /** The plan that was stored, or undefined where the run did not come so far. Throws MigrateError `journal` on a foreign one. */
   async readPlan(): Promise<unknown> {
     const path = join(this.path, 'plan.json');
-    const text = await ifThere(readFile(path, 'utf8'));
+    const text = await ifThere(readFile(path, { encoding: 'utf8', flag: TO_READ }));
     if (text === undefined) return undefined;
     const plan: unknown = parsed(text, path);
     const entries = await this.entries();
@@ -274,7 +277,7 @@ export class RunFolder {
   /** The report of the run's last process, or undefined. */
   async readReport(): Promise<unknown> {
     const path = join(this.path, 'report.json');
-    const text = await ifThere(readFile(path, 'utf8'));
+    const text = await ifThere(readFile(path, { encoding: 'utf8', flag: TO_READ }));
     return text === undefined ? undefined : parsed(text, path);
   }
 
@@ -359,13 +362,13 @@ function parsed(text: string, path: string): unknown {
   }
 }
 
-/** Names of the folders in a folder; a file beside them (as file managers leave) is no run. */
-async function foldersIn(path: string): Promise<string[]> {
+/** A file beside the folders (as file managers leave) is no run. */
+async function runsIn(stateDir: string): Promise<readonly string[]> {
   try {
-    const entries = (await ifThere(readdir(path, { withFileTypes: true }))) ?? [];
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return await foldersOf(stateDir, 'runs');
   } catch (error) {
-    throw new MigrateError('settings', `${path} cannot be read: ${errorText(error)}`, {
+    if (error instanceof MigrateError) throw error;
+    throw new MigrateError('settings', `${join(stateDir, 'runs')} cannot be read: ${errorText(error)}`, {
       next: 'set --state-dir to a folder that you may read and write',
       cause: error,
     });

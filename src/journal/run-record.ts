@@ -5,6 +5,8 @@ import type { Json } from '../model/json.ts';
 import type { Move } from '../model/move.ts';
 import type { StageName } from '../stages/stage.ts';
 import { ifThere } from './if-there.ts';
+import { TO_READ } from './no-follow.ts';
+import { checkFolder } from './state-folder.ts';
 
 const SCHEMA = 'tenant-migrate/run@2';
 
@@ -44,9 +46,13 @@ export function isFinished({ state }: RunRecord): boolean {
   return state === 'done' || state === 'refused' || state === 'rolled-back';
 }
 
-/** The record; undefined for a folder whose run ended before its record was written, and so before anything else. */
+/**
+ * The record; undefined for a folder whose run ended before its record was written, and so before anything else. Throws
+ * MigrateError `settings` where it cannot be read, or the folder is not to be trusted.
+ */
 export async function readRecord(path: string): Promise<RunRecord | undefined> {
-  const text = await ifThere(readFile(join(path, 'run.json'), 'utf8'));
+  await checkFolder(path);
+  const text = await ifThere(readFile(join(path, 'run.json'), { encoding: 'utf8', flag: TO_READ }));
   if (text === undefined && !(await holdsUndo(path))) return undefined;
   try {
     const record = JSON.parse(text ?? '') as RunRecord;

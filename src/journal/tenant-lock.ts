@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MigrateError } from '../model/errors.ts';
 import { digest } from '../model/fingerprint.ts';
+import { ifThere } from './if-there.ts';
 import { claim, type LockRecord, type LockText, readLock, removeIfEqual } from './lock-file.ts';
 import { markOf, mayBeAlive } from './process-mark.ts';
+import { findPart, makePart } from './state-folder.ts';
 
 /** Whose a lock is. */
 export interface LockOwner {
@@ -94,7 +96,7 @@ export async function forceUnlock({ stateDir, tenants }: Place): Promise<readonl
     const found = await readLock(lockPath(stateDir, tenant));
     // Not what is being written aside (.new): its process would fail for want of it, and a dead one's is in nobody's way.
     const isLock = (name: string) => name.startsWith(`${lockName(tenant)}.`) && !name.endsWith('.new');
-    for (const name of (await namesIn(folderOf(stateDir))).filter(isLock)) {
+    for (const name of (await namesIn(stateDir)).filter(isLock)) {
       await rm(join(folderOf(stateDir), name), { force: true });
     }
     if (found?.record !== undefined) removed.push(ownerOf(found.record));
@@ -105,7 +107,7 @@ export async function forceUnlock({ stateDir, tenants }: Place): Promise<readonl
 /** Every lock in the state folder, by tenant. `host` is this host's name: owners elsewhere count as alive. */
 export async function readLocks(stateDir: string, host: string): Promise<readonly ListedLock[]> {
   const locks: ListedLock[] = [];
-  for (const name of await namesIn(folderOf(stateDir))) {
+  for (const name of await namesIn(stateDir)) {
     const path = join(folderOf(stateDir), name);
     const found = name.endsWith('.lock') ? await readLock(path) : undefined;
     if (found === undefined) continue;
@@ -177,9 +179,9 @@ function lockName(tenant: string): string {
 
 async function makeFolder(stateDir: string): Promise<void> {
   try {
-    await mkdir(folderOf(stateDir), { recursive: true, mode: 0o700 });
+    await makePart(stateDir, 'locks');
   } catch (error) {
-    throw unwritable(stateDir, error);
+    throw error instanceof MigrateError ? error : unwritable(stateDir, error);
   }
 }
 
@@ -190,11 +192,7 @@ function unwritable(stateDir: string, cause: unknown): MigrateError {
   });
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+async function namesIn(stateDir: string): Promise<readonly string[]> {
+  const folder = await findPart(stateDir, 'locks');
+  return folder === undefined ? [] : ((await ifThere(readdir(folder))) ?? []);
 }

@@ -8,6 +8,7 @@ import { GroupCommit } from './group-commit.ts';
 import { beginsMember, gunzipMember, gzipMember, MEMBER_HEADER_LENGTH, memberLength } from './gzip-member.ts';
 import { writeAll } from './journal.ts';
 import type { UndoMember } from './journal-entry.ts';
+import { TO_CHANGE } from './no-follow.ts';
 import { syncFolder } from './sync-folder.ts';
 import { writing } from './unwritable.ts';
 
@@ -135,7 +136,7 @@ function batchOf(line: string): UndoBatch {
 
 async function openOrMake(path: string, mustBeThere: boolean): Promise<FileHandle> {
   try {
-    return await open(path, 'r+');
+    return await open(path, TO_CHANGE);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     if (mustBeThere) throw damaged(`${path} is gone, though the journal names what is in it`, error);

@@ -1,6 +1,10 @@
+import { constants } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorText, MigrateError } from '../../model/errors.ts';
+
+/** Never through a link: the folder may be one into which others write, and the name can be guessed. */
+const ANEW = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
 
 /** A file that others read at any moment: it is replaced as a whole. */
 export class MetricsFile {
@@ -21,7 +25,7 @@ export class MetricsFile {
     const file = new MetricsFile(path, pid);
     try {
       if ((await stat(path).catch(ifMissing))?.isDirectory()) throw new Error('it is a folder');
-      await (await open(file.#aside, 'w', 0o644)).close();
+      await (await open(file.#aside, ANEW, 0o644)).close();
       await rm(file.#aside);
     } catch (error) {
       const next = 'make its folder, and let this user write into it, or leave --metrics-file out';
@@ -31,7 +35,7 @@ export class MetricsFile {
   }
 
   async write(text: string): Promise<void> {
-    const file = await open(this.#aside, 'w', 0o644);
+    const file = await open(this.#aside, ANEW, 0o644);
     try {
       await file.writeFile(text);
     } finally {
