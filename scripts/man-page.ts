@@ -1,4 +1,4 @@
-import { COMMANDS, EXAMPLES, EXIT_CODES, synopsis } from '../src/cli/commands.ts';
+import { COMMANDS, EXAMPLES, EXIT_CODES, usageOf } from '../src/cli/commands.ts';
 import { envName, FLAGS, type Flag, SECRETS } from '../src/cli/flags.ts';
 
 /** When its wording was last looked at as a whole: a page must have a date. */
@@ -20,7 +20,7 @@ export function manPage(version: string): string {
     '.PP',
     ...paragraph('On a terminal it shows the plan and asks; elsewhere it runs. A dry run writes nothing.'),
     '.SH COMMANDS',
-    ...COMMANDS.flatMap((command) => item(synopsis(command), command.help)),
+    ...COMMANDS.flatMap((command) => item(usageOf(command), command.help)),
     '.SH OPTIONS',
     ...paragraph(
       'Every option is also a variable, and a line of the settings file: --redis-host is TENANT_MIGRATE_REDIS_HOST and redis-host. Not every command takes every option.',
@@ -50,7 +50,7 @@ export function manPage(version: string): string {
 }
 
 function synopses(): readonly string[] {
-  const lines = ['<source> <target> [flags]', ...COMMANDS.map((command) => `${synopsis(command)} [flags]`)];
+  const lines = ['<source> <target> [flags]', ...COMMANDS.map((command) => `${usageOf(command)} [flags]`)];
   return lines.flatMap((line, at) => [...(at === 0 ? [] : ['.br']), `.B tenant\\-migrate\n${text(line)}`]);
 }
 

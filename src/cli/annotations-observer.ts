@@ -7,10 +7,13 @@ export async function openAnnotations({ ctx, settings }: Observed): Promise<Obse
   if (annotate === undefined || settings['log-format'] === 'json') return undefined;
   return {
     take: (event) => {
-      if (event.type === 'run-finished') for (const line of annotationsOf(event.report)) annotate(line);
       if (event.type === 'run-note' && event.severity === 'error') {
         annotate(annotation('error', 'tenant-migrate', event.text));
       }
+    },
+    // Once, of the command's own report: a run that is taken back at once is no advice to resume it.
+    ended: (report) => {
+      for (const line of annotationsOf(report)) annotate(line);
     },
     close: async () => undefined,
   };

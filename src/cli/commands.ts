@@ -17,6 +17,8 @@ export interface Command {
   readonly name: Invocation['command'];
   readonly help: string;
   readonly positionals: readonly Positional[];
+  /** As people are shown it, where the parser takes the words in another way. */
+  readonly usage?: string;
   /** What is said where a required word is missing. */
   readonly missing?: { readonly what: string; readonly next: string };
 }
@@ -55,6 +57,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'control',
     help: 'speak to a run that is under way; without a run to the newest one: control pause',
+    usage: 'control [run] <action>',
     positionals: [
       { name: 'run', help: 'id of the run, as runs lists it', required: true, names: 'unfinished run' },
       {
@@ -115,6 +118,11 @@ export const FAMILIES: Readonly<Record<string, string>> = {
 /** `backup create` as help shows it: `backup create <tenant>`. */
 export function synopsis({ name, positionals }: Command): string {
   return [name, ...positionals.map((one) => (one.required ? `<${one.name}>` : `[${one.name}]`))].join(' ');
+}
+
+/** The same for people. */
+export function usageOf(command: Command): string {
+  return command.usage ?? synopsis(command);
 }
 
 /** What the process ends with. */

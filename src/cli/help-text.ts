@@ -1,4 +1,4 @@
-import { COMMANDS, type Command, DESCRIPTION, EXAMPLES, EXIT_CODES, FAMILIES, synopsis } from './commands.ts';
+import { COMMANDS, type Command, DESCRIPTION, EXAMPLES, EXIT_CODES, FAMILIES, usageOf } from './commands.ts';
 import { type Flag, flagsOf } from './flags.ts';
 import { typedWords } from './typed-words.ts';
 
@@ -71,7 +71,7 @@ function commandHelp(command: Command, width: number): readonly string[] {
   const positionals = command.positionals.map(({ name, help }) => [name, help] as const);
   const below = commandRows(command.name);
   return [
-    `tenant-migrate ${synopsis(command)} [flags]`,
+    `tenant-migrate ${usageOf(command)} [flags]`,
     wrapped(command.help, width),
     ...(below.length === 0 ? [] : [table('Commands', below, width)]),
     ...(positionals.length === 0 ? [] : [table('Positionals', positionals, width)]),
@@ -88,7 +88,7 @@ function commandRows(family: string | undefined): readonly Row[] {
   );
   const families = family === undefined ? Object.entries(FAMILIES) : [];
   return [
-    ...rows.map((one) => [synopsis(one), one.help] as const),
+    ...rows.map((one) => [usageOf(one), one.help] as const),
     ...families.map(([name, help]) => [`${name} …`, help] as const),
   ];
 }

@@ -10,7 +10,7 @@ import { plainReporter } from '../report/plain.ts';
 import { planText } from '../report/plan-text.ts';
 import type { RunPlan, RunReport } from '../report/report.ts';
 import { RunHistories } from '../report/run-history.ts';
-import { summaryText } from '../report/summary-text.ts';
+import { summaryText, verdictText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openObservers } from './observers.ts';
 import { keepReport } from './report-files.ts';
@@ -120,10 +120,15 @@ export async function tellResult(result: Result): Promise<void> {
   }
   printResult(result);
   const isSilent = settings.json && (settings.quiet || settings['log-format'] === 'json');
-  if (page === undefined || isSilent) return;
+  if (isSilent) return;
+  // Who reads the log of a pipeline sees how it ended, too: the document goes to a file.
+  if (settings.json) {
+    const { stderr, env } = ctx.terminal;
+    stderr.write(`${verdictText(report, paintFor(stderr, settings.color, env))}\n`);
+  }
   // With --json stdout is the document and nothing else.
   const stream = settings.json ? ctx.terminal.stderr : ctx.terminal.stdout;
-  stream.write(`   report: ${clean(page)}\n`);
+  if (page !== undefined) stream.write(`   report: ${clean(page)}\n`);
 }
 
 /** The report, the plan, or the summary for people. */

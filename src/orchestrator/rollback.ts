@@ -145,6 +145,7 @@ function rowsOf({ folder, plan }: RollbackInput, { outcome }: Ended): readonly T
 
 interface Ended {
   readonly outcome: Outcome;
+  readonly isOpen?: boolean;
   readonly message: string;
   readonly findings: readonly Finding[];
   readonly failure: unknown;
@@ -183,7 +184,8 @@ async function takeBackAll(input: Undoing): Promise<Ended> {
     differences > 0 ? `, but ${differences} differences are left` : '',
     open.length > 0 ? `; ${open.join(', ')}, left out now, is still moved` : '',
   ].join('');
-  return { outcome: differences > 0 ? 'failed' : 'rolled-back', message, findings, failure: undefined };
+  const outcome = differences > 0 ? 'failed' : 'rolled-back';
+  return { outcome, isOpen: open.length > 0, message, findings, failure: undefined };
 }
 
 function namesOf(stages: readonly BoundStage[]): string {

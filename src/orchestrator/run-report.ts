@@ -15,6 +15,8 @@ import { shareable } from './shareable.ts';
 interface Ended {
   readonly runId: string;
   readonly outcome: Outcome;
+  /** Well as far as it went, but a stage that was left out is still to be moved, or taken back. */
+  readonly isOpen?: boolean | undefined;
   readonly message: string;
   /** What was thrown, where the run failed. */
   readonly failure: unknown;
@@ -121,13 +123,16 @@ function onward(command: string, advice: string | undefined): string {
   return advice === undefined ? command : `${command}   (first: ${advice})`;
 }
 
-function nextCommand({ command, say }: Told, { runId, outcome, failure, problems, findings }: Ended): string | null {
+function nextCommand({ command, say }: Told, ended: Ended): string | null {
+  const { runId, outcome, isOpen, failure, problems, findings } = ended;
+  const goOn = () => (command === 'rollback' ? say.rollback(runId) : say.resume(runId));
   const advice = failure instanceof MigrateError ? failure.next : undefined;
   switch (outcome) {
     case 'done':
+    case 'rolled-back':
+      return isOpen ? goOn() : null;
     case 'nothing-to-do':
     case 'verified':
-    case 'rolled-back':
     case 'undone':
       return null;
     case 'planned':
@@ -139,6 +144,6 @@ function nextCommand({ command, say }: Told, { runId, outcome, failure, problems
       return findings.some(({ kind, drainable }) => drainable || kind === 'left-behind') ? say.forReal : null;
     case 'failed':
     case 'stopped':
-      return onward(command === 'rollback' ? say.rollback(runId) : say.resume(runId), advice);
+      return onward(goOn(), advice);
   }
 }

@@ -1,5 +1,6 @@
 import type { RunFolder } from '../journal/run-folder.ts';
 import { errorText, MigrateError } from '../model/errors.ts';
+import { keptSelection } from '../model/kept-selection.ts';
 import type { RunEvent, RunPhase } from '../report/event.ts';
 import type { HookMoment } from '../report/hook-call.ts';
 import type { Outcome, RunCommand, RunPlan, RunReport, TenantRow } from '../report/report.ts';
@@ -298,7 +299,9 @@ class Run {
   async #applyAll(): Promise<void> {
     const { clock, settings } = this.#input;
     this.#applying = true;
-    await this.#folder?.begin(this.#stores(), settings, new Date(clock.now()).toISOString());
+    // The move typed again without some of its stages is a resume as well: they stay the run's.
+    const kept = this.#begun.size === 0 ? {} : keptSelection(this.#folder?.record.settings ?? settings, settings);
+    await this.#folder?.begin(this.#stores(), { ...settings, ...kept }, new Date(clock.now()).toISOString());
     this.#phase('apply');
     for (const stage of this.#input.stages) await this.#applyWithHooks(stage);
   }
@@ -486,10 +489,12 @@ class Run {
 
   #refuseOn(problems: readonly Problem[]): void {
     if (problems.length === 0) return;
-    throw new Ending(
-      'refused',
-      `refused before anything was written: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`,
-    );
+    const text = `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`;
+    const isOpen = this.#begun.size > 0 && this.#folder?.isFinished === false;
+    const what = isOpen
+      ? `refused before anything more was written: ${text}; run ${this.#folder?.record.id} is still unfinished`
+      : `refused before anything was written: ${text}`;
+    throw new Ending('refused', what);
   }
 
   #throwIfStopped(): void {
@@ -511,9 +516,11 @@ class Run {
     const written = await this.#hasWritten();
     const rows = this.#rows.all();
     const tenants = await this.#tenants(outcome);
+    const isOpen = outcome === 'done' && (await this.#openStages()).length > 0;
     const report = makeReport(this.#input, {
       runId: this.#folder?.record.id ?? 'none',
       outcome,
+      isOpen,
       message,
       failure,
       limit: this.#limits.check(),
@@ -527,10 +534,9 @@ class Run {
       history: this.#history,
       stores: storeFacts(this.#input.stages, [...this.#fresh.values()]),
     });
-    const open = outcome === 'done' && (await this.#openStages()).length > 0;
     // A finished run that nothing was written to now is what it was before.
     const before = !this.#applying && written && this.#folder?.isFinished ? this.#folder.record.state : undefined;
-    const state = before ?? (open ? 'stopped' : stateOf(outcome, written));
+    const state = before ?? (isOpen ? 'stopped' : stateOf(outcome, written));
     // The folder of a run whose lock was taken away is another process's now.
     const folder = (await this.#locks.holdsLocal()) ? this.#folder : undefined;
     const told = await recorded(folder, report, state, { say: this.#input.say, clock });

@@ -39,6 +39,9 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
   const plan = readRunPlan(stored, `${folder.path}/plan.json`);
   const undoing = await executeRollback({ ...input, folder, plan, dryRun: false });
   const undone = undoing.outcome === 'rolled-back';
+  const error = [failed.error ?? failed.message, undoing.error]
+    .filter((text) => text !== null)
+    .join('; while undoing: ');
   const report: RunReport = {
     ...failed,
     outcome: undone ? 'undone' : undoing.outcome === 'stopped' ? 'stopped' : 'failed',
@@ -57,9 +60,9 @@ async function undo(failed: RunReport, input: UndoInput): Promise<RunReport> {
     ].slice(0, 60),
     retries: [...(failed.retries ?? []), ...(undoing.retries ?? [])].slice(0, 30),
     findings: [...failed.findings, ...undoing.findings],
-    message: `${failed.message}; ${undoing.message}`,
-    error: [failed.error ?? failed.message, undoing.error].filter((text) => text !== null).join('; while undoing: '),
-    next: undone ? null : undoing.next,
+    message: undone || undoing.error === null ? `${failed.message}; ${undoing.message}` : error,
+    error,
+    next: undoing.next,
   };
   try {
     await folder.saveReport(report);

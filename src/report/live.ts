@@ -6,7 +6,7 @@ import { failedRecordLines } from './failed-records.ts';
 import { clean, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
 import { LiveBlock, type TerminalStream } from './live-block.ts';
 import { noteText } from './note-text.ts';
-import { PHASE_TITLES } from './phase-titles.ts';
+import { PHASE_TITLES, runTitle } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
 import { liveText, retryText, StageProgress } from './stage-progress.ts';
 
@@ -176,7 +176,7 @@ export function liveReporter(options: LiveOptions): LiveReporter {
     switch (event.type) {
       case 'run-started':
         moves = clean(movesText(event.moves));
-        block.print(paint.bold(`Tenant Data Migration: ${moves}`));
+        block.print(paint.bold(runTitle(event.command, moves)));
         if (event.continuing) block.print(`Continuing run ${event.runId}`);
         return;
       case 'planned':

@@ -9,3 +9,8 @@ export const PHASE_TITLES: Readonly<Record<RunPhase, string>> = {
   finalize: 'Finalizing …',
   undo: 'Undoing …',
 };
+
+/** The first line of a run: whose data, and which way. */
+export function runTitle(command: string, moves: string): string {
+  return command === 'rollback' ? `Tenant Data Rollback: ${moves}` : `Tenant Data Migration: ${moves}`;
+}

@@ -5,7 +5,7 @@ import type { RunEvent, RunPhase } from './event.ts';
 import { failedRecordLines } from './failed-records.ts';
 import { clean, compactRate, count, duration, STAGE_TITLES, shortDuration, units } from './format.ts';
 import { noteText } from './note-text.ts';
-import { PHASE_TITLES } from './phase-titles.ts';
+import { PHASE_TITLES, runTitle } from './phase-titles.ts';
 import { planText } from './plan-text.ts';
 import { heartbeatText, retryText, StageProgress } from './stage-progress.ts';
 
@@ -57,7 +57,7 @@ export function plainReporter(options: PlainOptions): PlainReporter {
     switch (event.type) {
       case 'run-started':
         moves = clean(movesText(event.moves));
-        write([RULE, paint.bold(`Tenant Data Migration: ${moves}`), RULE].join('\n'));
+        write([RULE, paint.bold(runTitle(event.command, moves)), RULE].join('\n'));
         if (event.continuing) write(`Continuing run ${event.runId}`);
         timer ??= setInterval(beat, HEARTBEAT_MS).unref();
         break;
@@ -106,7 +106,8 @@ export function plainReporter(options: PlainOptions): PlainReporter {
         break;
       case 'phase':
         begin(DOING[event.phase]);
-        if (event.phase === 'verify' || options.verbose) write(`\n${PHASE_TITLES[event.phase]}`);
+        if (event.phase === 'verify' || event.phase === 'finalize' || options.verbose)
+          write(`\n${PHASE_TITLES[event.phase]}`);
         break;
       case 'run-finished':
         doing = undefined;

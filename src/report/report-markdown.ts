@@ -59,12 +59,20 @@ function heading(report: RunReport): string {
     mdText(clipped(summarySentence(report), LONGEST)),
     ...(error === null || error === message ? [] : [mdText(clipped(error, LONGEST))]),
     ...(limit === null ? [] : [`Stopped by ${mdCode(`--${limit.name}`)}: ${mdText(limit.text)}`]),
-    ...(next === null ? [] : [`Next:\n\n${mdBlock(clipped(next, LONGEST))}`]),
+    ...nextParts(next),
     mdTable(
       ['exit code', 'duration', 'command', 'run', 'began'],
       [[String(exitCode), duration(ms), `${command}${dryRun ? ' --dry-run' : ''}`, run, dateText(startedAt)]],
     ),
   ].join('\n\n');
+}
+
+/** A command that can be copied as it stands: what is to be done before stands beside it. */
+function nextParts(next: string | null): readonly string[] {
+  if (next === null) return [];
+  const [, command = next, advice] = /^(.*?) {3}\(first: (.*)\)$/s.exec(next) ?? [];
+  const first = advice === undefined ? [] : [`First: ${mdText(clipped(advice, LONGEST))}`];
+  return [...first, `${advice === undefined ? 'Next' : 'Then'}:\n\n${mdBlock(clipped(command, LONGEST))}`];
 }
 
 function problems({ problems: all }: RunReport): string | undefined {
@@ -93,7 +101,16 @@ function stages(report: RunReport): string | undefined {
             .concat(duration(row.ms));
     return [STAGE_TITLES[row.name].short, `${SIGNS[tone]} ${words}`, mdText(row.unit), ...numbers];
   };
-  const titles = ['store', 'result', 'records', '>found', `>${work}`, '>left as they are', '>failed', '>time'];
+  const titles = [
+    'store',
+    'result',
+    'records',
+    '>found',
+    `>${work}`,
+    '>left as they are',
+    '>failed',
+    '>time, all phases',
+  ];
   return `### Stores\n\n${mdTable(titles, rows.map(cells))}`;
 }
 
@@ -178,7 +195,7 @@ function notes({ notes: said = [], retries = [] }: RunReport): string | undefine
     ),
     ...retries.map(
       ({ stage, reason, count: times, waitedMs }) =>
-        `- ${titleOf(stage)}: tried again ${count(times)} times, waited ${duration(waitedMs)}: ${mdText(reason)}`,
+        `- ${titleOf(stage)}: tried again ${times === 1 ? 'once' : `${count(times)} times`}, waited ${duration(waitedMs)}: ${mdText(reason)}`,
     ),
   ];
   return `### Notes\n\n${lines.join('\n')}`;

@@ -1,5 +1,5 @@
 import type { Clock, StageEvent, StageName } from '../stages/stage.ts';
-import { clean, compactRate, count, shortDuration } from './format.ts';
+import { clean, compactRate, count, duration, shortDuration } from './format.ts';
 import { Rate } from './rate.ts';
 
 /** How far one stage is, as far as its events have told. */
@@ -79,5 +79,5 @@ export function liveText({ done, total, isEstimate, percent, ...rest }: Progress
 
 /** What holds a stage up, in words: a retry. Pauses come as notes. */
 export function retryText({ attempt, delayMs, reason }: Extract<StageEvent, { type: 'retry' }>): string {
-  return `try ${attempt} failed (${clean(reason)}), again in ${shortDuration(delayMs)}`;
+  return `try ${attempt} failed (${clean(reason)}), again in ${delayMs < 1_000 ? duration(delayMs) : shortDuration(delayMs)}`;
 }

@@ -53,17 +53,19 @@ export function statusText(run: ListedRun, paint: ChalkInstance): string {
   const { process, phase, stage, perSecond, etaMs, checkpointAgeMs, lastError, heldBack, journal, unfinished } = run;
   const pace = perSecond === undefined ? '' : `, ${count(perSecond)}/s`;
   const eta = etaMs === undefined ? '' : `, ETA ${duration(etaMs)}`;
+  // Where nothing is left to do, neither where it was last nor what once went wrong is news.
+  const isOver = !unfinished && (run.state === 'done' || run.state === 'rolled-back');
   const at = [phase, stage].filter((part) => part !== undefined).join(' ');
   return [
     `Run ${run.id}: ${clean(movesText(run.moves))}${waveText(run)}  ${stateText(run, paint)}`,
     `  started ${run.startedAt}, last changed ${run.updatedAt}`,
     ...(process ? [`  process ${process.pid} on ${clean(process.host)} (${process.command})`] : []),
-    ...(at === '' ? [] : [`  at: ${at}${pace}${eta}`]),
+    ...(at === '' || isOver ? [] : [`  at: ${at}${pace}${eta}`]),
     ...(heldBack === undefined ? [] : [paint.yellow(`  ${clean(heldBack)}`)]),
     ...(journal === 'gone' && unfinished ? ['  what was moved is not known'] : stageLines(run)),
-    ...(checkpointAgeMs === undefined ? [] : [`  last checkpoint ${duration(checkpointAgeMs)} ago`]),
+    ...(checkpointAgeMs === undefined || isOver ? [] : [`  last checkpoint ${duration(checkpointAgeMs)} ago`]),
     ...(journal === 'whole' ? [] : [paint.yellow(`  journal: ${clean(journal)}`)]),
-    ...(lastError === undefined ? [] : [paint.red(`  last error: ${clean(lastError)}`)]),
+    ...(lastError === undefined || isOver ? [] : [paint.red(`  last error: ${clean(lastError)}`)]),
     ...nextLines(run, paint),
   ].join('\n');
 }
@@ -83,7 +85,7 @@ function stageText(row: ListedRun['stages'][number], { settled, undone }: Listed
     ...(row.takenBack > 0 ? [`${count(row.takenBack)} taken back`] : []),
     ...(row.failed > 0 ? [`${count(row.failed)} failed`] : []),
     ...(row.openBatches > 0 && !settled.includes(row.name)
-      ? [`${count(row.openBatches)} batches without a known end`]
+      ? [`${count(row.openBatches)} ${row.openBatches === 1 ? 'batch' : 'batches'} without a known end`]
       : []),
     ...(settled.includes(row.name) ? ['verified'] : []),
     ...(undone.includes(row.name) ? ['undone'] : []),

@@ -1,4 +1,5 @@
 import type { ChalkInstance } from 'chalk';
+import type { Finding } from '../stages/stage.ts';
 import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import { findingLines, problemLines } from './plan-text.ts';
 import type { RunReport, StageRow } from './report.ts';
@@ -15,7 +16,7 @@ export function summaryText(
 ): string {
   const rule = '='.repeat(Math.max(1, Math.min(WIDEST_RULE, columns)));
   const differences = report.findings.filter(({ severity }) => severity === 'difference');
-  const notices = report.findings.filter(({ severity }) => severity === 'notice');
+  const notices = report.findings.filter(({ severity, stage }) => severity === 'notice' && takesPart(stage, report));
   const refused = report.outcome === 'refused';
   const rows = report.stages.flatMap((row) => rowLines(row, report, paint));
   return [
@@ -28,9 +29,20 @@ export function summaryText(
     ...(report.findings.length > MOST_FINDINGS
       ? [`  and ${count(report.findings.length - MOST_FINDINGS)} more findings in the report`]
       : []),
-    ending(report, paint),
-    ...(report.next === null || report.problems.length > 0 ? [] : [`   next: ${paint.cyan(clean(report.next))}`]),
+    verdictText(report, paint),
   ].join('\n');
+}
+
+/** How it ended, and what to type next. */
+export function verdictText(report: RunReport, paint: ChalkInstance): string {
+  // Each problem has named its own way out.
+  if (report.next === null || report.problems.length > 0) return ending(report, paint);
+  return `${ending(report, paint)}\n   next: ${paint.cyan(clean(report.next))}`;
+}
+
+/** What the run's plan once said of a store that is left out now was not looked at. */
+export function takesPart(stage: Finding['stage'], { stages }: Pick<RunReport, 'stages'>): boolean {
+  return stages.find(({ name }) => name === stage)?.status !== 'skipped';
 }
 
 function title({ command, dryRun }: RunReport): string {
@@ -61,10 +73,13 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
   if (report.outcome === 'planned')
     return [`${short}: would move ${units(row.found, row.unit)}, about ${duration(row.estimateMs)}`];
   if (report.command === 'verify')
-    return [`${short}: ${mark(row)} ${units(row.atTarget, row.unit)} at the target, ${count(row.found)} at the source`];
-  if (row.name === 'config') return [`${short}: ${mark(row)} ${row.status === 'failed' ? 'failed' : configText(row)}`];
+    return [
+      `${short}: ${mark(row, report)} ${units(row.atTarget, row.unit)} at the target, ${count(row.found)} at the source`,
+    ];
+  if (row.name === 'config')
+    return [`${short}: ${mark(row, report)} ${mark(row, report) === '❌' ? 'failed' : configText(row)}`];
   return [
-    `${short}: ${mark(row)} ${count(row.moved)}/${units(row.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
+    `${short}: ${mark(row, report)} ${count(row.moved)}/${units(row.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
   ];
 }
 
@@ -80,7 +95,9 @@ function configText(row: StageRow): string {
   return row.found === 0 && row.atTarget === 0 ? 'none' : 'already there';
 }
 
-function mark(row: StageRow): string {
+function mark(row: StageRow, { outcome }: RunReport): string {
+  // It was asked to stop: no record of it has failed.
+  if (outcome === 'stopped' && row.status === 'failed' && row.failed === 0) return '⏸';
   return row.status === 'done' ? '✅' : row.status === 'failed' ? '❌' : '·';
 }
 

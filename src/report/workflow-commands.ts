@@ -1,5 +1,6 @@
 import { clean } from './format.ts';
 import type { RunReport } from './report.ts';
+import { takesPart } from './summary-text.ts';
 
 /** GitHub shows no more of a kind for one step. */
 const MOST_OF_A_KIND = 10;
@@ -23,7 +24,8 @@ export function annotationsOf(report: RunReport): readonly string[] {
   const isBad = exitCode !== 0 && outcome !== 'planned';
   const ended = isBad ? [`${message}${next === null ? '' : ` (next: ${next})`}`] : [];
   const kind = outcome === 'stopped' ? 'warning' : 'error';
-  const of = (severity: 'difference' | 'notice') => findings.filter((finding) => finding.severity === severity);
+  const of = (severity: 'difference' | 'notice') =>
+    findings.filter((finding) => finding.severity === severity && takesPart(finding.stage, report));
   return [
     ...ended.map((text) => annotation(kind, `tenant-migrate: ${outcome} (exit ${exitCode})`, text)),
     ...problems

@@ -45,7 +45,7 @@ export function stagesSection(report: RunReport): Markup | undefined {
     { title: 'found', number: true },
     { title: first === undefined ? 'moved' : workOf(first, report).done, number: true },
     ...shown.map(([title]) => ({ title, number: true })),
-    { title: 'time', number: true },
+    { title: 'time, all phases', number: true },
   ];
   const lines = rows.map((row): readonly Part[] => [
     STAGE_TITLES[row.name].short,

@@ -218,7 +218,8 @@ describe('annotations', () => {
   it('say how a run ended, worst first and no more than ten of a kind, in one line each', () => {
     const finding = (severity: string) => ({ stage: 'redis', kind: 'k', severity, message: '50%\n::error::x' });
     const findings = ['notice', ...Array.from({ length: 12 }, () => 'difference')].map(finding);
-    const report = { exitCode: 4, outcome: 'failed', message: 'no', next: 'resume', problems: [], findings };
+    const ended = { exitCode: 4, outcome: 'failed', message: 'no', next: 'resume' };
+    const report = { ...ended, stages: [], problems: [], findings };
     const lines = annotationsOf(report as unknown as RunReport);
     expect(lines[0]).toBe('::error title=tenant-migrate%3A failed (exit 4)::no (next: resume)');
     expect(lines.filter((line) => line.startsWith('::error '))).toHaveLength(10);

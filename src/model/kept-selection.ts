@@ -1,11 +1,11 @@
-import type { Json } from '../model/json.ts';
+import type { Json } from './json.ts';
 
 const SKIPS = ['skip-config', 'skip-redis', 'skip-qdrant', 'skip-memgraph', 'skip-graph'];
 
 type Recorded = Readonly<Record<string, Json>>;
 
 /**
- * The stages that the record of a resumed run selects: those from before, and those that are taken in now. A stage that
+ * The stages that the record of a continued run selects: those from before, and those that are taken in now. A stage that
  * is left out this once stays one of the run's, so that the next resume comes back to it.
  */
 export function keptSelection(before: Recorded, now: Recorded): Recorded {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { keptSelection } from '../../../src/cli/kept-selection.ts';
+import { keptSelection } from '../../../src/model/kept-selection.ts';
 
 const all = {
   'skip-config': false,
