@@ -1,10 +1,8 @@
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CodeBlock, codeBlocks } from '../support/documents/code-blocks.ts';
-import { openPlace, startPlaces } from '../support/documents/place.ts';
-import { NOT_RUN, sceneOf } from '../support/documents/scenes.ts';
-import type { Stores } from '../support/stores.ts';
+import { type Grounds, openGrounds, openPlace } from '../support/documents/place.ts';
+import { NOT_RUN, type Scene, scenesOf, stopServers } from '../support/documents/scenes.ts';
 
 const project = join(import.meta.dirname, '../..');
 const blocks = ['README.md', 'MIGRATION.md'].flatMap((name) => codeBlocks(join(project, name)));
@@ -14,33 +12,18 @@ const commands = [
 ];
 
 describe('the documents’ command blocks do what they say, typed as they stand there', () => {
-  let stores: Stores;
-  let redis: Redis;
+  let grounds: Grounds;
   beforeAll(async () => {
-    stores = await startPlaces();
-    redis = new Redis(stores.urls.redisUrl);
+    grounds = await openGrounds();
   });
   afterAll(async () => {
-    redis.disconnect();
-    await stores.stop();
+    await Promise.all([grounds.close(), stopServers()]);
   });
 
   it.each(commands.filter((block) => NOT_RUN.every(({ first }) => !block.text.startsWith(first))))(
     '$where',
     async (block) => {
-      await redis.flushall();
-      stores.qdrant.reset();
-      stores.api.reset();
-      const place = await openPlace(stores);
-      const scene = sceneOf(block);
-      const undo = await scene.setUp(place);
-      try {
-        const { code, output } = await place.run(place.named(scene.text(block.text, place)));
-        expect({ code, output: code === scene.exit ? '' : output }).toEqual({ code: scene.exit, output: '' });
-        await scene.check?.(place, output);
-      } finally {
-        await undo?.();
-      }
+      for (const { scene, script } of scenesOf(block)) await play(grounds, scene, script);
     },
   );
 
@@ -48,6 +31,22 @@ describe('the documents’ command blocks do what they say, typed as they stand 
     expect(blocks.filter(({ language }) => language === '').map(({ where }) => where)).toEqual([]);
     const stale = NOT_RUN.filter(({ first }) => !commands.some(({ text }: CodeBlock) => text.startsWith(first)));
     expect(stale).toEqual([]);
-    for (const { first, why } of NOT_RUN) console.error(`not run here: ${first}: ${why}`);
   });
 });
+
+async function play(grounds: Grounds, scene: Scene, script: string): Promise<void> {
+  await grounds.clear();
+  const place = openPlace(grounds);
+  const undo = await scene.setUp(place);
+  try {
+    const text = scene
+      .text(script, place)
+      .replaceAll('<run>', '"$(newest runs)"')
+      .replaceAll('<id>', '"$(newest backups)"');
+    const { code, output } = await place.run(place.named(text));
+    expect({ code, output: code === scene.exit ? '' : output }).toEqual({ code: scene.exit, output: '' });
+    await scene.check?.(place, output);
+  } finally {
+    await undo?.();
+  }
+}

@@ -2,9 +2,11 @@ import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freshId, type Stores, secretsOf, startStores } from '../stores.ts';
-
-const MAIN = join(import.meta.dirname, '../../../dist/main.js');
+import { Redis } from 'ioredis';
+import { runHere } from '../cli.ts';
+import { rawGraph } from '../graph.ts';
+import { freshId, secretsOf, startStores } from '../stores.ts';
+import { openDoor } from './door.ts';
 
 /** Tenants as the documents name them. Each block has them under ids of its own, since the graph is shared. */
 const TENANTS = [
@@ -12,6 +14,7 @@ const TENANTS = [
   'tenant_76920508',
   'old_tenant',
   'new_tenant',
+  'acme2',
   'acme',
   'halden',
   'tenant_7203',
@@ -19,57 +22,111 @@ const TENANTS = [
   'green',
 ];
 
+/** What all places of a file share: servers, and the command's door. */
+export type Grounds = Awaited<ReturnType<typeof openGrounds>>;
+
+export async function openGrounds() {
+  const [stores, door] = await Promise.all([startStores(), openDoor()]);
+  const redis = new Redis(stores.urls.redisUrl);
+  const graph = rawGraph({ url: stores.urls.graphUrl });
+  const labels: string[] = [];
+  return {
+    stores,
+    door,
+    redis,
+    labels,
+    /** Nothing but the graph has anything of an earlier place. */
+    async clear(): Promise<void> {
+      stores.qdrant.reset();
+      stores.api.reset();
+      await redis.flushall();
+    },
+    async close(): Promise<void> {
+      await graph.clear(labels);
+      redis.disconnect();
+      await Promise.all([graph.close(), door.close(), stores.stop()]);
+    },
+  };
+}
+
 /** Where a block of a document is run: an empty folder, servers behind the default addresses, the tenants of its words. */
-export type Place = Awaited<ReturnType<typeof openPlace>>;
+export type Place = ReturnType<typeof openPlace>;
 
 /** Makes a place, with the files that the documents speak of. Seeds nothing. */
-export async function openPlace(stores: Stores) {
+export function openPlace({ stores, door, redis, labels }: Pick<Grounds, 'stores' | 'door' | 'redis' | 'labels'>) {
   const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-document-'));
   const ids = new Map(TENANTS.map((name) => [name, freshId(name)]));
-  // `acme_eu` becomes acme's own id with `_eu` behind it; `acme2` stays another word.
+  // `acme_eu` becomes acme's own id with `_eu` behind it.
   const named = (text: string) =>
     text.replace(
       new RegExp(`(?<![a-zA-Z0-9])(${TENANTS.join('|')})(?![a-zA-Z0-9])`, 'g'),
       (name) => ids.get(name) ?? name,
     );
-  const id = (name: string) => named(name);
+  labels.push(...[...TENANTS, 'acme_eu', 'acme_old'].map(named));
   const bin = join(cwd, '.bin');
   mkdirSync(bin);
-  const program = (name: string, script: string) => {
-    writeFileSync(join(bin, name), `#!/usr/bin/env bash\n${script}\n`);
-    chmodSync(join(bin, name), 0o755);
+  const file = (name: string, content: string, mode = 0o600) => {
+    writeFileSync(join(cwd, name), content);
+    chmodSync(join(cwd, name), mode);
   };
-  program('tenant-migrate', `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(MAIN)} "$@"`);
-  const redis = new URL(stores.urls.redisUrl);
-  const graph = new URL(stores.urls.graphUrl);
+  const program = (name: string, script: string) => file(`.bin/${name}`, `#!/usr/bin/env bash\n${script}\n`, 0o755);
+  const redisPort = new URL(stores.urls.redisUrl).port;
+  program('tenant-migrate', door.script);
+  program('redis-cli', `exec /usr/bin/redis-cli -e -p ${redisPort} "$@"`);
+  program('newest', 'basename "$(ls -d "$HOME/.tenant-migrate/$1"/* | sort | tail -1)"');
   const env: Record<string, string> = {
     PATH: `${bin}:${process.env.PATH ?? ''}`,
     HOME: cwd,
-    TENANT_MIGRATE_REDIS_PORT: redis.port,
+    TENANT_MIGRATE_REDIS_PORT: redisPort,
     TENANT_MIGRATE_QDRANT_URL: stores.urls.qdrantUrl,
-    TENANT_MIGRATE_MEMGRAPH_PORT: graph.port,
+    TENANT_MIGRATE_MEMGRAPH_PORT: new URL(stores.urls.graphUrl).port,
     TENANT_MIGRATE_API_URL: stores.urls.apiUrl,
-    REDIS_HOST: redis.hostname,
+    TENANT_MIGRATE_CONFIG_SECRETS: join(cwd, 'secrets.json'),
+    // What the examples of a pipeline have from their CI.
+    REDIS_HOST: '127.0.0.1',
     QDRANT_URL: stores.urls.qdrantUrl,
     API_URL: stores.urls.apiUrl,
   };
-  writeFileSync(join(cwd, 'secrets.json'), secretsOf(id('siraya')), { mode: 0o600 });
+  const secrets = (name: string) => file('secrets.json', secretsOf(named(name)));
+  secrets('siraya');
   return {
     cwd,
     env,
     stores,
-    /** The id that a tenant of the documents has here. */
-    id,
+    redis,
     named,
-    /** Puts a program of this name before all others of the same name. */
     program,
-    seed: async (...names: readonly string[]) => {
-      for (const name of names) await stores.seedSmall(id(name));
+    file,
+    secrets,
+    redisPort,
+    /** A small tenant in every store; `only` in some. */
+    async seed(...names: readonly string[]): Promise<void> {
+      for (const name of names) await stores.seedSmall(named(name));
     },
-    file: (name: string, content: string) => writeFileSync(join(cwd, name), content),
-    /** The newest run of the state folder. */
-    newestRun: () => readdirSync(join(cwd, '.tenant-migrate/runs')).sort().at(-1) ?? '',
-    newestBackup: () => readdirSync(join(cwd, '.tenant-migrate/backups')).sort().at(-1) ?? '',
+    /** A few keys, which make a tenant as well. */
+    async keys(name: string, value = 'one'): Promise<void> {
+      const keys = ['1', '2'].flatMap((no) => [`${named(name)}_text_chunks:${no}`, `${value} ${no}`]);
+      await redis.mset(...keys);
+    },
+    /** The newest of `runs`, `maps` or `backups`. */
+    newest: (what: string) =>
+      readdirSync(join(cwd, '.tenant-migrate', what))
+        .sort()
+        .at(-1) ?? '',
+    /** Runs the command, and stops it as Ctrl-C does as soon as it says `moment`. */
+    async interrupted(moment: RegExp, line: string): Promise<void> {
+      let stopped = false;
+      const { code, stderr } = await runHere(named(line).split(' '), {
+        cwd,
+        env,
+        onStderr(text, stop) {
+          if (stopped || !moment.test(text)) return;
+          stopped = true;
+          stop('SIGINT');
+        },
+      });
+      if (code !== 130) throw new Error(`was to be stopped at ${String(moment)}, and ended with ${code}: ${stderr}`);
+    },
     run: (script: string) => inBash(script, { cwd, env }),
   };
 }
@@ -95,6 +152,3 @@ function inBash(script: string, options: { cwd: string; env: Readonly<Record<str
     child.on('close', (code) => resolve({ code, output }));
   });
 }
-
-/** Servers for all blocks of a document; their Redis is emptied for each. */
-export const startPlaces = startStores;

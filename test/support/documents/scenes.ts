@@ -1,15 +1,24 @@
+import { copyFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { type RedisWithSentinel, startWithSentinel } from '../redis-sentinel.ts';
+import { freshTlsRedis, KEY_PASSPHRASE, tlsFile } from '../redis-tls.ts';
+import { secretsOf } from '../stores.ts';
 import type { CodeBlock } from './code-blocks.ts';
 import type { Place } from './place.ts';
+
+type Undo = () => Promise<unknown>;
 
 /** What a block needs before it can be typed, and what it must end with. */
 export interface Scene {
   /** Puts in place what the text around the block speaks of; returns what takes it away again. */
-  readonly setUp: (place: Place) => Promise<(() => Promise<void>) | undefined>;
-  /** The block with the examples' addresses and names of runs replaced by those that are there. */
+  readonly setUp: (place: Place) => Promise<Undo | undefined>;
+  /** The block with the examples' addresses replaced by those that are there. Called after `setUp`. */
   readonly text: (text: string, place: Place) => string;
   readonly exit: number;
   readonly check?: (place: Place, output: string) => Promise<void> | void;
+  /** Where the block's lines are several things of which one is typed: a scene for each, in its place of its own. */
+  readonly lines?: readonly Partial<Scene>[];
 }
 
 /** Blocks that nothing here can run, by their first words. */
@@ -23,37 +32,256 @@ export const NOT_RUN: readonly { readonly first: string; readonly why: string }[
   },
 ];
 
-const DEFAULT: Scene = {
-  setUp: async (place) => {
-    await place.seed('siraya');
+const DEFAULT: Scene = { setUp: seeded, text: (text) => text, exit: 0 };
+
+async function seeded(place: Place): Promise<undefined> {
+  await place.seed('siraya');
+}
+
+/** The example's move was made. */
+async function moved(place: Place): Promise<undefined> {
+  await place.seed('siraya');
+  await carriedOut(place, 'tenant-migrate siraya tenant_76920508');
+}
+
+/** The example's move was stopped when some of it stood at the target. */
+async function unfinished(place: Place): Promise<undefined> {
+  await place.seed('siraya');
+  await place.interrupted(/Migrating Qdrant/, 'siraya tenant_76920508');
+}
+
+/** The guide's list, its first tenant whole and the others small; `tenants.csv` is where the block is typed. */
+async function list(place: Place, rows = LIST): Promise<undefined> {
+  await place.seed('siraya');
+  const sources = rows.map(([source = '']) => source).filter((source) => source !== 'siraya');
+  for (const source of sources) await place.keys(source, source);
+  place.file('tenants.csv', place.named(`source,target\n${rows.map((row) => row.join(',')).join('\n')}\n`));
+  place.file('secrets.json', JSON.stringify({ [place.named('siraya')]: JSON.parse(secretsOf(place.named('siraya'))) }));
+}
+
+const LIST = [
+  ['siraya', 'tenant_76920508'],
+  ['halden', 'tenant_7203'],
+  ['acme', 'acme_eu'],
+  ['acme_eu', 'acme_old'],
+  ['blue', 'green'],
+  ['green', 'blue'],
+];
+const shortList = (place: Place) => list(place, LIST.slice(0, 2));
+
+/** Both ends have the same keys, but for one that is the target's own. */
+async function both(place: Place, differing = false): Promise<undefined> {
+  await place.seed('siraya');
+  await place.keys('siraya', 'same');
+  await place.keys('tenant_76920508', 'same');
+  if (differing) await place.redis.set(place.named('tenant_76920508_text_chunks:2'), 'other');
+}
+
+async function pointsOf(place: Place, field: string, collection: string): Promise<undefined> {
+  await place.seed('acme');
+  const at = `${place.stores.urls.qdrantUrl}/collections/${place.named(collection)}`;
+  const put = async (url: string, body: unknown) => {
+    const reply = await fetch(url, { method: 'PUT', body: JSON.stringify(body) });
+    if (!reply.ok) throw new Error(`${url}: ${await reply.text()}`);
+  };
+  await put(at, { vectors: { size: 2, distance: 'Dot' } });
+  const points = [1, 2].map((id) => ({
+    id,
+    vector: [id, 1],
+    payload: { [field]: place.named('acme'), doc_id: `${id}` },
+  }));
+  await put(`${at}/points?wait=true`, { points });
+  place.secrets('acme');
+}
+
+async function carriedOut(place: Place, script: string): Promise<void> {
+  const { code, output } = await place.run(place.named(script));
+  if (code !== 0) throw new Error(`${script} ended with ${code}: ${output}`);
+}
+
+/** Servers that a few blocks ask for, started once. */
+let tls: ReturnType<typeof freshTlsRedis> | undefined;
+let sentinel: Promise<RedisWithSentinel> | undefined;
+
+export async function stopServers(): Promise<void> {
+  await Promise.all([tls?.then((server) => server.stop()), sentinel?.then((servers) => servers.stop())]);
+  tls = undefined;
+  sentinel = undefined;
+}
+
+const ofTls: Partial<Scene> = {
+  async setUp(place) {
+    tls ??= freshTlsRedis(['--tls-auth-clients', 'optional', '--requirepass', 'x']);
+    const server = await tls;
+    await keysAt(server.port, place, 'x');
+    for (const [name, from] of Object.entries({
+      'ca.pem': 'ca.crt',
+      'client.pem': 'client.crt',
+      'client.key': 'client.key',
+    })) {
+      copyFileSync(tlsFile(from), join(place.cwd, name));
+    }
+    place.env.REDIS_PASSWORD = 'x';
+    place.env.TLS_PORT = `${server.tlsPort}`;
     return undefined;
   },
-  text: (text) => text,
-  exit: 0,
+  text: (text) =>
+    text
+      .replace('REDIS_PASSWORD=…', 'REDIS_PASSWORD=x')
+      .replace('REDIS_KEY_PASSPHRASE=…', `REDIS_KEY_PASSPHRASE=${KEY_PASSPHRASE}`)
+      .replace('redis.example:6380', '127.0.0.1:$TLS_PORT'),
+};
+
+const ofSentinel: Partial<Scene> = {
+  async setUp(place) {
+    sentinel ??= startWithSentinel();
+    const servers = await sentinel;
+    await keysAt(servers.master.port, place);
+    place.env.SENTINEL = `127.0.0.1:${servers.sentinelPort}`;
+    return undefined;
+  },
+  text: (text) => text.replace(/--redis-sentinel \S+/, '--redis-sentinel $SENTINEL'),
+};
+
+async function keysAt(port: number, place: Place, password?: string): Promise<void> {
+  const redis = new Redis({ port, protocol: 2, ...(password === undefined ? {} : { password }) });
+  await redis.flushall();
+  await redis.mset(place.named('siraya_text_chunks:1'), 'one', place.named('siraya_text_chunks:2'), 'two');
+  redis.disconnect();
+}
+
+const atHosts = (text: string, { redisPort, stores }: Place) =>
+  text
+    .replace('192.168.1.100', '127.0.0.1')
+    .replace('6380', redisPort)
+    .replace('http://192.168.1.101:6333', stores.urls.qdrantUrl)
+    .replace('192.168.1.102', '127.0.0.1')
+    .replace('7687', new URL(stores.urls.graphUrl).port)
+    .replace('http://192.168.1.103:8000', stores.urls.apiUrl);
+
+const ofPipeline: Partial<Scene> = {
+  async setUp(place) {
+    await place.seed('old_tenant');
+    place.secrets('old_tenant');
+    return undefined;
+  },
 };
 
 /** By the first words of the block, or of its heading behind a #. The first that fits. */
-const SCENES: readonly (readonly [string, Partial<Scene>])[] = [];
+const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
+  [
+    'tenant-migrate siraya tenant_76920508 --dry-run    # what would be done',
+    { lines: [{}, {}, { setUp: unfinished }, { setUp: unfinished }, { setUp: shortList }] },
+  ],
+  ['tenant-migrate old_tenant new_tenant', ofPipeline],
+  ['set -u\nexport TENANT_MIGRATE_REDIS_HOST', ofPipeline],
+  ['tenant-migrate plan --map tenants.csv --skip-missing', { setUp: shortList }],
+  ['tenant-migrate plan --map tenants.csv', { setUp: list }],
+  [
+    'tenant-migrate status\ntenant-migrate resume\ntenant-migrate rollback map-',
+    {
+      async setUp(place) {
+        await list(place);
+        await place.interrupted(/wave 2/, 'move --map tenants.csv');
+        return undefined;
+      },
+      text: (text) =>
+        text
+          .replace('tenant-migrate status', 'tenant-migrate status || [ $? = 2 ]')
+          .replace(/map-\S+/, '"$(newest maps)"'),
+    },
+  ],
+  ['tenant-migrate siraya tenant_76920508 \\\n  --redis-host 192.168.1.100', { text: atHosts }],
+  ['export REDIS_PASSWORD=… REDIS_KEY_PASSPHRASE', ofTls],
+  ['tenant-migrate siraya tenant_76920508 --redis-sentinel', ofSentinel],
+  [
+    'tenant-migrate siraya tenant_76920508 --redis-host node1.example',
+    { lines: [{ text: (t) => t.replace('node1.example', '127.0.0.1') }, ofSentinel, ofTls] },
+  ],
+  [
+    'tenant-migrate siraya tenant_76920508 --redis-db',
+    {
+      async setUp(place) {
+        await place.seed('siraya');
+        const other = new Redis({ port: Number(place.redisPort), db: 1, protocol: 2 });
+        await other.set(place.named('siraya_text_chunks:1'), 'in database 1');
+        other.disconnect();
+        return undefined;
+      },
+      check(_place, output) {
+        if (!output.includes('database 1')) throw new Error(`nothing of database 1: ${output}`);
+      },
+    },
+  ],
+  [
+    "tenant-migrate acme acme2 --profile generic --key-template 'app",
+    { setUp: (place) => pointsOf(place, 'org', 'docs') },
+  ],
+  ['tenant-migrate acme acme2 --profile generic --graph-label', { setUp: (place) => pointsOf(place, 'org', 'docs') }],
+  [
+    'tenant-migrate acme acme2 --profile generic --qdrant-field org --point-id',
+    { setUp: (place) => pointsOf(place, 'org', 'docs') },
+  ],
+  [
+    'tenant-migrate acme acme2 --profile generic --collection-template',
+    { setUp: (place) => pointsOf(place, 'tenant', 'acme_docs') },
+  ],
+  ["#After the guide's own move", { setUp: both }],
+  ['#Merging into a tenant that has data', { setUp: both }],
+  ['#Overwriting what differs', { setUp: (place) => both(place, true) }],
+  [
+    'tenant-migrate status      # what was done',
+    { lines: [{ setUp: unfinished, exit: 2 }, { setUp: unfinished }, { setUp: unfinished }] },
+  ],
+  [
+    'tenant-migrate status\ntenant-migrate resume',
+    { setUp: unfinished, text: (text) => text.replace('status', 'status || [ $? = 2 ]') },
+  ],
+  ['tenant-migrate resume', { setUp: unfinished }],
+  ['tenant-migrate runs', { setUp: moved }],
+  [
+    'tenant-migrate siraya tenant_76920508 --pause-file',
+    { text: (text, { cwd }) => text.replaceAll('/tmp/pause', `${cwd}/pause`) },
+  ],
+  ['tenant-migrate rollback --dry-run', { setUp: unfinished }],
+  ['tenant-migrate tenant_76920508 siraya', { setUp: moved }],
+  ['tenant-migrate verify', { setUp: moved }],
+  ['tenant-migrate backup create siraya', { text: (text) => text.replaceAll('20261121T1254', '"$(newest backups)"') }],
+  [
+    'tenant-migrate rollback <run> --from-backup',
+    {
+      async setUp(place) {
+        await place.seed('siraya');
+        await carriedOut(place, 'tenant-migrate backup create siraya');
+        await place.interrupted(/Migrating Qdrant/, 'siraya tenant_76920508');
+        rmSync(join(place.cwd, '.tenant-migrate/runs', place.newest('runs'), 'undo'), { recursive: true });
+        return undefined;
+      },
+    },
+  ],
+  ['tenant-migrate rollback <run>', { setUp: unfinished }],
+  ['cd .tenant-migrate/runs/<run>', { setUp: unfinished }],
+  [
+    'tenant-migrate siraya tenant_76920508 --merge --config-secrets',
+    {
+      async setUp(place) {
+        await unfinished(place);
+        rmSync(join(place.cwd, '.tenant-migrate'), { recursive: true });
+        return undefined;
+      },
+    },
+  ],
+];
 
-export function sceneOf(block: CodeBlock): Scene {
+/** What is typed, and where: one for a block, or one for each of its lines. */
+export function scenesOf(block: CodeBlock): readonly { readonly scene: Scene; readonly script: string }[] {
   const found = SCENES.find(([words]) =>
     words.startsWith('#') ? block.heading === words.slice(1).trim() : block.text.startsWith(words),
   );
-  return { ...DEFAULT, ...found?.[1] };
-}
-
-/** Moves a tenant and breaks off half-way, as a lost connection does. */
-export async function unfinishedRun(place: Place): Promise<undefined> {
-  await place.seed('siraya');
-  const redis = new Redis(place.stores.urls.redisUrl);
-  try {
-    // A store that refuses writes from the graph's turn on leaves a run that has begun.
-    const { code, output } = await place.run(
-      `TENANT_MIGRATE_TIMEOUT=0.1 tenant-migrate ${place.id('siraya')} ${place.id('tenant_76920508')} --config-secrets secrets.json`,
-    );
-    if (code !== 4) throw new Error(`the run was to fail half-way, and ended with ${code}: ${output}`);
-  } finally {
-    redis.disconnect();
-  }
-  return undefined;
+  const { lines, ...scene } = { ...DEFAULT, ...found?.[1] };
+  if (lines === undefined) return [{ scene, script: block.text }];
+  const typed = block.text.trim().replaceAll('\\\n', '').split('\n');
+  if (typed.length !== lines.length)
+    throw new Error(`${block.where} has ${typed.length} lines, its scene ${lines.length}`);
+  return typed.map((script, index) => ({ scene: { ...scene, ...lines[index] }, script }));
 }
