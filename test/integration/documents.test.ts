@@ -8,24 +8,25 @@ const project = join(import.meta.dirname, '../..');
 const blocks = ['README.md', 'MIGRATION.md'].flatMap((name) => codeBlocks(join(project, name)));
 /** Of two blocks with the same words one is enough. */
 const commands = [
-  ...new Map(blocks.filter(({ language }) => language === 'sh').map((block) => [block.text, block])).values(),
+  ...new Map(
+    blocks.filter(({ language, file }) => language === 'sh' && file === '').map((block) => [block.text, block]),
+  ).values(),
 ];
+const files = new Map(blocks.filter(({ file }) => file !== '').map(({ file, text }) => [file, text]));
 
 describe('the documents’ command blocks do what they say, typed as they stand there', () => {
   let grounds: Grounds;
   beforeAll(async () => {
-    grounds = await openGrounds();
+    grounds = await openGrounds(files);
   });
   afterAll(async () => {
     await Promise.all([grounds.close(), stopServers()]);
   });
 
-  it.each(commands.filter((block) => NOT_RUN.every(({ first }) => !block.text.startsWith(first))))(
-    '$where',
-    async (block) => {
-      for (const { scene, script } of scenesOf(block)) await play(grounds, scene, script);
-    },
-  );
+  const run = commands.filter((block) => NOT_RUN.every(({ first }) => !block.text.startsWith(first)));
+  it.each(run.map((block) => [`${block.where} (${block.heading})`, block] as const))('%s', async (_where, block) => {
+    for (const { scene, script } of scenesOf(block)) await play(grounds, scene, script);
+  });
 
   it('and every block says what it is; those that cannot be run here are few, and are still there', () => {
     expect(blocks.filter(({ language }) => language === '').map(({ where }) => where)).toEqual([]);

@@ -8,6 +8,8 @@ import { rawGraph } from '../graph.ts';
 import { freshId, secretsOf, startStores } from '../stores.ts';
 import { openDoor } from './door.ts';
 
+const MAIN = join(import.meta.dirname, '../../../dist/main.js');
+
 /** Tenants as the documents name them. Each block has them under ids of its own, since the graph is shared. */
 const TENANTS = [
   'siraya',
@@ -25,7 +27,8 @@ const TENANTS = [
 /** What all places of a file share: servers, and the command's door. */
 export type Grounds = Awaited<ReturnType<typeof openGrounds>>;
 
-export async function openGrounds() {
+/** `files`: contents that the documents give, by their names there. */
+export async function openGrounds(files: ReadonlyMap<string, string>) {
   const [stores, door] = await Promise.all([startStores(), openDoor()]);
   const redis = new Redis(stores.urls.redisUrl);
   const graph = rawGraph({ url: stores.urls.graphUrl });
@@ -35,6 +38,7 @@ export async function openGrounds() {
     door,
     redis,
     labels,
+    files,
     /** Nothing but the graph has anything of an earlier place. */
     async clear(): Promise<void> {
       stores.qdrant.reset();
@@ -53,7 +57,7 @@ export async function openGrounds() {
 export type Place = ReturnType<typeof openPlace>;
 
 /** Makes a place, with the files that the documents speak of. Seeds nothing. */
-export function openPlace({ stores, door, redis, labels }: Pick<Grounds, 'stores' | 'door' | 'redis' | 'labels'>) {
+export function openPlace({ stores, door, redis, labels, files }: Grounds) {
   const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-document-'));
   const ids = new Map(TENANTS.map((name) => [name, freshId(name)]));
   // `acme_eu` becomes acme's own id with `_eu` behind it.
@@ -97,6 +101,10 @@ export function openPlace({ stores, door, redis, labels }: Pick<Grounds, 'stores
     named,
     program,
     file,
+    /** Writes files as the documents give them. */
+    theirs: (...names: readonly string[]) => {
+      for (const name of names) file(name, named(given(files, name)), 0o755);
+    },
     secrets,
     redisPort,
     /** A small tenant in every store; `only` in some. */
@@ -128,7 +136,19 @@ export function openPlace({ stores, door, redis, labels }: Pick<Grounds, 'stores
       if (code !== 130) throw new Error(`was to be stopped at ${String(moment)}, and ended with ${code}: ${stderr}`);
     },
     run: (script: string) => inBash(script, { cwd, env }),
+    /** The command as a process of its own, which goes on while a block is typed. */
+    start: (line: string) => {
+      const child = spawn(process.execPath, [MAIN, ...named(line).split(' ')], { cwd, env, stdio: 'ignore' });
+      const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+      return { ended, kill: () => child.kill('SIGKILL') };
+    },
   };
+}
+
+function given(files: ReadonlyMap<string, string>, name: string): string {
+  const content = files.get(name);
+  if (content === undefined) throw new Error(`no document gives ${name}`);
+  return content;
 }
 
 export interface Ended {

@@ -1,8 +1,14 @@
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Cluster, Redis } from 'ioredis';
+import { expect } from 'vitest';
+import { freePort } from '../../../scripts/services/free-port.ts';
+import { freshCluster } from '../redis-cluster.ts';
 import { type RedisWithSentinel, startWithSentinel } from '../redis-sentinel.ts';
 import { freshTlsRedis, KEY_PASSPHRASE, tlsFile } from '../redis-tls.ts';
+import { type Sshd, startSshd } from '../sshd.ts';
 import { secretsOf } from '../stores.ts';
 import type { CodeBlock } from './code-blocks.ts';
 import type { Place } from './place.ts';
@@ -102,11 +108,17 @@ async function carriedOut(place: Place, script: string): Promise<void> {
 /** Servers that a few blocks ask for, started once. */
 let tls: ReturnType<typeof freshTlsRedis> | undefined;
 let sentinel: Promise<RedisWithSentinel> | undefined;
+let cluster: ReturnType<typeof freshCluster> | undefined;
+let sshd: Promise<Sshd> | undefined;
 
 export async function stopServers(): Promise<void> {
-  await Promise.all([tls?.then((server) => server.stop()), sentinel?.then((servers) => servers.stop())]);
-  tls = undefined;
-  sentinel = undefined;
+  await Promise.all([
+    tls?.then((server) => server.stop()),
+    sentinel?.then((servers) => servers.stop()),
+    cluster?.then((servers) => servers.stop()),
+    sshd?.then((server) => server.stop()),
+  ]);
+  [tls, sentinel, cluster, sshd] = [undefined, undefined, undefined, undefined];
 }
 
 const ofTls: Partial<Scene> = {
@@ -150,6 +162,105 @@ async function keysAt(port: number, place: Place, password?: string): Promise<vo
   redis.disconnect();
 }
 
+/** The hosts that the examples reach by ssh: this machine, through a real sshd. */
+const HOSTS = 'server.example bastion.example bastion';
+
+const ofSsh: Partial<Scene> = {
+  async setUp(place) {
+    await place.seed('siraya');
+    await reachBySsh(place);
+    return undefined;
+  },
+  text: (text, place) =>
+    text
+      .replaceAll('root@', `${userInfo().username}@`)
+      .replace('deploy@10.0.0.9:2222', `${userInfo().username}@127.0.0.1:${place.env.SSH_PORT}`)
+      .replace('redis.internal', '127.0.0.1')
+      .replace('http://qdrant.internal:6333', place.stores.urls.qdrantUrl),
+};
+
+async function reachBySsh(place: Place): Promise<void> {
+  sshd ??= startSshd();
+  const server = await sshd;
+  const own = [`Host ${HOSTS}`, 'HostName 127.0.0.1', `Port ${server.port}`, `IdentityFile ${server.identity}`];
+  place.file('ssh_config', `${readFileSync(server.config, 'utf8')}\n${own.join('\n')}\n`);
+  for (const name of ['ssh', 'scp']) place.program(name, `exec /usr/bin/${name} -F ${place.cwd}/ssh_config "$@"`);
+  mkdirSync(join(place.cwd, '.ssh'), { mode: 0o700 });
+  copyFileSync(server.identity, join(place.cwd, '.ssh/id_ed25519'));
+  place.env.TENANT_MIGRATE_SSH_CONFIG = join(place.cwd, 'ssh_config');
+  place.env.SSH_PORT = `${server.port}`;
+}
+
+/** Forwards of one's own, from free ports in place of the stores' usual ones. */
+const ofForwards: Partial<Scene> = {
+  async setUp(place) {
+    await place.seed('siraya');
+    await reachBySsh(place);
+    for (const name of ['REDIS', 'QDRANT', 'MEMGRAPH', 'API']) place.env[`${name}_HERE`] = `${await freePort()}`;
+    Object.assign(place.env, {
+      TENANT_MIGRATE_REDIS_PORT: place.env.REDIS_HERE,
+      TENANT_MIGRATE_QDRANT_URL: `http://127.0.0.1:${place.env.QDRANT_HERE}`,
+      TENANT_MIGRATE_MEMGRAPH_PORT: place.env.MEMGRAPH_HERE,
+      TENANT_MIGRATE_API_URL: `http://127.0.0.1:${place.env.API_HERE}`,
+    });
+    return async () => (await sshd)?.cut();
+  },
+  text: (text, { stores, redisPort }) =>
+    text
+      .replace('6379:localhost:6379', `$REDIS_HERE:127.0.0.1:${redisPort}`)
+      .replace('6333:localhost:6333', `$QDRANT_HERE:127.0.0.1:${new URL(stores.urls.qdrantUrl).port}`)
+      .replace('7687:localhost:7687', `$MEMGRAPH_HERE:127.0.0.1:${new URL(stores.urls.graphUrl).port}`)
+      .replace('8000:localhost:8000', `$API_HERE:127.0.0.1:${new URL(stores.urls.apiUrl).port}`)
+      .replaceAll('root@', `${userInfo().username}@`),
+};
+
+const ofClusterByHand: Partial<Scene> = {
+  async setUp(place) {
+    cluster ??= freshCluster();
+    const { nodes } = await cluster;
+    const client = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })));
+    for (const no of [1, 2, 3]) await client.set(place.named(`siraya_text_chunks:${no}`), `${no}`);
+    client.disconnect();
+    await reachBySsh(place);
+    for (const [index, { port }] of nodes.entries()) {
+      place.env[`THERE_${index + 1}`] = `127.0.0.1:${port}`;
+      place.env[`HERE_${index + 1}`] = `${await freePort()}`;
+    }
+    return async () => (await sshd)?.cut();
+  },
+  text: (text) => text.replace(/10\.0\.0\.(\d):6379/g, '$THERE_$1').replace(/700(\d)/g, '$HERE_$1'),
+};
+
+const onTheServer: Partial<Scene> = {
+  async setUp(place) {
+    await place.seed('siraya');
+    await reachBySsh(place);
+    mkdirSync(join(place.cwd, 'there'));
+    const script = join(import.meta.dirname, '../../../scripts/bundle.ts');
+    const tsx = join(import.meta.dirname, '../../../node_modules/.bin/tsx');
+    place.program('npm', `exec ${tsx} ${script} dist-bundle/tenant-migrate.mjs`);
+    return undefined;
+  },
+  // The server is this machine, so a shell there that ends at once leaves one where it would be.
+  text: (text, { cwd }) => text.replaceAll('root@', `${userInfo().username}@`).replaceAll('/tmp', join(cwd, 'there')),
+};
+
+/** A move that is under way, and goes no further. */
+async function heldByFile(place: Place): Promise<Undo> {
+  await place.seed('siraya');
+  place.file('hold', '');
+  const run = place.start('siraya tenant_76920508 --pause-file hold');
+  const socket = () => existsSync(join(place.cwd, '.tenant-migrate/runs', place.newest('runs'), 'control.sock'));
+  const there = () => existsSync(join(place.cwd, '.tenant-migrate/runs')) && socket();
+  for (const end = Date.now() + 30_000; !there(); await sleep(20)) {
+    if (Date.now() > end) throw new Error('no run to be controlled within 30 s');
+  }
+  return async () => {
+    run.kill();
+    await run.ended;
+  };
+}
+
 const atHosts = (text: string, { redisPort, stores }: Place) =>
   text
     .replace('192.168.1.100', '127.0.0.1')
@@ -182,7 +293,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
     {
       async setUp(place) {
         await list(place);
-        await place.interrupted(/wave 2/, 'move --map tenants.csv');
+        await place.interrupted(/Migrating Redis[\s\S]*Migrating Redis/, 'move --map tenants.csv');
         return undefined;
       },
       text: (text) =>
@@ -242,6 +353,26 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
   [
     'tenant-migrate siraya tenant_76920508 --pause-file',
     { text: (text, { cwd }) => text.replaceAll('/tmp/pause', `${cwd}/pause`) },
+  ],
+  ['tenant-migrate siraya tenant_76920508 --ssh', ofSsh],
+  ['ssh -fN -L 6379', ofForwards],
+  ['ssh -fN -L 7001', ofClusterByHand],
+  ['npm run bundle', onTheServer],
+  ['tenant-migrate siraya tenant_76920508 --probe', { text: (text, { cwd }) => text.replace('/tmp', cwd) }],
+  ['tenant-migrate control', { setUp: heldByFile }],
+  [
+    'tenant-migrate siraya tenant_76920508 --hook before-plan',
+    {
+      async setUp(place) {
+        await place.seed('siraya');
+        place.theirs('fence.sh', 'unfence.sh');
+        place.program('kubectl', 'echo "$@" >> "$HOME/kubectl.log"');
+        return undefined;
+      },
+      check(place) {
+        expect(readFileSync(join(place.cwd, 'kubectl.log'), 'utf8')).toMatch(/replicas=0\n[\s\S]*replicas=3\n/);
+      },
+    },
   ],
   ['tenant-migrate rollback --dry-run', { setUp: unfinished }],
   ['tenant-migrate tenant_76920508 siraya', { setUp: moved }],
