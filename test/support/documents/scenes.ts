@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { freePort } from '../../../scripts/services/free-port.ts';
+import { startReceiver } from '../receiver.ts';
 import { freshCluster } from '../redis-cluster.ts';
 import { type RedisWithSentinel, startWithSentinel } from '../redis-sentinel.ts';
 import { freshTlsRedis, KEY_PASSPHRASE, tlsFile } from '../redis-tls.ts';
@@ -23,7 +24,7 @@ export interface Scene {
   readonly text: (text: string, place: Place) => string;
   readonly exit: number;
   readonly check?: (place: Place, output: string) => Promise<void> | void;
-  /** Where the block's lines are several things of which one is typed: a scene for each, in its place of its own. */
+  /** Where the block's lines (its paragraphs, if it has any) are several things of which one is typed: a scene for each. */
   readonly lines?: readonly Partial<Scene>[];
 }
 
@@ -35,6 +36,10 @@ export const NOT_RUN: readonly { readonly first: string; readonly why: string }[
   {
     first: 'npm ci && npm run build',
     why: 'another build would change files that other tests run; the packed package is tried elsewhere',
+  },
+  {
+    first: 'npm install @opentelemetry/sdk-node',
+    why: 'it installs a package; traces are tried with another SDK elsewhere',
   },
 ];
 
@@ -169,6 +174,7 @@ const ofSsh: Partial<Scene> = {
   async setUp(place) {
     await place.seed('siraya');
     await reachBySsh(place);
+    place.env.TENANT_MIGRATE_SSH_CONFIG = join(place.cwd, 'ssh_config');
     return undefined;
   },
   text: (text, place) =>
@@ -180,14 +186,13 @@ const ofSsh: Partial<Scene> = {
 };
 
 async function reachBySsh(place: Place): Promise<void> {
-  sshd ??= startSshd();
+  sshd ??= startSshd(['Subsystem sftp internal-sftp']);
   const server = await sshd;
   const own = [`Host ${HOSTS}`, 'HostName 127.0.0.1', `Port ${server.port}`, `IdentityFile ${server.identity}`];
   place.file('ssh_config', `${readFileSync(server.config, 'utf8')}\n${own.join('\n')}\n`);
   for (const name of ['ssh', 'scp']) place.program(name, `exec /usr/bin/${name} -F ${place.cwd}/ssh_config "$@"`);
   mkdirSync(join(place.cwd, '.ssh'), { mode: 0o700 });
   copyFileSync(server.identity, join(place.cwd, '.ssh/id_ed25519'));
-  place.env.TENANT_MIGRATE_SSH_CONFIG = join(place.cwd, 'ssh_config');
   place.env.SSH_PORT = `${server.port}`;
 }
 
@@ -260,6 +265,26 @@ async function heldByFile(place: Place): Promise<Undo> {
     await run.ended;
   };
 }
+
+/** Whoever is told of a run is here. */
+const told: Partial<Scene> = {
+  async setUp(place) {
+    await place.seed('siraya');
+    const receiver = await startReceiver();
+    Object.assign(place.env, { RECEIVER: receiver.url, TENANT_MIGRATE_PAGERDUTY_URL: `${receiver.url}/pagerduty` });
+    place.env.METRICS_PORT = `${await freePort()}`;
+    return async () => {
+      await receiver.close();
+      expect(receiver.received.length).toBeGreaterThan(0);
+    };
+  },
+  text: (text, { cwd }) =>
+    text
+      .replace(/https:\/\/(push|hooks)\.\S+/, '$RECEIVER/')
+      .replace(/=…/g, `=${'0'.repeat(32)}`)
+      .replace('/var/lib/node_exporter/textfile', cwd)
+      .replace('--metrics-port 9464', '--metrics-port $METRICS_PORT'),
+};
 
 const atHosts = (text: string, { redisPort, stores }: Place) =>
   text
@@ -360,6 +385,9 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
   ['npm run bundle', onTheServer],
   ['tenant-migrate siraya tenant_76920508 --probe', { text: (text, { cwd }) => text.replace('/tmp', cwd) }],
   ['tenant-migrate control', { setUp: heldByFile }],
+  ['tenant-migrate siraya tenant_76920508 --rate 5000', { lines: [{}, {}, {}, { setUp: unfinished }] }],
+  ['# for node_exporter', { text: told.text ?? ((text) => text), lines: [{}, {}, told] }],
+  ['export SLACK_WEBHOOK_URL', told],
   [
     'tenant-migrate siraya tenant_76920508 --hook before-plan',
     {
@@ -411,7 +439,9 @@ export function scenesOf(block: CodeBlock): readonly { readonly scene: Scene; re
   );
   const { lines, ...scene } = { ...DEFAULT, ...found?.[1] };
   if (lines === undefined) return [{ scene, script: block.text }];
-  const typed = block.text.trim().replaceAll('\\\n', '').split('\n');
+  const typed = block.text.includes('\n\n')
+    ? block.text.split('\n\n')
+    : block.text.trim().replaceAll('\\\n', '').split('\n');
   if (typed.length !== lines.length)
     throw new Error(`${block.where} has ${typed.length} lines, its scene ${lines.length}`);
   return typed.map((script, index) => ({ scene: { ...scene, ...lines[index] }, script }));
