@@ -101,10 +101,8 @@ export function openPlace({ stores, door, redis, labels, files }: Grounds) {
     named,
     program,
     file,
-    /** Writes files as the documents give them. */
-    theirs: (...names: readonly string[]) => {
-      for (const name of names) file(name, named(given(files, name)), 0o755);
-    },
+    /** A file's content as the documents give it. */
+    given: (name: string) => named(given(files, name)),
     secrets,
     redisPort,
     /** A small tenant in every store; `only` in some. */

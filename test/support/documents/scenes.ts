@@ -31,7 +31,6 @@ export interface Scene {
 /** Blocks that nothing here can run, by their first words. */
 export const NOT_RUN: readonly { readonly first: string; readonly why: string }[] = [
   { first: 'npm ci && npm run demo', why: 'the demo is a program of its own, and takes half a minute' },
-  { first: 'npm run demo', why: 'the demo is a program of its own, and takes half a minute' },
   { first: 'npm ci && npm test', why: 'it is what runs this' },
   {
     first: 'npm ci && npm run build',
@@ -336,10 +335,6 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
   ['export REDIS_PASSWORD=… REDIS_KEY_PASSPHRASE', ofTls],
   ['tenant-migrate siraya tenant_76920508 --redis-sentinel', ofSentinel],
   [
-    'tenant-migrate siraya tenant_76920508 --redis-host node1.example',
-    { lines: [{ text: (t) => t.replace('node1.example', '127.0.0.1') }, ofSentinel, ofTls] },
-  ],
-  [
     'tenant-migrate siraya tenant_76920508 --redis-db',
     {
       async setUp(place) {
@@ -382,9 +377,19 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
   ['tenant-migrate runs', { setUp: moved }],
   ['tenant-migrate report', { setUp: moved, text: (text) => text.replace(/20261121\S+/, '"$(newest runs)"') }],
   [
-    'tenant-migrate init',
+    'tenant-migrate siraya tenant_76920508 --env prod',
     {
-      text: (text) => text.replace('--env prod', '--env dev'),
+      async setUp(place) {
+        await ofTls.setUp?.(place);
+        const prod = place
+          .given('tenant-migrate.yaml')
+          .replace('redis.internal:6380/0', `127.0.0.1:${place.env.TLS_PORT}`);
+        place.file('tenant-migrate.yaml', prod.replace('redis-ca.pem', 'ca.pem').replace('/run/secrets', '.'));
+        place.file('qdrant', 'any key');
+        delete place.env.TENANT_MIGRATE_REDIS_PORT;
+        place.env.REDIS_PROD_PASSWORD = 'x';
+        return undefined;
+      },
     },
   ],
   [
@@ -392,6 +397,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
     { text: (text, { cwd }) => text.replaceAll('/tmp/pause', `${cwd}/pause`) },
   ],
   ['tenant-migrate siraya tenant_76920508 --ssh', ofSsh],
+  ['tenant-migrate doctor siraya tenant_76920508 --ssh', ofSsh],
   ['ssh -fN -L 6379', ofForwards],
   ['ssh -fN -L 7001', ofClusterByHand],
   ['npm run bundle', onTheServer],
@@ -405,7 +411,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
     {
       async setUp(place) {
         await place.seed('siraya');
-        place.theirs('fence.sh', 'unfence.sh');
+        for (const name of ['fence.sh', 'unfence.sh']) place.file(name, place.given(name), 0o755);
         place.program('kubectl', 'echo "$@" >> "$HOME/kubectl.log"');
         return undefined;
       },

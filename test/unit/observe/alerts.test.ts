@@ -8,11 +8,14 @@ const ROOT = join(import.meta.dirname, '../../..');
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 const exported: readonly string[] = Object.values(METRICS).map(({ name }) => name);
 
-test.skipIf(!hasPromtool && !process.env.REQUIRE_SERVICES)('promtool takes the alert rules, and they fire when they should and not before', () => {
-  const run = (...words: string[]) => execFileSync('promtool', words, { cwd: join(ROOT, 'ops'), encoding: 'utf8' });
-  expect(run('check', 'rules', 'alerts.yml')).toContain('SUCCESS: 5 rules found');
-  expect(run('test', 'rules', 'alerts.test.yml')).toContain('SUCCESS');
-});
+test.skipIf(!hasPromtool && !process.env.REQUIRE_SERVICES)(
+  'promtool takes the alert rules, and they fire when they should and not before',
+  () => {
+    const run = (...words: string[]) => execFileSync('promtool', words, { cwd: join(ROOT, 'ops'), encoding: 'utf8' });
+    expect(run('check', 'rules', 'alerts.yml')).toContain('SUCCESS: 5 rules found');
+    expect(run('test', 'rules', 'alerts.test.yml')).toContain('SUCCESS');
+  },
+);
 
 test('every rule has a test, says what to do, and names metrics that are exported', () => {
   const rules = readFileSync(join(ROOT, 'ops/alerts.yml'), 'utf8');
