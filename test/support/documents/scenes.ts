@@ -307,11 +307,11 @@ const ofPipeline: Partial<Scene> = {
   },
 };
 
-/** By the first words of the block, or of its heading behind a #. The first that fits. */
+/** By the first words of the block, or by its heading behind a §. The first that fits. */
 const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
   [
     'tenant-migrate siraya tenant_76920508 --dry-run    # what would be done',
-    { lines: [{}, {}, { setUp: unfinished }, { setUp: unfinished }, { setUp: shortList }] },
+    { lines: [{}, { setUp: few }, { setUp: unfinished }, { setUp: unfinished }, { setUp: shortList }] },
   ],
   ['tenant-migrate old_tenant new_tenant', ofPipeline],
   ['set -u\nexport TENANT_MIGRATE_REDIS_HOST', ofPipeline],
@@ -362,9 +362,9 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
     'tenant-migrate acme acme2 --profile generic --collection-template',
     { setUp: (place) => pointsOf(place, 'tenant', 'acme_docs') },
   ],
-  ["#After the guide's own move", { setUp: both }],
-  ['#Merging into a tenant that has data', { setUp: both }],
-  ['#Overwriting what differs', { setUp: (place) => both(place, true) }],
+  ["§ After the guide's own move", { setUp: both }],
+  ['§ Merging into a tenant that has data', { setUp: both }],
+  ['§ Overwriting what differs', { setUp: (place) => both(place, true) }],
   [
     'tenant-migrate status      # what was done',
     { lines: [{ setUp: unfinished, exit: 2 }, { setUp: unfinished }, { setUp: unfinished }] },
@@ -385,7 +385,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
           .given('tenant-migrate.yaml')
           .replace('redis.internal:6380/0', `127.0.0.1:${place.env.TLS_PORT}`);
         place.file('tenant-migrate.yaml', prod.replace('redis-ca.pem', 'ca.pem').replace('/run/secrets', '.'));
-        place.file('qdrant', 'any key');
+        place.file('qdrant', 'any-key');
         delete place.env.TENANT_MIGRATE_REDIS_PORT;
         place.env.REDIS_PROD_PASSWORD = 'x';
         return undefined;
@@ -453,7 +453,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
 /** What is typed, and where: one for a block, or one for each of its lines. */
 export function scenesOf(block: CodeBlock): readonly { readonly scene: Scene; readonly script: string }[] {
   const found = SCENES.find(([words]) =>
-    words.startsWith('#') ? block.heading === words.slice(1).trim() : block.text.startsWith(words),
+    words.startsWith('§ ') ? block.heading === words.slice(2) : block.text.startsWith(words),
   );
   const { lines, ...scene } = { ...DEFAULT, ...found?.[1] };
   if (lines === undefined) return [{ scene, script: block.text }];
