@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { runHere } from '../cli.ts';
 import { rawGraph } from '../graph.ts';
+import { PROGRAM } from '../program.ts';
 import { freshId, secretsOf, startStores } from '../stores.ts';
 import { openDoor } from './door.ts';
-
-const MAIN = join(import.meta.dirname, '../../../dist/main.js');
 
 /** Tenants as the documents name them. Each block has them under ids of its own, since the graph is shared. */
 const TENANTS = [
@@ -136,7 +135,7 @@ export function openPlace({ stores, door, redis, labels, files }: Grounds) {
     run: (script: string) => inBash(script, { cwd, env }),
     /** The command as a process of its own, which goes on while a block is typed. */
     start: (line: string) => {
-      const child = spawn(process.execPath, [MAIN, ...named(line).split(' ')], { cwd, env, stdio: 'ignore' });
+      const child = spawn(process.execPath, [PROGRAM, ...named(line).split(' ')], { cwd, env, stdio: 'ignore' });
       const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
       return { ended, kill: () => child.kill('SIGKILL') };
     },

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { freePort } from '../../../scripts/services/free-port.ts';
+import { PROGRAM } from '../program.ts';
 import { startReceiver } from '../receiver.ts';
 import { freshCluster } from '../redis-cluster.ts';
 import { type RedisWithSentinel, startWithSentinel } from '../redis-sentinel.ts';
@@ -246,9 +247,8 @@ const onTheServer: Partial<Scene> = {
     await place.seed('siraya');
     await reachBySsh(place);
     mkdirSync(join(place.cwd, 'there'));
-    const script = join(import.meta.dirname, '../../../scripts/bundle.ts');
-    const tsx = join(import.meta.dirname, '../../../node_modules/.bin/tsx');
-    place.program('npm', `exec ${tsx} ${script} dist-bundle/tenant-migrate.mjs`);
+    // The tests have made that file already.
+    place.program('npm', `mkdir dist-bundle && cp ${PROGRAM} dist-bundle/tenant-migrate.mjs`);
     return undefined;
   },
   // The server is this machine, so a shell there that ends at once leaves one where it would be.
