@@ -37,6 +37,7 @@ export const NOT_RUN: readonly { readonly first: string; readonly why: string }[
     first: 'npm ci && npm run build',
     why: 'another build would change files that other tests run; the packed package is tried elsewhere',
   },
+  { first: 'npm ci --ignore-scripts', why: 'it asks the registry about the packages, in a clone of its own' },
   {
     first: 'npm install @opentelemetry/sdk-node',
     why: 'it installs a package; traces are tried with another SDK elsewhere',
