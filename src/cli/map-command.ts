@@ -58,7 +58,7 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended)
+    .then(reporting.ended, reporting.broke)
     .finally(() => reporting.close());
   await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
   return report.exitCode;

@@ -52,7 +52,7 @@ export async function mapRollbackCommand(
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended)
+    .then(reporting.ended, reporting.broke)
     .finally(() => reporting.close());
   await tellResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;

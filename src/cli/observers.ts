@@ -18,6 +18,8 @@ export interface Observer {
    * than that of the last run: this one has the command's exit code.
    */
   ended?(report: RunReport): void;
+  /** What was thrown where the command came to no report, such as that there is no tunnel. */
+  broke?(error: unknown): void;
   /** Sends what is left; bounded in time. Called once, also where the run threw. */
   close(): Promise<void>;
 }
@@ -68,6 +70,7 @@ function guarded(observer: Observer, tell: (text: string) => void): Observer {
   return {
     take: (event) => attempt(() => observer.take(event)),
     ended: (report) => attempt(() => observer.ended?.(report)),
+    broke: (error) => attempt(() => observer.broke?.(error)),
     close: () => observer.close().catch((error: unknown) => tell(`following the run failed: ${errorText(error)}`)),
   };
 }

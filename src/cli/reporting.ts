@@ -73,6 +73,11 @@ export async function startReporting(
       for (const observer of observers) observer.ended?.(report);
       return report;
     },
+    /** The same for what was thrown in place of a report; throws it on. */
+    broke(error: unknown): never {
+      for (const observer of observers) observer.broke?.(error);
+      throw error;
+    },
     /** Ends the display. Also called where the run threw: a list that is still drawn would keep the process alive. */
     close: async () => {
       if ('close' in reporter) await reporter.close();

@@ -87,7 +87,7 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
   const tell = (text: string) => emit({ type: 'run-note', text });
   const report = await withTunnel({ settings, skipped, ctx, tell }, run)
     .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended)
+    .then(reporting.ended, reporting.broke)
     .finally(() => reporting.close());
   if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
   await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });

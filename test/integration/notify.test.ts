@@ -115,6 +115,23 @@ it('a failure calls whoever is on call by the run’s id, and taking it back end
   expect(json(of('/hooks')[1])).toMatchObject({ event: 'rollback', unfinished: false });
 });
 
+it('what ends before there is a run, such as a tunnel that cannot be, is told too, and calls nobody', async () => {
+  const words = [...world.moveWords(['--notify', 'webhook,pagerduty', ...pagerDuty()]), '--ssh', '127.0.0.1:1'];
+  const refused = await world.run(words, { env: env() });
+  expect(refused.code).toBe(5);
+  expect(of('/hooks').map(json)).toEqual([
+    expect.objectContaining({
+      event: 'failure',
+      severity: 'warning',
+      title: 'Move could not begin',
+      run: 'none',
+      outcome: null,
+      message: expect.stringContaining('no tunnel through 127.0.0.1:1'),
+    }),
+  ]);
+  expect(of('/v2')).toEqual([]);
+});
+
 it('a list of waves is told once, by its own id, and so is its end; a dry run tells nobody', async () => {
   writeFileSync(join(world.cwd, 'list.csv'), 'source,target\nacme,tenant_7\nacme_eu,acme\n');
   const file = join(world.cwd, 'list.prom');

@@ -1,3 +1,4 @@
+import { errorText, MigrateError } from '../../model/errors.ts';
 import type { Move } from '../../model/move.ts';
 import { movesText } from '../../model/move.ts';
 import { clean, duration, STAGE_TITLES, units } from '../../report/format.ts';
@@ -29,6 +30,8 @@ export interface Notice {
   readonly toolVersion: string;
   /** Null at the start, and where the command ended without a report. */
   readonly report: RunReport | null;
+  /** What was thrown in its place. */
+  readonly error?: unknown;
   /** Something was written that is neither done nor taken back. */
   readonly unfinished: boolean;
   /** The same of an earlier process of the run, when this one began. */
@@ -54,10 +57,21 @@ export function endNotice(about: About, report: RunReport): Notice | undefined {
   return { ...about, occasion, severity: severityOf(outcome), title, facts: facts(about, report), report };
 }
 
-/** The command ended by a fault of the program, without a report. */
-export function brokenNotice(about: About): Notice {
-  const title = `${verb(about.command)} of ${moved(about)} ended unexpectedly`;
-  return { ...about, occasion: 'failure', severity: 'critical', title, facts: facts(about), report: null };
+/** The command ended without a report: by a fault of the program, or before it came to a run. `error`: what was thrown. */
+export function brokenNotice(about: About, error?: unknown): Notice {
+  const hasBegun = about.run !== 'none';
+  const what = about.moves.length === 0 ? verb(about.command) : `${verb(about.command)} of ${moved(about)}`;
+  const told: [string, string][] = error === undefined ? [] : [['Error', clean(errorText(error))]];
+  if (error instanceof MigrateError && error.next !== undefined) told.push(['Next', clean(error.next)]);
+  return {
+    ...about,
+    occasion: 'failure',
+    severity: hasBegun ? 'critical' : 'warning',
+    title: `${what} ${hasBegun ? 'ended unexpectedly' : 'could not begin'}`,
+    facts: [...facts(about), ...told],
+    report: null,
+    error,
+  };
 }
 
 const ENDINGS: Readonly<Partial<Record<Outcome, string>>> = {

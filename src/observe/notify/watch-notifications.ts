@@ -78,6 +78,10 @@ export function watchNotifications(settings: NotifySettings) {
       if (list !== undefined && closed && run !== undefined) run.unfinished = false;
       tell(endNotice(about(report), report));
     },
+    broke(error: unknown): void {
+      isOver = true;
+      tell(brokenNotice(about(), error));
+    },
     async close(): Promise<void> {
       if (started && !isOver) tell(brokenNotice(about()));
       await outbox.close(settings.closeMs);

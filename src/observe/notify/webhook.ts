@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { errorText } from '../../model/errors.ts';
 import type { Message } from '../send.ts';
 import type { Notice } from './notice.ts';
 
@@ -36,7 +37,8 @@ function signature(secret: string, body: string, now: number): string {
 }
 
 /** What became of the run, in few words; the whole report stays in the run folder. */
-export function documentOf({ report, ...notice }: Notice) {
+export function documentOf({ report, error: thrown, ...notice }: Notice) {
+  const error = thrown === undefined ? null : errorText(thrown);
   return {
     schema: 'tenant-migrate/notification@1',
     id: notice.id,
@@ -57,8 +59,8 @@ export function documentOf({ report, ...notice }: Notice) {
     stages: (report?.stages ?? []).map(({ name, status, unit, found, moved, skipped, conflicts, failed }) => {
       return { name, status, unit, found, moved, skipped, conflicts, failed };
     }),
-    message: report?.message ?? null,
-    error: report?.error ?? null,
+    message: report?.message ?? error,
+    error: report?.error ?? error,
     next: report?.next ?? null,
   };
 }
