@@ -20,9 +20,13 @@ const ALIVE_SECONDS = 4;
 /**
  * The arguments of the connection that carries all forwards. Keys, agent, known hosts and jump hosts are what ssh's own
  * config makes of them; nothing of it is made weaker. What the config says beyond the connection is switched off: other
- * forwards, commands, shared connections.
+ * forwards, commands, shared connections. `isOld`: an ssh that does not know all of these options.
  */
-export function masterArguments(settings: SshSettings, controlPath: string): readonly string[] {
+export function masterArguments(
+  settings: SshSettings,
+  controlPath: string,
+  { isOld }: { readonly isOld: boolean },
+): readonly string[] {
   const { target, identity, config, jump, timeoutMs } = settings;
   const { user, host, port } = parseSshTarget(target) ?? { user: undefined, host: target, port: undefined };
   const options = [
@@ -41,6 +45,8 @@ export function masterArguments(settings: SshSettings, controlPath: string): rea
     'PermitLocalCommand=no',
     'RemoteCommand=none',
     'Tunnel=no',
+    // In the background it would be nobody's, and stay for ever. Before 8.7 neither option nor danger exists.
+    ...(isOld ? [] : ['ForkAfterAuthentication=no']),
     // The reasons of failures are told at this level.
     'LogLevel=INFO',
     ...(identity === undefined ? [] : ['IdentitiesOnly=yes']),

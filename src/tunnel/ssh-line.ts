@@ -49,6 +49,8 @@ export class SshLine implements Line {
   #standing: Promise<Standing>;
   #ssh: SshProcess | undefined;
   #generation = 0;
+  /** An ssh before 8.7. */
+  #isOld = false;
   #ended = 0;
   #isClosed = false;
 
@@ -126,12 +128,14 @@ export class SshLine implements Line {
     this.#generation += 1;
     const generation = this.#generation;
     const control = this.#controlPath(generation);
-    const ssh = startSsh(masterArguments(this.#settings, control), { folder: this.#folder, env: this.#ports.env });
+    const args = masterArguments(this.#settings, control, { isOld: this.#isOld });
+    const ssh = startSsh(args, { folder: this.#folder, env: this.#ports.env });
     this.#ssh = ssh;
     try {
       for (const end = performance.now() + this.#settings.timeoutMs; !(await isThere(control)); await sleep(LOOK_MS)) {
         signal?.throwIfAborted();
         this.#refuseClosed();
+        if (ssh.isEnded() && this.#learnsAge(await ssh.ended)) return await this.#start(signal);
         if (ssh.isEnded()) throw sshFailure(this.#settings, await ssh.ended);
         if (performance.now() > end) throw this.#tooLate(ssh);
       }
@@ -140,6 +144,13 @@ export class SshLine implements Line {
       await ssh.stop();
       throw error;
     }
+  }
+
+  /** Whether it failed for its age alone: then the same is done once more as it can. */
+  #learnsAge(words: readonly string[]): boolean {
+    if (this.#isOld) return false;
+    this.#isOld = words.some((line) => /bad configuration option: forkafterauthentication/i.test(line));
+    return this.#isOld;
   }
 
   /** Starts ssh again for as long as the line is open. What waits for it meanwhile waits for `#standing`. */

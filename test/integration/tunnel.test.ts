@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { seedTenant } from '../../scripts/seed.ts';
 import { runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
@@ -251,6 +251,25 @@ describe.skipIf(!hasSshd())('through ssh (skipped where no sshd is installed)', 
     });
     expect(back, back.stderr).toMatchObject({ code: 0 });
     expect(await count(source)).toBe(all);
+  });
+
+  it('a config that puts ssh into the background leaves none behind, and an ssh too old to know of that still works', async () => {
+    await seedKeys(source);
+    const [config, bin] = [join(cwd, 'config'), join(cwd, 'ssh')];
+    writeFileSync(config, `${readFileSync(sshd.config, 'utf8')}ForkAfterAuthentication yes\n`);
+    const tooOld = "echo 'command-line: line 0: Bad configuration option: forkafterauthentication' >&2; exit 255";
+    const script = `case "$*" in *ForkAfter*) ${tooOld};; esac\nPATH='${PATH}' exec ssh "$@"`;
+    writeFileSync(bin, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const plan = ['plan', source, target, ...onlyRedis(), '--ssh', sshd.target, '--ssh-identity', sshd.identity];
+    for (const [file, path] of [
+      [config, PATH],
+      [sshd.config, `${cwd}:${PATH}`],
+    ]) {
+      const planned = await runCliHere([...plan, '--ssh-config', file ?? ''], { PATH: path ?? '' });
+      expect(planned, planned.stderr).toMatchObject({ code: 0 });
+      expect(planned.stderr).not.toContain('dropped');
+      await vi.waitFor(async () => expect(await sshd.connections()).toBe(0), 2_000);
+    }
   });
 
   it('a server that forbids forwards is told apart from a store that is not there', async () => {

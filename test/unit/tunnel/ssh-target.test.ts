@@ -27,7 +27,7 @@ test('jump hosts stand with commas between, each of them a target', () => {
 });
 
 test('host keys are left to ssh’s own config, and nobody is asked', () => {
-  const args = masterArguments({ ...settings, identity: '/key', jump: 'c' }, '/s').join(' ');
+  const args = masterArguments({ ...settings, identity: '/key', jump: 'c' }, '/s', { isOld: false }).join(' ');
   expect(args).not.toMatch(/HostKey|KnownHosts/);
   expect(args).toMatch(/-o BatchMode=yes .*-o IdentitiesOnly=yes -i \/key -J c -p 7 -l a -- b$/);
 });
