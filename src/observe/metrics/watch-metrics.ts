@@ -80,7 +80,11 @@ function exporter({ pushgateway, closeMs, tell }: MetricsSettings, metrics: RunM
     });
   };
   const both = async (tries: number | undefined) => {
-    if (metrics.hasBegun) await Promise.all([write(), push(tries)]);
+    if (!metrics.hasBegun) return;
+    // Nobody waits for it but the end: a rejection in between would end the run.
+    await Promise.all([write(), push(tries)]).catch((error: unknown) =>
+      tellOnce('the metrics cannot be measured', error),
+    );
   };
   return {
     now: (): void => {
