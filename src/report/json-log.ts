@@ -209,7 +209,7 @@ function numbersOf({ done, total, isEstimate, percent, perSecond, etaMs, failed 
 
 /** JSON leaves these as they are, and a terminal or a log viewer may obey them. They stand in strings alone. */
 function harmless(line: string): string {
-  return line.replace(/[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+  return line.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
