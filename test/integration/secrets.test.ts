@@ -170,7 +170,9 @@ describe('a secret', () => {
     return result;
   };
 
-  it('stands in nothing that any command says, writes or sends, however it was given', async () => {
+  it('stands in nothing that any command says, writes or sends, however it was given', {
+    timeout: 120_000,
+  }, async () => {
     const [value, file, yaml] = [byValue(), byFile(), bySettingsFile()];
     const login = `${plain('url_user')}:${plain('url_word')}@`;
     words.set('url_user', plain('url_user')).set('url_word', plain('url_word'));
@@ -216,7 +218,7 @@ describe('a secret', () => {
     expect(lookEverywhere()).toEqual([]);
 
     // They were used, and what was looked through is what there is.
-    expect(readFileSync(noted, 'utf8')).toMatch(/argv [\s\S]*main\.js[\s\S]*tenant_migrate_running\{/);
+    expect(readFileSync(noted, 'utf8')).toMatch(/argv [\s\S]*tenant-migrate\.mjs[\s\S]*tenant_migrate_running\{/);
     for (const at of ['/hook', '/probe', '/push', '/webhook', '/slack', '/v2'])
       expect(web.received.map(({ path }) => path.slice(0, at.length))).toContain(at);
     expect(letters.length).toBeGreaterThan(2);
