@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import { errorText } from '../model/errors.ts';
 import { BoundedText } from './bounded-text.ts';
 
@@ -36,6 +37,8 @@ export function runCommandHook(
   return new Promise((resolve) => {
     const output = new BoundedText();
     const child = spawn(program, args, { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    // Where no more files may be open, it comes without streams, and the error comes later.
+    const said = [child.stdout, child.stderr].filter((stream: Readable | undefined) => stream !== undefined);
     let why: string | undefined;
     let killer: ReturnType<typeof setTimeout> | undefined;
     const kill = (name: 'SIGTERM' | 'SIGKILL') => {
@@ -62,21 +65,21 @@ export function runCommandHook(
       if (why !== undefined) kill('SIGKILL');
       clearTimeout(killer);
       const done = () => {
-        for (const stream of [child.stdout, child.stderr]) stream.destroy();
+        for (const stream of said) stream.destroy();
         resolve({ problem, output: output.text });
       };
       const last = setTimeout(done, LAST_WORDS_MS);
-      void Promise.all([child.stdout, child.stderr].map(closed)).then(() => {
+      void Promise.all(said.map(closed)).then(() => {
         clearTimeout(last);
         done();
       });
     };
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text) => output.add(text));
-    // A hook need not read what it is told.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
     child.on('error', (error) => finish(`it cannot be started: ${errorText(error)}`));
+    for (const stream of said) stream.setEncoding('utf8').on('data', (text) => output.add(text));
+    const stdin: Writable | undefined = child.stdin;
+    // A hook need not read what it is told.
+    stdin?.on('error', () => undefined);
+    stdin?.end(input);
     child.on('exit', (code, by) =>
       finish(why ?? (code === 0 ? undefined : by === null ? `exit ${code}` : `ended by ${by}`)),
     );
