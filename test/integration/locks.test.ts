@@ -99,6 +99,8 @@ describe('locks of a tenant', () => {
     await untilLookedAt();
     world.proxy.hang(false);
     await until(() => process.stderr().includes('paused: goes on when'), process);
+    // Batches that were sent before the pause arrive.
+    await sleep(500);
     const moved = await world.count('tenant_7');
     await world.redis.del(...(await lockKeys()));
     await sleep(1_000);
