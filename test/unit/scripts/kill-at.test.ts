@@ -94,7 +94,8 @@ describe('a command that is to be killed in a stage', () => {
       env: { ...process.env, NODE_OPTIONS: `--import=${import.meta.resolve('tsx')}` },
     } as const;
     const killed = await killAt({ main: writer, args: [], stateDir, stage: 'redis', share: 0.5, spawn: tsx });
-    expect(killed).toMatchObject({ total: 100, done: 50, unknownBatches: 1 });
+    // Killed before or after it has begun with the sixth.
+    expect(killed).toMatchObject({ total: 100, done: 50, unknownBatches: expect.toBeOneOf([0, 1]) });
     expect(killed.run).not.toBe(older.record.id);
   });
 });
