@@ -50,6 +50,12 @@ async function seeded(place: Place): Promise<undefined> {
   await place.seed('siraya');
 }
 
+/** A tenant of keys and points alone, which are quickly moved. */
+async function light(place: Place): Promise<undefined> {
+  await place.keys('siraya');
+  await points(place, 'siraya', 'workspace_id', 'docs');
+}
+
 /** A tenant that has a few keys only, where the rest is beside the point. */
 async function few(place: Place): Promise<undefined> {
   await place.keys('siraya');
@@ -58,13 +64,13 @@ async function few(place: Place): Promise<undefined> {
 
 /** The example's move was made. */
 async function moved(place: Place): Promise<undefined> {
-  await place.seed('siraya');
+  await light(place);
   await carriedOut(place, 'tenant-migrate siraya tenant_76920508');
 }
 
 /** The example's move was stopped when some of it stood at the target. */
 async function unfinished(place: Place): Promise<undefined> {
-  await place.seed('siraya');
+  await light(place);
   await place.interrupted(/Migrating Qdrant/, 'siraya tenant_76920508');
 }
 
@@ -97,19 +103,23 @@ async function both(place: Place, differing = false): Promise<undefined> {
 
 async function pointsOf(place: Place, field: string, collection: string): Promise<undefined> {
   await place.seed('acme');
+  await points(place, 'acme', field, collection);
+  place.secrets('acme');
+}
+
+async function points(place: Place, tenant: string, field: string, collection: string): Promise<void> {
   const at = `${place.stores.urls.qdrantUrl}/collections/${place.named(collection)}`;
   const put = async (url: string, body: unknown) => {
     const reply = await fetch(url, { method: 'PUT', body: JSON.stringify(body) });
     if (!reply.ok) throw new Error(`${url}: ${await reply.text()}`);
   };
   await put(at, { vectors: { size: 2, distance: 'Dot' } });
-  const points = [1, 2].map((id) => ({
+  const two = [1, 2].map((id) => ({
     id,
     vector: [id, 1],
-    payload: { [field]: place.named('acme'), doc_id: `${id}` },
+    payload: { [field]: place.named(tenant), doc_id: `${id}` },
   }));
-  await put(`${at}/points?wait=true`, { points });
-  place.secrets('acme');
+  await put(`${at}/points?wait=true`, { points: two });
 }
 
 async function carriedOut(place: Place, script: string): Promise<void> {
@@ -258,7 +268,7 @@ const onTheServer: Partial<Scene> = {
 
 /** A move that is under way, and goes no further. */
 async function heldByFile(place: Place): Promise<Undo> {
-  await place.seed('siraya');
+  await light(place);
   place.file('hold', '');
   const run = place.start('siraya tenant_76920508 --pause-file hold');
   const socket = () => existsSync(join(place.cwd, '.tenant-migrate/runs', place.newest('runs'), 'control.sock'));
@@ -429,7 +439,7 @@ const SCENES: readonly (readonly [string, Partial<Scene>])[] = [
     'tenant-migrate rollback <run> --from-backup',
     {
       async setUp(place) {
-        await place.seed('siraya');
+        await light(place);
         await carriedOut(place, 'tenant-migrate backup create siraya');
         await place.interrupted(/Migrating Qdrant/, 'siraya tenant_76920508');
         rmSync(join(place.cwd, '.tenant-migrate/runs', place.newest('runs'), 'undo'), { recursive: true });
