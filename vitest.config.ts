@@ -2,7 +2,14 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The longest first, so that no worker is left alone with one of them at the end. */
-const LONGEST = ['test/chaos/', 'test/integration/continue', 'test/integration/'];
+const LONGEST = [
+  'test/integration/documents',
+  'test/chaos/faults',
+  'test/integration/continue',
+  'test/integration/map',
+  'test/chaos/',
+  'test/integration/',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
