@@ -2,19 +2,14 @@ import { MigrateError } from '../model/errors.ts';
 import type { WaveView } from '../model/waves.ts';
 import type { MapInput } from '../orchestrator/map-input.ts';
 import { executeMap } from '../orchestrator/map-run.ts';
-import type { RunEvent } from '../report/event.ts';
 import type { RunCommand } from '../report/report.ts';
 import type { ConfigSecrets } from '../stages/config/config-secrets.ts';
 import { wireMaps, wireStages } from '../wire.ts';
 import { backupBeforeMove } from './backup-before-move.ts';
-import { readConfigSecrets } from './config-secrets-file.ts';
+import { carryOut, type Lent } from './carry-out.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { onStop, startReporting, tellResult } from './reporting.ts';
+import { tellResult } from './reporting.ts';
 import type { Asked, AskedList } from './run-command.ts';
-import { runHooks } from './run-hooks.ts';
-import { runPorts } from './run-ports.ts';
-import type { Settings } from './settings.ts';
-import { withTunnel } from './with-tunnel.ts';
 
 /** What the command line asks for, and what the run's record keeps of it. */
 interface AskedMap extends Asked {
@@ -25,18 +20,12 @@ interface AskedMap extends Asked {
 
 /** A list that takes several waves, new or resumed. Returns the exit code. */
 export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: CommandContext): Promise<number> {
-  const { command, flags } = invocation;
+  const { command } = invocation;
   const { settings, profile, moves, list, skipped, options } = asked;
   refuseStoredPlan(asked, invocation);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
-  const reporting = await startReporting(invocation, settings, ctx, { list: moves });
-  const emit = (event: RunEvent) => reporting.take(event);
-  onStop(ctx, emit);
-  const hooks = await runHooks(settings, { ctx, emit });
-  const run = async (reached: Settings) =>
+  const work = ({ settings: reached, secrets, ports, emit }: Lent) =>
     executeMap({
-      ...(await runPorts(reached, skipped, { ctx, emit, history: reporting.history })),
-      hooks: hooks.port,
+      ...ports,
       command: command as RunCommand,
       moves,
       ...list,
@@ -55,12 +44,8 @@ export async function mapCommand(asked: AskedMap, invocation: Invocation, ctx: C
       backup: settings.backup ? (stages) => backupBeforeMove({ settings, stages, skipped, emit }) : undefined,
       autoRollback: settings['auto-rollback'],
     });
-  const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
-    .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended, reporting.broke)
-    .finally(() => reporting.close());
-  await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
+  const { report, plan, freeBytes } = await carryOut({ invocation, settings, skipped, ctx, list: moves }, work);
+  await tellResult({ report, plan, freeBytes, command, settings, ctx });
   return report.exitCode;
 }
 

@@ -3,21 +3,17 @@ import { MigrateError } from '../model/errors.ts';
 import { movesText } from '../model/move.ts';
 import type { BackupSource } from '../orchestrator/backup-source.ts';
 import { executeRollback } from '../orchestrator/rollback.ts';
-import type { RunEvent } from '../report/event.ts';
 import { wireStages } from '../wire.ts';
+import { carryOut, type Lent } from './carry-out.ts';
 import { chooseBackup } from './choose-backup.ts';
 import { chooseRun, isMap } from './choose-run.ts';
-import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { mapRollbackCommand } from './map-rollback-command.ts';
 import { ownPlan } from './own-plan.ts';
-import { onStop, startReporting, tellResult } from './reporting.ts';
+import { tellResult } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
-import { runHooks } from './run-hooks.ts';
-import { runPorts } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
-import { withTunnel } from './with-tunnel.ts';
 
 /** `rollback [run]`: takes back what a run's undo logs name. Returns the exit code. */
 export async function rollbackCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
@@ -37,18 +33,11 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   }
   const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
   const skipped = skippedStages(settings, plan);
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
-  const reporting = await startReporting(invocation, settings, ctx);
-  const emit = (event: RunEvent) => reporting.take(event);
-  onStop(ctx, emit);
   const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
-  const hooks = await runHooks(settings, { ctx, emit });
-  const run = async (reached: Settings) => {
-    const ports = await runPorts(reached, skipped, { ctx, emit, history: reporting.history });
-    return executeRollback({
+  const work = ({ settings: reached, secrets, ports, emit }: Lent) =>
+    executeRollback({
       ...ports,
-      hooks: hooks.port,
       say: { ...ports.say, forReal: namingRun(ports.say.forReal, positionals.run, folder.record.id) },
       folder,
       plan,
@@ -59,12 +48,7 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
       fromBackup,
       confirm: asks ? () => askYes(ctx, question) : undefined,
     });
-  };
-  const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
-    .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended, reporting.broke)
-    .finally(() => reporting.close());
+  const { report } = await carryOut({ invocation, settings, skipped, ctx }, work);
   await tellResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
 }

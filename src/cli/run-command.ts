@@ -17,28 +17,24 @@ import { undoFailed } from '../orchestrator/undo-failed.ts';
 import { generic } from '../profiles/generic.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { ragApi } from '../profiles/rag-api.ts';
-import type { RunEvent } from '../report/event.ts';
 import type { RunCommand, RunPlan } from '../report/report.ts';
 import type { StageName, StageOptions } from '../stages/stage.ts';
 import { wireStages } from '../wire.ts';
 import { askedMoves, wavesUnder } from './asked-moves.ts';
 import { backupBeforeMove } from './backup-before-move.ts';
+import { carryOut, type Lent } from './carry-out.ts';
 import { chooseRun } from './choose-run.ts';
-import { readConfigSecrets } from './config-secrets-file.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { mapCommand } from './map-command.ts';
 import { ownPlan } from './own-plan.ts';
 import { readPlanFile, writePlan } from './plan-file.ts';
-import { onStop, startReporting, tellResult } from './reporting.ts';
-import { runHooks } from './run-hooks.ts';
-import { runPorts } from './run-ports.ts';
+import { tellResult } from './reporting.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
-import { withTunnel } from './with-tunnel.ts';
 
 /** One of the commands that make a run: settings → stages → run → report on stdout. Returns the exit code. */
 export async function runCommand(invocation: Invocation, ctx: CommandContext): Promise<number> {
-  const { command, flags } = invocation;
+  const { command } = invocation;
   const asked = await askedFor(invocation, ctx);
   if (asked.list !== undefined) {
     const { settings, options, list } = asked;
@@ -46,18 +42,11 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     return mapCommand({ ...asked, list, recorded, confirm: confirmation(command, settings, ctx) }, invocation, ctx);
   }
   const { settings, profile, moves, stored, skipped, options } = asked;
-  const secrets = await readConfigSecrets(settings['config-secrets'], flags['config-secrets'] !== undefined);
-  const reporting = await startReporting(invocation, settings, ctx);
-  const emit = (event: RunEvent) => reporting.take(event);
-  onStop(ctx, emit);
-  const hooks = await runHooks(settings, { ctx, emit });
-  const run = async (reached: Settings) => {
+  const work = async ({ settings: reached, secrets, ports, emit }: Lent) => {
     const wiring = { settings: reached, profile, secrets, emit };
-    const ports = await runPorts(reached, skipped, { ctx, emit, history: reporting.history });
     const stages = wireStages(wiring, skipped);
     const first = await executeRun({
       ...ports,
-      hooks: hooks.port,
       command: command as RunCommand,
       resume: asked.resume,
       moves,
@@ -78,19 +67,15 @@ export async function runCommand(invocation: Invocation, ctx: CommandContext): P
     if (!settings['auto-rollback'] || first.outcome !== 'failed') return first;
     return undoFailed(first, {
       ...ports,
-      hooks: begunHooks(hooks.port),
+      hooks: begunHooks(ports.hooks),
       skipped,
       options,
       stages: wireStages(wiring, skipped),
     });
   };
-  const tell = (text: string) => emit({ type: 'run-note', text });
-  const report = await withTunnel({ settings, skipped, ctx, tell }, run)
-    .then((ended) => hooks.atEnd(ended))
-    .then(reporting.ended, reporting.broke)
-    .finally(() => reporting.close());
-  if (settings.out !== undefined && reporting.plan() !== undefined) await writePlan(settings.out, reporting.plan());
-  await tellResult({ report, plan: reporting.plan(), freeBytes: reporting.freeBytes(), command, settings, ctx });
+  const { report, plan, freeBytes } = await carryOut({ invocation, settings, skipped, ctx }, work);
+  if (settings.out !== undefined && plan !== undefined) await writePlan(settings.out, plan);
+  await tellResult({ report, plan, freeBytes, command, settings, ctx });
   return report.exitCode;
 }
 

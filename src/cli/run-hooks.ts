@@ -8,9 +8,9 @@ import type { HookPort } from '../orchestrator/run-input.ts';
 import type { RunEvent } from '../report/event.ts';
 import type { HookMoment } from '../report/hook-call.ts';
 import type { RunReport } from '../report/report.ts';
-import { ENV_PREFIX, SECRETS } from './flags.ts';
 import type { CommandContext } from './invocation.ts';
 import type { Settings } from './settings.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** The hooks of one command. */
 export interface RunHooks {
@@ -92,10 +92,4 @@ async function saveReport(stateDir: string, path: string | null, report: RunRepo
   if (stored.startedAt !== report.startedAt) return;
   const folders = [...(await RunFolder.all(stateDir)), ...(await MapFolder.all(stateDir))];
   await folders.find(({ record }) => record.id === report.runId)?.saveReport(report);
-}
-
-/** A hook gets what the shell has, but nothing of ours: neither secrets nor addresses that may hold one. */
-function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = new Set<string>(SECRETS.flatMap((name) => [name, `${name}_FILE`]));
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith(ENV_PREFIX) && !own.has(name)));
 }

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { askControl } from '../control/control-client.ts';
-import type { LiveStatus } from '../control/control-protocol.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { pauseFile } from '../journal/pause-file.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
@@ -9,6 +8,7 @@ import { isFinished } from '../journal/run-record.ts';
 import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { runStatus } from '../orchestrator/run-status.ts';
+import type { LiveRun } from '../report/live-text.ts';
 import { mapLine } from '../report/map-text.ts';
 import { type ListedRun, runLine, statusText } from '../report/status-text.ts';
 import { wireFolders } from '../wire.ts';
@@ -87,7 +87,7 @@ async function listed(
 }
 
 /** What the run's process says holds it back. One that cannot be asked is known by its folder alone. */
-async function throttleOf(path: string): Promise<LiveStatus['throttle'] | undefined> {
+async function throttleOf(path: string): Promise<LiveRun['throttle'] | undefined> {
   try {
     const answer = await askControl(path, { do: 'status' }, { timeoutMs: LIVE_MS });
     return answer?.ok === true ? answer.status.throttle : undefined;
@@ -97,7 +97,7 @@ async function throttleOf(path: string): Promise<LiveStatus['throttle'] | undefi
   }
 }
 
-function heldBackBy(throttle: LiveStatus['throttle'] | undefined): string | undefined {
+function heldBackBy(throttle: LiveRun['throttle'] | undefined): string | undefined {
   if (throttle === undefined || throttle.level === 'go') return undefined;
   return `${throttle.level === 'slow' ? 'slowed' : 'paused'}: ${throttle.reason}`;
 }

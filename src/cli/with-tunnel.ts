@@ -5,9 +5,9 @@ import { resolve } from 'node:path';
 import { MigrateError } from '../model/errors.ts';
 import type { StageName } from '../stages/stage.ts';
 import { wireFarEnds } from '../wire.ts';
-import { ENV_PREFIX, SECRETS } from './flags.ts';
 import type { CommandContext } from './invocation.ts';
 import type { Settings } from './settings.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Who needs the stores, and who is told of the tunnel. */
 interface Asked {
@@ -36,7 +36,7 @@ export async function withTunnel<T>(asked: Asked, work: (settings: Settings) => 
     jump: settings['ssh-jump'],
     timeoutMs: settings['ssh-timeout'],
   };
-  const tunnel = await Tunnel.open(ssh, { env: withoutSecrets(ctx.terminal.env), signal: ctx.signal, tell });
+  const tunnel = await Tunnel.open(ssh, { env: envOfSsh(ctx.terminal.env), signal: ctx.signal, tell });
   try {
     for (const { far } of ends) await tunnel.reach(far);
     if (asked.prove !== false) for (const { far, proof } of ends) await tunnel.prove(far, proof);
@@ -69,13 +69,9 @@ function absolute(path: string | undefined): string | undefined {
   return path === undefined ? undefined : resolve(path);
 }
 
-const SECRET_NAMES: ReadonlySet<string> = new Set(SECRETS);
-
 /** What ssh and its helpers may see: agent and home, and nothing of ours. */
-function withoutSecrets(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(
-    ([name]) => !name.startsWith(ENV_PREFIX) && !SECRET_NAMES.has(name) && name !== 'NODE_OPTIONS',
-  );
+function envOfSsh(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _ours, ...kept } = withoutSecrets(env);
   // A window that asks for a password would be waited for behind the run's back.
-  return { ...Object.fromEntries(kept), SSH_ASKPASS_REQUIRE: 'never' };
+  return { ...kept, SSH_ASKPASS_REQUIRE: 'never' };
 }

@@ -1,3 +1,5 @@
+import type { LiveRun } from '../report/live-text.ts';
+
 /** The version of what is said over a control socket. Another one is refused, never guessed at. */
 export const PROTOCOL = 1;
 
@@ -17,40 +19,8 @@ export type ControlAction =
 
 export type ControlAnswer =
   /** `text`: what was done, for people. */
-  | { readonly v: typeof PROTOCOL; readonly ok: true; readonly text: string; readonly status: LiveStatus }
+  | { readonly v: typeof PROTOCOL; readonly ok: true; readonly text: string; readonly status: LiveRun }
   | { readonly v: typeof PROTOCOL; readonly ok: false; readonly error: string };
-
-/** What a run says of itself. */
-export interface LiveStatus {
-  readonly run: string;
-  readonly command: string;
-  readonly pid: number;
-  readonly phase: string | null;
-  readonly stage: string | null;
-  readonly stages: readonly LiveStage[];
-  /** What holds it back now. */
-  readonly throttle: {
-    readonly level: 'go' | 'slow' | 'pause' | 'abort';
-    readonly reason: string;
-    /** How long it has been so, ms. */
-    readonly ms: number;
-  };
-  /** As `--rate` has it; null where it cannot be set. */
-  readonly rate: string | null;
-}
-
-/** One stage of the phase that is going on. */
-export interface LiveStage {
-  readonly name: string;
-  readonly done: number;
-  /** Null where it is not known yet. */
-  readonly total: number | null;
-  readonly unit: string;
-  /** Records a second; null where nothing was done lately. */
-  readonly perSecond: number | null;
-  /** Time that is left at that rate, ms. */
-  readonly etaMs: number | null;
-}
 
 const MOST_RATE_TEXT = 200;
 

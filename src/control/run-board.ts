@@ -1,5 +1,5 @@
 import type { RunEvent } from '../report/event.ts';
-import type { LiveStage } from './control-protocol.ts';
+import type { LiveStage } from '../report/live-text.ts';
 
 /** The rate is that of the last so many ms. */
 const RATE_WINDOW_MS = 10_000;

@@ -1,7 +1,8 @@
 import { errorText } from '../model/errors.ts';
 import type { Restraint } from '../model/probe-spec.ts';
 import type { RunEvent } from '../report/event.ts';
-import { type ControlAction, type ControlAnswer, type LiveStatus, PROTOCOL } from './control-protocol.ts';
+import type { LiveRun } from '../report/live-text.ts';
+import { type ControlAction, type ControlAnswer, PROTOCOL } from './control-protocol.ts';
 import { ControlServer } from './control-server.ts';
 import { RunBoard } from './run-board.ts';
 
@@ -118,7 +119,7 @@ export class RunControl {
     }
   }
 
-  async #status(): Promise<LiveStatus> {
+  async #status(): Promise<LiveRun> {
     const { pid, now, rates, restrained } = this.#controls;
     const { run, command, phase, stage } = this.#board;
     const { level, reason, since } = await restrained();

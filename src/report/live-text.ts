@@ -8,20 +8,29 @@ export interface LiveRun {
   readonly pid: number;
   readonly phase: string | null;
   readonly stage: string | null;
-  readonly stages: readonly {
-    readonly name: string;
-    readonly done: number;
-    readonly total: number | null;
-    readonly unit: string;
-    readonly perSecond: number | null;
-    readonly etaMs: number | null;
-  }[];
+  readonly stages: readonly LiveStage[];
+  /** What holds it back now. */
   readonly throttle: {
     readonly level: 'go' | 'slow' | 'pause' | 'abort';
     readonly reason: string;
+    /** How long it has been so, ms. */
     readonly ms: number;
   };
+  /** As `--rate` has it; null where it cannot be set. */
   readonly rate: string | null;
+}
+
+/** One stage of the phase that is going on. */
+export interface LiveStage {
+  readonly name: string;
+  readonly done: number;
+  /** Null where it is not known yet. */
+  readonly total: number | null;
+  readonly unit: string;
+  /** Records a second; null where nothing was done lately. */
+  readonly perSecond: number | null;
+  /** Time that is left at that rate, ms. */
+  readonly etaMs: number | null;
 }
 
 /** What `control status` prints. */
@@ -44,7 +53,7 @@ export function throttleText({ throttle }: Pick<LiveRun, 'throttle'>, paint: Cha
   return paint.yellow(`${word} for ${duration(ms)}: ${clean(reason)}`);
 }
 
-function stageText({ name, done, total, unit, perSecond, etaMs }: LiveRun['stages'][number]): string {
+function stageText({ name, done, total, unit, perSecond, etaMs }: LiveStage): string {
   const of = total === null ? '' : ` of ${count(total)}`;
   const pace = perSecond === null ? '' : `, ${count(Math.round(perSecond))}/s`;
   const eta = etaMs === null ? '' : `, ETA ${duration(etaMs)}`;
