@@ -17,10 +17,15 @@ export async function readServer(link: RedisLink): Promise<RedisServer> {
 }
 
 async function askOne(link: RedisLink): Promise<RedisServer> {
-  const [reply] = await link.read((pipeline) => {
-    pipeline.call('INFO');
+  return parseServer(await readInfo(link));
+}
+
+/** All that INFO tells. Dragonfly leaves the persistence section out where it is not asked for by name. */
+export async function readInfo(link: RedisLink): Promise<string> {
+  const replies = await link.read((pipeline) => {
+    pipeline.call('INFO').call('INFO', 'persistence');
   });
-  return parseServer(String(requireValue(reply, link.address)));
+  return replies.map((reply) => String(requireValue(reply, link.address))).join('\r\n');
 }
 
 /** Why the cluster does not serve all keys, as this master sees it. */
@@ -57,6 +62,6 @@ function together(
     expiredKeys: sum(({ expiredKeys }) => expiredKeys),
     evictedKeys: sum(({ evictedKeys }) => evictedKeys),
     replicas: sum(({ replicas }) => replicas),
-    runId: servers.map(({ runId }) => runId).join(' '),
+    runId: servers.some(({ runId }) => runId === '') ? '' : servers.map(({ runId }) => runId).join(' '),
   };
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { lockKey, probeKey } from './lock-key.ts';
 import { openLink } from './open-link.ts';
-import { readServer } from './read-server.ts';
+import { readInfo, readServer } from './read-server.ts';
 import { type RedisSettings, type Reply, replyError } from './redis-connection.ts';
 import type { RedisLink } from './redis-link.ts';
-import { requireValue } from './redis-refusal.ts';
 import { type CommandRights, commandRights } from './redis-rights.ts';
 import { parseServer, type RedisServer } from './redis-server.ts';
 
@@ -89,10 +88,7 @@ async function healthOf(link: RedisLink, tenants: readonly string[]): Promise<Re
 }
 
 async function nodeHealth(link: RedisLink): Promise<RedisNodeHealth> {
-  const [reply] = await link.readOnce((pipeline) => {
-    pipeline.call('INFO');
-  });
-  const info = String(requireValue(reply, link.address));
+  const info = await readInfo(link);
   const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
   const { usedMemory, maxMemory, evictedKeys, replicas } = parseServer(info);
   const states = [...info.matchAll(/^slave\d+:.*?state=(\w+)/gm)].map(([, state]) => state);
@@ -103,9 +99,14 @@ async function nodeHealth(link: RedisLink): Promise<RedisNodeHealth> {
     policy: field('maxmemory_policy'),
     evictedKeys,
     aof: field('aof_enabled') === '1',
-    saveFailed: field('rdb_last_bgsave_status') === 'err' || field('aof_last_write_status') === 'err',
+    saveFailed:
+      field('rdb_last_bgsave_status') === 'err' ||
+      field('aof_last_write_status') === 'err' ||
+      // Dragonfly's: seconds since the epoch, 0 where none has failed.
+      Number(field('last_failed_save')) > Number(field('last_success_save')),
     replicas,
-    replicasBehind: states.filter((state) => state !== 'online').length,
+    // Dragonfly's word for a replica in step is stable_sync.
+    replicasBehind: states.filter((state) => state !== 'online' && state !== 'stable_sync').length,
   };
 }
 

@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { type ByteString, toArgument } from '../../model/byte-string.ts';
+import { aclUser, dryRunRefusal } from './acl-user.ts';
 import { readServer } from './read-server.ts';
 import { type Reply, replyError } from './redis-connection.ts';
 import { type KeyFingerprint, type Reading, readExpiries, readFingerprints, readSizes } from './redis-content.ts';
@@ -201,17 +202,12 @@ export class RedisReads implements RedisReader {
 }
 
 async function refusedAt(link: RedisLink, pairs: readonly RenamePair[]): Promise<string | undefined> {
-  const [who] = await link.read((pipeline) => {
-    pipeline.call('ACL', 'WHOAMI');
-  });
-  if (who === undefined || 'error' in who) return undefined;
+  const user = await aclUser(link);
+  if (user === undefined) return undefined;
   const replies = await link.read((pipeline) => {
-    for (const { from, to } of pairs) {
-      pipeline.call('ACL', 'DRYRUN', String(who.value), 'RENAMENX', toArgument(from), toArgument(to));
-    }
+    for (const { from, to } of pairs) pipeline.call(...user.dryRun(['RENAMENX', toArgument(from), toArgument(to)]));
   });
-  const refusal = replies.find((reply) => 'value' in reply && String(reply.value) !== 'OK');
-  return refusal !== undefined && 'value' in refusal ? String(refusal.value) : undefined;
+  return replies.map(dryRunRefusal).find((refusal) => refusal !== undefined);
 }
 
 async function behindAt(link: RedisLink): Promise<number> {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { aclUser } from './acl-user.ts';
 import { probeKey } from './lock-key.ts';
 import { type Command, type Reply, replyError } from './redis-connection.ts';
 import type { RedisLink } from './redis-link.ts';
@@ -53,17 +54,16 @@ export async function commandRights(link: RedisLink): Promise<CommandRights> {
     const [command = '', ...rest] = words.map((word) => (word === 'key' ? key : word));
     return [command, ...rest];
   };
-  const [who] = await send(link, [['ACL', 'WHOAMI']]);
-  const user = who !== undefined && 'value' in who ? String(who.value) : undefined;
-  const dry = (words: readonly string[]): Command => ['ACL', 'DRYRUN', user ?? 'default', ...as(words)];
-  const [first] = await send(link, [dry(['EXISTS', 'key'])]);
+  const user = await aclUser(link);
+  const dry = (words: readonly string[]): Command => user?.dryRun(as(words)) ?? as(words);
+  const [first] = user === undefined ? [] : await send(link, [dry(['EXISTS', 'key'])]);
   const told = first !== undefined && 'value' in first;
   const refusedOf = async (groups: readonly string[][]) => {
     const replies = await send(link, told ? groups.map(dry) : groups.map(as));
     return groups.filter((_, index) => isCommandRefused(replies[index], told)).map(nameOf);
   };
   return {
-    user,
+    user: user?.name,
     told,
     missing: await refusedOf(told ? [...READ, ...WRITE] : READ),
     missed: await refusedOf(told ? [...READ_IF_ALLOWED, ...WRITE_IF_ALLOWED] : READ_IF_ALLOWED),
