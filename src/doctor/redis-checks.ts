@@ -1,3 +1,4 @@
+import { DRAGONFLY_HEADROOM, isShortForRenames } from '../model/dragonfly-headroom.ts';
 import type { Check } from '../report/doctor-report.ts';
 import type { RedisHealth, RedisNodeHealth } from '../stores/redis/redis-health.ts';
 import { check, clockCheck, majorMinor, mebibytes } from './common-checks.ts';
@@ -20,6 +21,7 @@ export function redisChecks(health: RedisHealth): readonly Check[] {
   return [
     versionCheck(health),
     ...roleChecks(health),
+    ...modeChecks(health),
     ...nodes.flatMap((node) => memoryChecks(node, nodes.length > 1)),
     ...nodes.flatMap((node) => persistenceChecks(node, nodes.length > 1)),
     ...replicaChecks(health),
@@ -66,6 +68,20 @@ function roleChecks({ server }: RedisHealth): readonly Check[] {
   return checks;
 }
 
+/** How keys will be moved, where that is not by renaming them. */
+function modeChecks({ server }: RedisHealth): readonly Check[] {
+  if (server.product !== 'dragonfly') return [];
+  const { usedMemory, maxMemory } = server;
+  const free = maxMemory === 0 ? 'it tells no limit' : `${Math.round((1 - usedMemory / maxMemory) * 100)} % are free`;
+  const text = `keys are copied, compared and removed, since a rename that runs out of memory loses the key; ${free}`;
+  const needed = `${DRAGONFLY_HEADROOM * 100} %`;
+  if (!isShortForRenames(server)) {
+    return [check('redis', 'mode', 'ok', `${text}, --redis-mode rename needs ${needed}`)];
+  }
+  const fix = `free memory or raise maxmemory: copied keys take theirs twice until the end, and --redis-mode rename needs ${needed}`;
+  return [check('redis', 'mode', 'warning', text, fix)];
+}
+
 function memoryChecks(node: RedisNodeHealth, several: boolean): readonly Check[] {
   const { usedMemory, maxMemory, policy, evictedKeys } = node;
   const at = several ? `${node.address}: ` : '';
@@ -85,7 +101,7 @@ function memoryChecks(node: RedisNodeHealth, several: boolean): readonly Check[]
   }
   if (share > FULL_SHARE) {
     const fix =
-      'renames need no memory, copies do: free some or raise maxmemory before a move in a cluster or Dragonfly';
+      'renames need no memory, copies do: free some or raise maxmemory before a move in a cluster or a Dragonfly';
     return [check('redis', 'memory', 'warning', text, fix)];
   }
   return [check('redis', 'memory', 'ok', text)];

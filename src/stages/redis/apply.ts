@@ -1,4 +1,5 @@
 import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
+import { DRAGONFLY_HEADROOM, isShortForRenames } from '../../model/dragonfly-headroom.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { limitOf } from '../adaptive-limit.ts';
@@ -10,6 +11,7 @@ import { compareEnds } from './compare-ends.ts';
 import { copyAgain, type Differing } from './copy-again.ts';
 import { COPY_BYTES, copyKeys } from './copy-keys.ts';
 import { type Batch, OpenBatches } from './open-batches.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import { overwriteTargets } from './overwrite.ts';
 import { DEFAULT_BATCH, isFar, scanCount } from './plan.ts';
 import { isCopied } from './redis-mode.ts';
@@ -32,13 +34,19 @@ export function batchesInFlight(roundTripMs: number): number {
 /** More than one page of the scan gives is never there to be sent. */
 const MOST_IN_FLIGHT = 32;
 
+/** Keys that are renamed at once, one batch after the other, where all that are under way can be lost. */
+const MOST_AT_RISK = 200;
+
 type Pairs = Pick<Batch, 'move' | 'pairs'>;
 
-/** What all batches of one apply share where keys are copied. */
-interface CopyRoom {
+/** What all batches of one apply share. */
+interface ApplyRoom {
   readonly budget: ByteBudget;
   /** Pairs that were found with different content, to be looked at when all else is done. */
   readonly differing: Differing[];
+  readonly memory: OutOfMemory;
+  /** Whether a Dragonfly has become short of memory: from then on keys are copied. */
+  short: boolean;
 }
 
 /** See the contract: one scan feeds pipelined renames (or copies), several under way while the scan goes on. */
@@ -52,25 +60,42 @@ export async function* applyRedis(
   ctx.emit({ type: 'total', stage: 'redis', total, unit: plan.unit, estimate: true });
   let done = 0;
   const start = batchesInFlight(await ctx.store.roundTripMs());
-  const limit = limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });
-  const room: CopyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [] };
-  for await (const checkpoints of inFlight(batches(plan, ctx, rules), limit, (batch) => move(plan, batch, room, ctx))) {
-    for (const checkpoint of checkpoints) {
-      done += checkpoint.moved;
-      ctx.emit({ type: 'progress', stage: 'redis', done, total });
-      yield checkpoint;
+  const limit = plan.copies === 'when-short' ? 1 : limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });
+  const memory = new OutOfMemory(plan.templates, plan.moves, ctx);
+  const room: ApplyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [], memory, short: false };
+  const begun = until(() => memory.happened, batches(plan, ctx, rules));
+  try {
+    for await (const checkpoints of inFlight(begun, limit, (batch) => move(plan, batch, room, ctx))) {
+      for (const checkpoint of checkpoints) {
+        done += checkpoint.moved;
+        ctx.emit({ type: 'progress', stage: 'redis', done, total });
+        yield checkpoint;
+      }
     }
+  } catch (error) {
+    memory.throwIfHappened(error);
+    throw error;
   }
+  memory.throwIfHappened();
   yield* copyAgain(room.differing, ctx, rules);
+}
+
+/** The items that come before `over` says so. */
+async function* until<T>(over: () => boolean, items: AsyncIterable<T>): AsyncIterable<T> {
+  for await (const item of items) {
+    if (over()) return;
+    yield item;
+  }
 }
 
 async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: ValueRules): AsyncIterable<Batch> {
   const left = (plan.left ?? []).map(fromJson);
   const keys = new TenantKeys(plan.templates, ctx.profile.configKeyTemplates, plan.moves, left);
-  const size = () => batchSize(ctx, DEFAULT_BATCH);
+  const most = plan.copies === 'when-short' ? MOST_AT_RISK : Number.POSITIVE_INFINITY;
+  const size = () => Math.min(batchSize(ctx, DEFAULT_BATCH), most);
   const open = plan.moves.map((_, move) => new OpenBatches(move, size));
   // What the server that took over had not yet received stands under the source again.
-  const text = 'another server has taken over as the master: its keys are listed from the start';
+  const text = 'another server may have taken over as the master: its keys are listed from the start';
   const onAnew = () => ctx.emit({ type: 'note', stage: 'redis', text });
   for await (const page of ctx.store.scan(scanCount(await ctx.store.roundTripMs()), onAnew)) {
     for (const key of page) {
@@ -94,41 +119,59 @@ async function* batches(plan: RedisPlan, ctx: ApplyContext<RedisWriter>, rules: 
 async function move(
   plan: RedisPlan,
   batch: Batch,
-  room: CopyRoom,
+  room: ApplyRoom,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<readonly Checkpoint[]> {
+  if (room.memory.happened) return [];
   const moved = batch.pairs.length === 0 ? [] : await moveBatch(plan, batch, room, ctx);
-  return batch.ruled.length === 0 ? moved : [...moved, ...(await rewriteValues(batch.ruled, ctx))];
+  return batch.ruled.length === 0 || room.memory.happened
+    ? moved
+    : [...moved, ...(await rewriteValues(batch.ruled, ctx))];
 }
 
 /** Each pair in its way. What a cluster cannot rename while slots are on their way is copied, too. */
 async function moveBatch(
   plan: RedisPlan,
   { move, pairs }: Pairs,
-  room: CopyRoom,
+  room: ApplyRoom,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<readonly Checkpoint[]> {
   if (plan.copies === undefined) {
-    const { checkpoints, unstable } = await renameBatch(plan, { move, pairs }, ctx);
+    const { checkpoints, unstable } = await renameBatch(plan, { move, pairs }, room.memory, ctx);
     return unstable.length === 0 ? checkpoints : [...checkpoints, reportUnstable(unstable, ctx)];
   }
   const copied: RenamePair[] = [];
   const others: RenamePair[] = [];
-  for (const pair of pairs) (isCopied(pair, plan.copies, ctx.store) ? copied : others).push(pair);
+  const copies = plan.copies === 'when-short' && (await isShort(room, ctx)) ? 'all' : plan.copies;
+  for (const pair of pairs) (isCopied(pair, copies, ctx.store) ? copied : others).push(pair);
   const renamed =
-    others.length === 0 ? { checkpoints: [], unstable: [] } : await renameBatch(plan, { move, pairs: others }, ctx);
+    others.length === 0
+      ? { checkpoints: [], unstable: [] }
+      : await renameBatch(plan, { move, pairs: others }, room.memory, ctx);
   const { source = '', target = '' } = plan.moves[move] ?? {};
   const own = { source, target };
   const open = [...copied, ...renamed.unstable];
-  if (open.length === 0) return renamed.checkpoints;
+  if (open.length === 0 || room.memory.happened) return renamed.checkpoints;
   const copying = await copyKeys({ move: own, pairs: open }, room.budget, ctx);
   room.differing.push(...copying.different.map((pair) => ({ move: own, pair })));
   return [...renamed.checkpoints, ...copying.checkpoints];
 }
 
+/** Looked at before each batch is renamed. Once it is so it stays so. */
+async function isShort(room: ApplyRoom, ctx: ApplyContext<RedisWriter>): Promise<boolean> {
+  if (room.short || !isShortForRenames(await ctx.store.server())) return room.short;
+  if (!room.short) {
+    const text = `less than ${DRAGONFLY_HEADROOM * 100} % of the server's memory are free now: the keys are copied from here on`;
+    ctx.emit({ type: 'note', stage: 'redis', text });
+  }
+  room.short = true;
+  return true;
+}
+
 async function renameBatch(
   plan: RedisPlan,
   { move, pairs }: Pairs,
+  memory: OutOfMemory,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<{ readonly checkpoints: readonly Checkpoint[]; readonly unstable: readonly RenamePair[] }> {
   // Where the target may hold keys of its own, those are never named in the undo log: it must not take them away.
@@ -140,8 +183,10 @@ async function renameBatch(
   const { occupied, unstable, kept, ...renamed } = await rename(
     plan.moves[move] ?? { source: '', target: '' },
     free,
+    memory,
     ctx,
   );
+  if (memory.happened) return { checkpoints: [renamed, ...kept], unstable: [] };
   const { different, skipped } = await classify([...pairs.filter((_, index) => taken[index]), ...occupied], ctx);
   if (ctx.options.onConflict === 'overwrite') {
     const checkpoints: Checkpoint[] = [{ ...renamed, skipped }, ...kept];
@@ -155,6 +200,7 @@ async function renameBatch(
 async function rename(
   { source, target }: Move,
   free: readonly RenamePair[],
+  memory: OutOfMemory,
   ctx: ApplyContext<RedisWriter>,
 ): Promise<
   Checkpoint & Record<'occupied' | 'unstable', readonly RenamePair[]> & { readonly kept: readonly Checkpoint[] }
@@ -166,7 +212,9 @@ async function rename(
   if (free.length === 0) return { batch: 0, ...counts, occupied, unstable, kept };
   const entry: RenameEntry = { kind: 'rename', source, target, keys: free.map(({ from }) => toJson(from)) };
   const batch = await ctx.undo.append([entry]);
-  for (const [index, outcome] of (await ctx.store.rename(free)).entries()) {
+  // Another batch may have met it meanwhile.
+  const outcomes = memory.happened ? [] : await ctx.store.rename(free);
+  for (const [index, outcome] of outcomes.entries()) {
     const pair = free[index];
     if (pair === undefined) continue;
     if (outcome === 'moved') counts.moved += 1;
@@ -175,7 +223,7 @@ async function rename(
     else if (outcome === 'unstable') unstable.push(pair);
     else if (outcome !== 'already') {
       counts.failed += 1;
-      ctx.emit({ type: 'record-failed', stage: 'redis', record: printable(pair.from), reason: outcome.failed });
+      memory.take(pair.from, outcome);
     }
   }
   if (occupied.length + unstable.length > 0) {
@@ -222,7 +270,8 @@ export async function* finalizeRedis(
   rules: ValueRules,
 ): AsyncIterable<Checkpoint> {
   // What was copied beside the plan (a slot on its way, a late key) verify has seen: then the run is `continuing`.
-  if (!ctx.options.merge && !ctx.options.continuing && (plan.copied ?? 0) === 0) return;
+  const mayHaveCopied = (plan.copied ?? 0) > 0 || plan.copies === 'when-short';
+  if (!ctx.options.merge && !ctx.options.continuing && !mayHaveCopied) return;
   // A transaction with many keys is nothing for a cluster, and the log need not hold what the target holds.
   if (plan.copies !== undefined || ctx.store.cluster) {
     const remove = ({ move, pairs }: Batch) => {

@@ -32,7 +32,10 @@ export async function copyProblems(
       stage: 'redis',
       code: 'memory',
       message: `Redis at ${address} holds each copied key twice until the end: ${where} ${mebibytes(free)} free, about ${mebibytes(needed)} are needed`,
-      fix: 'free memory or raise maxmemory; or, on a single Redis, --redis-mode rename',
+      fix:
+        server.product === 'dragonfly'
+          ? 'free memory or raise maxmemory'
+          : 'free memory or raise maxmemory; or, on a single Redis, --redis-mode rename',
     });
   }
   return problems;
@@ -50,7 +53,7 @@ export function copyNotices(
         ? 'they change their slot with their name'
         : ctx.options.redisMode === 'copy'
           ? '--redis-mode copy'
-          : 'this Dragonfly has too little memory left to rename without risk';
+          : 'a rename that runs out of memory on a Dragonfly loses the key';
     const message = `${grouped(copied)} keys are copied and compared, and their sources removed at the end: ${why}`;
     notices.push({ stage: 'redis', kind: 'copied', severity: 'notice', message, count: copied });
   }

@@ -66,7 +66,7 @@ export async function planRedis(
     occupied: census.occupied,
     mends: census.values.standing,
     notices: [
-      ...serverNotices(server),
+      ...serverNotices(server, copies),
       ...census.notices(),
       ...values.notices,
       ...copyNotices({ copies, copied: census.copied, server }, ctx),

@@ -1,11 +1,12 @@
 import { fromText } from '../../model/byte-string.ts';
+import { DRAGONFLY_HEADROOM, isShortForRenames } from '../../model/dragonfly-headroom.ts';
 import { claimedPrefix, crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
 import type { RedisReader, RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { PlanContext, Problem } from '../stage.ts';
 import { mebibytes } from './mebibytes.ts';
-import { copiesOf, isCopied, missingHeadroom, type RedisMode } from './redis-mode.ts';
+import { copiesOf, isCopied, type RedisMode } from './redis-mode.ts';
 import { refusalOf } from './refusal-of.ts';
 import { deniedToRewrite } from './value-rights.ts';
 
@@ -21,7 +22,7 @@ export async function preflightRedis(
   if (problems.length > 0) return problems;
   const copies = copiesOf(mode, server);
   const all = probePairs(moves, ctx);
-  const copied = all.filter((pair) => isCopied(pair, copies, ctx.store));
+  const copied = copies === 'when-short' ? all : all.filter((pair) => isCopied(pair, copies, ctx.store));
   const copy = copied.length === 0 ? [] : [await deniedToCopy(copied, ctx, probe)];
   const pairs = all.filter((pair) => ctx.store.renamable(pair) && !isCopied(pair, copies, ctx.store));
   const rename = await deniedToRename(pairs, RENAME, ctx, probe);
@@ -62,13 +63,17 @@ export function serverProblems(server: RedisServer, address: string, mode: Redis
       'mend the cluster, or leave it out with --skip-redis',
     );
   }
-  const needed = missingHeadroom(server);
-  if (needed !== undefined && mode === 'rename') {
-    const headroom = server.maxMemory - server.usedMemory;
+  if (mode === 'rename' && server.product === 'dragonfly' && isShortForRenames(server)) {
+    const { usedMemory, maxMemory } = server;
+    const free =
+      maxMemory === 0
+        ? 'that tells no limit of its memory'
+        : `with ${mebibytes(maxMemory - usedMemory)} free of ${mebibytes(maxMemory)}`;
+    const needed = `${DRAGONFLY_HEADROOM * 100} % (${mebibytes(maxMemory * DRAGONFLY_HEADROOM)})`;
     problem(
       'memory',
-      `is a Dragonfly with ${mebibytes(headroom)} free of ${mebibytes(server.maxMemory)}: a rename that runs out of memory there loses the key`,
-      `free memory or raise maxmemory until ${mebibytes(needed)} are free, or let --redis-mode auto copy the keys`,
+      `is a Dragonfly ${free}: a rename that runs out of memory there loses the key`,
+      `free memory or raise maxmemory until ${needed} are free, or let --redis-mode auto copy the keys`,
     );
   }
   return problems;
@@ -79,7 +84,7 @@ function noOverwrite(address: string): Problem {
   return {
     stage: 'redis',
     code: 'overwrite',
-    message: `Redis at ${address} has its keys copied, or is a cluster: there no key of the target can be overwritten`,
+    message: `Redis at ${address} has its keys copied, or is a cluster or a Dragonfly: there no key of the target can be overwritten`,
     fix: 'remove one side of each conflict by hand, or keep both with --on-conflict skip',
   };
 }

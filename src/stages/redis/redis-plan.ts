@@ -20,7 +20,7 @@ export interface RedisPlan extends StagePlan {
    */
   readonly expiring: readonly number[] | null;
   /** Which keys are copied instead of renamed; absent where none are. */
-  readonly copies?: 'cross-slot' | 'all';
+  readonly copies?: 'cross-slot' | 'when-short' | 'all';
   /** How many source keys are copied; absent as `copies`. */
   readonly copied?: number;
   /** Values that will be rewritten, by shape of their keys. */

@@ -2,6 +2,7 @@ import { type ByteString, fromJson, printable } from '../../model/byte-string.ts
 import type { Json } from '../../model/json.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import type { ApplyContext, BatchId, Checkpoint, UndoBatch } from '../stage.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import type { RedisPlan } from './redis-plan.ts';
 import { sameKey } from './same-key.ts';
 import { type Copied, takeBack } from './take-back.ts';
@@ -26,6 +27,8 @@ interface Known {
   readonly kept: Map<BatchId, ReadonlySet<ByteString>>;
   /** Targets whose newest overwriting is taken back, and what that had destroyed: older ones do not concern them. */
   readonly settled: Map<ByteString, OverwriteEntry['destroyed']>;
+  /** Whether keys go back by copying alone: in a Dragonfly a rename may lose the key. */
+  readonly byCopy: boolean;
 }
 
 type Counts = Record<'moved' | 'conflicts' | 'vanished' | 'failed', number>;
@@ -35,7 +38,8 @@ type Counts = Record<'moved' | 'conflicts' | 'vanished' | 'failed', number>;
  * application has made the old name anew meanwhile, both stay and the pair is counted as a conflict.
  */
 export async function* undoRedis(plan: RedisPlan, ctx: ApplyContext<RedisWriter>): AsyncIterable<Checkpoint> {
-  const known: Known = { made: new Set(), kept: new Map(), settled: new Map() };
+  const byCopy = (await ctx.store.server()).product === 'dragonfly';
+  const known: Known = { made: new Set(), kept: new Map(), settled: new Map(), byCopy };
   for await (const logged of ctx.undo.read()) {
     const entries = logged.entries as readonly unknown[] as readonly RedisUndoEntry[];
     const units = entries.reduce((sum, entry) => sum + unitsOf(entry), 0);
@@ -77,7 +81,7 @@ async function undoBatch(
     } else if (entry.kind === 'rename') {
       const kept = known.kept.get(logged.id) ?? new Set<ByteString>();
       const keys = entry.keys.map(fromJson).filter((key) => !kept.has(key));
-      await renameBack(plan, { entry, keys, counts, settled: known.settled }, ctx);
+      await renameBack(plan, { entry, keys, counts, known }, ctx);
     } else if (entry.kind === 'removed') await remakeRemoved(plan, entry, ctx);
     else if (entry.kind === 'copy') await copyBack(plan, { entry, id: logged.id, known, counts }, ctx);
   }
@@ -109,16 +113,17 @@ async function renameBack(
     entry,
     keys,
     counts,
-    settled,
-  }: Pick<Known, 'settled'> & { entry: RenameEntry; keys: readonly ByteString[]; counts: Counts },
+    known: { settled, byCopy: all },
+  }: { entry: RenameEntry; keys: readonly ByteString[]; counts: Counts; known: Known },
   ctx: ApplyContext<RedisWriter>,
 ): Promise<void> {
-  const known = backwards(plan, { entry, keys }, ctx);
-  counts.failed += keys.length - known.length;
-  const open = known.filter(({ from }) => !settled.has(from));
-  const pairs = open.filter((pair) => ctx.store.renamable(pair));
+  const back = backwards(plan, { entry, keys }, ctx);
+  counts.failed += keys.length - back.length;
+  const open = back.filter(({ from }) => !settled.has(from));
+  const pairs = open.filter((pair) => !all && ctx.store.renamable(pair));
   // A backup's log names renames, wherever it is used; and a slot on its way takes no command with two keys.
-  const byCopy = open.filter((pair) => !ctx.store.renamable(pair));
+  const byCopy = open.filter((pair) => all || !ctx.store.renamable(pair));
+  const memory = new OutOfMemory(plan.templates, [entry], ctx);
   // Until finalize a copied key's source stands. Where the target was empty, what equals it there is the copy.
   const mayBeCopies = plan.copies !== undefined && plan.occupied.every((count) => count === 0);
   for (const [index, outcome] of (pairs.length === 0 ? [] : await ctx.store.rename(pairs)).entries()) {
@@ -129,10 +134,10 @@ async function renameBack(
     else if (outcome === 'unstable') byCopy.push(pairs[index] ?? { from: '', to: '' });
     else if (outcome !== 'already') {
       counts.failed += 1;
-      const record = printable(pairs[index]?.from ?? '');
-      ctx.emit({ type: 'record-failed', stage: 'redis', record, reason: outcome.failed });
+      memory.take(pairs[index]?.from ?? '', outcome);
     }
   }
+  memory.throwIfHappened();
   await tally(
     byCopy.map(({ from, to }) => ({ pair: { from: to, to: from }, made: true })),
     counts,

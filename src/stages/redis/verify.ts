@@ -19,10 +19,31 @@ const MOST_NAMED = 10;
 /** Unlike the mover's: a page boundary that hides a key from one is elsewhere for the other. */
 const SCAN_COUNT = { near: 3_000, far: 15_000 };
 
-/** See the contract. Reads keys by expressions of its own, not by the mover's claims. */
+interface Verifying {
+  readonly phase: VerifyPhase;
+  readonly rules: ValueRules;
+}
+
+/**
+ * See the contract. Reads keys by expressions of its own, not by the mover's claims. Where the server does not tell that
+ * it was started anew meanwhile, once more: what either listing has found is told.
+ */
 export async function verifyRedis(
   plan: RedisPlan,
-  { phase, rules }: { readonly phase: VerifyPhase; readonly rules: ValueRules },
+  how: Verifying,
+  ctx: PlanContext<RedisReader>,
+): Promise<readonly Finding[]> {
+  const [{ runId }, first] = await Promise.all([ctx.store.server(), listAll(plan, how, ctx)]);
+  const found = runId === '' ? [...first, ...(await listAll(plan, how, ctx))] : first;
+  const distinct = new Map(found.map((finding) => [JSON.stringify(finding), finding]));
+  const sampled = ctx.options.verify === 'counts' ? [] : await compareSamples(plan, ctx);
+  return [...distinct.values(), ...sampled, ...(await replication(plan, ctx))];
+}
+
+/** What one listing of all keys finds. */
+async function listAll(
+  plan: RedisPlan,
+  { phase, rules }: Verifying,
   ctx: PlanContext<RedisReader>,
 ): Promise<readonly Finding[]> {
   const count = isFar(await ctx.store.roundTripMs()) ? SCAN_COUNT.far : SCAN_COUNT.near;
@@ -36,13 +57,11 @@ export async function verifyRedis(
   }
   await seen.finish();
   ctx.emit({ type: 'counted', stage: 'redis', ...seen.ends() });
-  const [counts, sums, sampled] = await Promise.all([
+  const [counts, sums] = await Promise.all([
     seen.counts(),
     ctx.options.verify === 'full' ? ctx.store.now().then((now) => seen.sums(now)) : [],
-    ctx.options.verify === 'counts' ? [] : compareSamples(plan, ctx),
   ]);
-  const replicated = await replication(plan, ctx);
-  return [...seen.leftBehind(), ...counts, ...sums, ...sampled, ...seen.values.findings(), ...replicated];
+  return [...seen.leftBehind(), ...counts, ...sums, ...seen.values.findings()];
 }
 
 class Enumeration {
@@ -177,7 +196,8 @@ class Enumeration {
   async counts(): Promise<readonly Finding[]> {
     const server = await this.#ctx.store.server();
     const sameServer = server.runId === this.#plan.server.runId;
-    const expired = sameServer ? server.expiredKeys - this.#plan.server.expiredKeys : 0;
+    // Where nothing tells that it is the same: counters that began anew are rather too low.
+    const expired = sameServer ? Math.max(0, server.expiredKeys - this.#plan.server.expiredKeys) : 0;
     const evicted = sameServer ? server.evictedKeys - this.#plan.server.evictedKeys : 0;
     const evictions = evicted > 0 ? ` (the server evicted ${grouped(evicted)} keys meanwhile)` : '';
     const anew = this.#ctx.store.mayFailOver ? 'another server took over, or it was' : 'the server was';

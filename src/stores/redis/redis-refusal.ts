@@ -18,17 +18,29 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** Whether a refusal to write one key concerns all of them. */
 export function isFatal(error: string): boolean {
-  const word = errorWord(error);
-  return word !== 'NOPERM' && word in ADVICE;
+  const kind = kindOf(error);
+  return kind !== 'NOPERM' && kind in ADVICE;
+}
+
+/**
+ * Whether the server ran out of memory while it was at work: Dragonfly's `ERR Out of memory`, also from within a script.
+ * Redis answers `OOM …`, before it begins.
+ */
+export function ranOutOfMemory(error: string): boolean {
+  return /\bout of memory\b/i.test(error);
+}
+
+function kindOf(error: string): string {
+  return ranOutOfMemory(error) ? 'OOM' : errorWord(error);
 }
 
 /** The server's refusal as an error that says what to do. */
 export function refusalError(error: string, address: string): MigrateError {
-  const word = errorWord(error);
+  const kind = kindOf(error);
   const doing = isFatal(error) ? 'refuses to write' : 'refused a request';
-  return new MigrateError(word === 'NOPERM' ? 'denied' : 'store', `Redis at ${address} ${doing}: ${error}`, {
+  return new MigrateError(kind === 'NOPERM' ? 'denied' : 'store', `Redis at ${address} ${doing}: ${error}`, {
     store: address,
-    next: ADVICE[word],
+    next: ADVICE[kind],
   });
 }
 

@@ -22,7 +22,7 @@ export interface RedisServer {
   readonly evictedKeys: number;
   /** Replicas that are connected to it. */
   readonly replicas: number;
-  /** Changes whenever the server starts anew. */
+  /** Changes whenever the server starts anew; empty where it does not tell. */
   readonly runId: string;
 }
 
@@ -49,6 +49,7 @@ export function parseServer(info: string): RedisServer {
     expiredKeys: number('expired_keys'),
     evictedKeys: number('evicted_keys'),
     replicas: number('connected_slaves'),
-    runId: fields.get('run_id') ?? '',
+    // Dragonfly has no run_id; its master_replid is made anew at each start (`server_family.cc`).
+    runId: fields.get('run_id') ?? fields.get('master_replid') ?? '',
   };
 }

@@ -70,7 +70,8 @@ export interface RedisReader {
 export interface RedisWriter extends RedisReader {
   /**
    * Renames each key whose target is free (RENAMENX: O(1), keeps type and expiry), in one pipeline.
-   * After a lost connection the outcome is found by looking, never by sending the batch again blindly.
+   * After a lost connection the outcome is found by looking, never by sending the batch again blindly. Where the server
+   * ran out of memory nothing is sent again, and both names of what it refused are looked at.
    */
   rename(pairs: readonly RenamePair[]): Promise<readonly RenameOutcome[]>;
   /**
@@ -143,9 +144,16 @@ export interface RenamePair {
 /**
  * `moved`; `occupied`: both exist; `vanished`: neither exists; `already`: only the target exists, and this call
  * did not make it so; `unstable`: the slot is on its way to another master, and no command may name two of its keys
- * until it has arrived; or the server's refusal.
+ * until it has arrived; or the server's refusal. `outOfMemory`: the server ran out of it (a Dragonfly has then taken the
+ * source away), and a look at both names found the key at one of them, or at none.
  */
-export type RenameOutcome = 'moved' | 'occupied' | 'vanished' | 'already' | 'unstable' | { readonly failed: string };
+export type RenameOutcome =
+  | 'moved'
+  | 'occupied'
+  | 'vanished'
+  | 'already'
+  | 'unstable'
+  | { readonly failed: string; readonly outOfMemory?: 'stands' | 'lost' };
 
 /** A key, and what it was when somebody looked. */
 export interface SeenKey {

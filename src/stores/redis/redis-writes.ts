@@ -4,7 +4,7 @@ import { MigrateError } from '../../model/errors.ts';
 import { type Command, errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
 import { endNamesakes } from './redis-namesakes.ts';
 import { RedisReads } from './redis-reads.ts';
-import { isFatal, refusalError, staysNotReady } from './redis-refusal.ts';
+import { isFatal, ranOutOfMemory, refusalError, staysNotReady } from './redis-refusal.ts';
 import type { DumpedKey, PutBack, RedisWriter, RenameOutcome, RenamePair, SeenKey } from './redis-store.ts';
 import { MOST_ATTEMPTS, Transactions } from './redis-transactions.ts';
 import { removedByScript, removingScript } from './remove-script.ts';
@@ -29,12 +29,14 @@ export class RedisWrites extends RedisReads implements RedisWriter {
       const open = pairs.map((pair, index) => ({ pair, index })).filter(({ index }) => outcomes[index] === undefined);
       try {
         await this.#renameOpen(open, outcomes, attempt);
+        if (outcomes.some(isStarved)) return await this.#lookedAt(pairs, outcomes);
         if (!outcomes.includes(undefined)) return outcomes as RenameOutcome[];
         await this.connection.pauseBeforeRetry(attempt, 'the server is not ready');
       } catch (error) {
         if (!isLost(error)) throw error;
         await this.connection.recover(attempt, error.message);
         await this.#resolveByLooking(open, outcomes);
+        if (outcomes.some(isStarved)) return this.#lookedAt(pairs, outcomes);
       }
       if (attempt >= MOST_ATTEMPTS) throw staysNotReady(this.address);
     }
@@ -56,10 +58,25 @@ export class RedisWrites extends RedisReads implements RedisWriter {
       if (reply === undefined) continue;
       if ('value' in reply) outcomes[item.index] = reply.value === 1 ? 'moved' : 'occupied';
       else if (/no such key/i.test(reply.error)) missing.push(item);
+      // Until it is looked for.
+      else if (ranOutOfMemory(reply.error)) outcomes[item.index] = { failed: reply.error, outOfMemory: 'lost' };
       else if (errorWord(reply.error) === 'TRYAGAIN' && attempt >= UNSTABLE_TRIES) outcomes[item.index] = 'unstable';
       else if (!isPassing(reply.error)) outcomes[item.index] = this.#refusal(reply.error);
     }
     await this.#classifyMissing(missing, outcomes);
+  }
+
+  /** What was refused for want of memory, or not taken, has both its names looked at, and is never sent again. */
+  async #lookedAt(
+    pairs: readonly RenamePair[],
+    outcomes: readonly (RenameOutcome | undefined)[],
+  ): Promise<readonly RenameOutcome[]> {
+    const there = await this.exist(pairs.flatMap(({ from, to }) => [from, to]));
+    return outcomes.map((outcome, index) => {
+      if (outcome !== undefined && !isStarved(outcome)) return outcome;
+      const stands = there[2 * index] || there[2 * index + 1];
+      return { failed: outcome?.failed ?? 'not renamed', outOfMemory: stands ? 'stands' : 'lost' };
+    });
   }
 
   /** A source that was not there: moved before (a scan may return a key twice), or gone for good. */
@@ -174,7 +191,9 @@ export class RedisWrites extends RedisReads implements RedisWriter {
     });
     if (replies === 'written') return replies;
     // What has expired since it was looked at is not renamed, and its target stays.
-    return replies === 'done' ? chosen.length : this.#accepted(replies, /no such key/i).filter(isOk).length;
+    if (replies === 'done') return chosen.length;
+    await this.#refuseStarved(replies, chosen);
+    return this.#accepted(replies, /no such key/i).filter(isOk).length;
   }
 
   async putBackUnwritten({ from, to, dumped }: PutBack, stillSo: () => Promise<boolean>): Promise<'done' | 'written'> {
@@ -190,8 +209,22 @@ export class RedisWrites extends RedisReads implements RedisWriter {
       wasDone: async () => (await this.exist([to])).includes(true) && !(await stillSo()),
     });
     if (replies === 'written' || !agreed) return 'written';
-    if (replies !== 'done') this.#accepted(replies);
+    if (replies === 'done') return replies;
+    await this.#refuseStarved(replies, [{ from, to }]);
+    this.#accepted(replies);
     return 'done';
+  }
+
+  /** A transaction that ran out of memory has renamed some keys, and may have lost others. */
+  async #refuseStarved(replies: readonly unknown[], pairs: readonly RenamePair[]): Promise<void> {
+    const failed = replies.find((reply) => reply instanceof Error && ranOutOfMemory(reply.message));
+    if (!(failed instanceof Error)) return;
+    const looked = await this.#lookedAt(
+      pairs,
+      pairs.map(() => undefined),
+    );
+    const lost = looked.filter((outcome) => typeof outcome === 'object' && outcome.outOfMemory === 'lost').length;
+    throw refusalError(`${failed.message}: ${lost} of ${pairs.length} keys are lost`, this.address);
   }
 
   replaceTokens(items: readonly TokenReplacement[]): Promise<readonly ReplaceOutcome[]> {
@@ -296,5 +329,9 @@ function restoring(key: ByteString, { payload, expiresAt }: DumpedKey): Command 
 
 /** Stands for a reply that refuses in a way that is provided for. */
 const REFUSED = Symbol('refused');
+
+function isStarved(outcome: RenameOutcome | undefined): outcome is RenameOutcome & { readonly failed: string } {
+  return typeof outcome === 'object' && outcome.outOfMemory !== undefined;
+}
 
 const isOk = (reply: unknown): boolean => reply === 'OK';

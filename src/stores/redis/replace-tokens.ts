@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type ByteString, toArgument } from '../../model/byte-string.ts';
+import type { MigrateError } from '../../model/errors.ts';
 import { textHash, withToken } from '../../model/text-token.ts';
 import { errorWord, isLost, isPassing, replyError } from './redis-connection.ts';
 import type { RedisLink } from './redis-link.ts';
-import { isFatal, refusalError, staysNotReady } from './redis-refusal.ts';
+import { isFatal, ranOutOfMemory, refusalError, staysNotReady } from './redis-refusal.ts';
 import { MOST_ATTEMPTS, type Transactions } from './redis-transactions.ts';
 import { readTexts } from './texts.ts';
 
@@ -48,6 +49,8 @@ export class TokenReplacer {
   readonly #transactions: Transactions;
   /** Undefined where this user may run none. */
   #script: string | undefined = SCRIPT;
+  /** Once the server ran out of memory nothing is sent to it any more. */
+  #starved: Promise<MigrateError> | undefined;
 
   constructor(connection: RedisLink, transactions: Transactions) {
     this.#connection = connection;
@@ -57,6 +60,7 @@ export class TokenReplacer {
   /** One outcome for each, in order. Sent again after a loss: what was done before is then `changed`. */
   async replace(items: readonly TokenReplacement[]): Promise<readonly ReplaceOutcome[]> {
     const outcomes = new Map<TokenReplacement, ReplaceOutcome>();
+    if (this.#starved !== undefined) throw await this.#starved;
     if (this.#script !== undefined) await this.#byScript(items, outcomes);
     const open = items.filter((item) => !outcomes.has(item));
     // In a cluster the keys of a transaction are in one slot.
@@ -99,6 +103,7 @@ export class TokenReplacer {
         else pipeline.call('EVALSHA', name, ...args);
       }
     });
+    await this.#refuseStarved(replies.map(replyError), open);
     let ready = true;
     for (const [index, item] of open.entries()) {
       const reply = replies[index];
@@ -155,10 +160,31 @@ export class TokenReplacer {
     }
     for (const item of items) outcomes.set(item, 'changed');
     if (replies === 'written' || replies === 'done') return;
+    await this.#refuseStarved(
+      replies.map((reply) => (reply instanceof Error ? reply.message : '')),
+      unchanged,
+    );
     for (const [index, item] of unchanged.entries()) {
       const reply = replies[index];
       outcomes.set(item, reply instanceof Error ? this.#refused(reply.message) : 'done');
     }
+  }
+
+  /** What was under way is looked at: whether its keys are still there. */
+  async #refuseStarved(errors: readonly string[], items: readonly TokenReplacement[]): Promise<void> {
+    const error = errors.find(ranOutOfMemory);
+    if (error === undefined) return;
+    this.#starved ??= this.#starvedError(error, items);
+    throw await this.#starved;
+  }
+
+  async #starvedError(error: string, items: readonly TokenReplacement[]): Promise<MigrateError> {
+    const replies = await this.#connection.read((pipeline) => {
+      for (const { key } of items) pipeline.call('EXISTS', toArgument(key));
+    });
+    const gone = replies.filter((reply) => 'value' in reply && reply.value === 0).length;
+    const looked = `${items.length} values were being rewritten, ${gone === 0 ? 'none' : gone} of them is gone`;
+    return refusalError(`${error} (${looked})`, this.#connection.address);
   }
 
   #refused(error: string): ReplaceOutcome {

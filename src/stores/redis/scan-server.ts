@@ -17,7 +17,18 @@ interface ScanPage {
 /** Of one scan: a server that changes so often is not to be worked on. */
 const MOST_LISTINGS = 5;
 
-class OtherServer extends MigrateError {}
+class OtherServer extends MigrateError {
+  /** False where the server does not tell whether it is the same. */
+  readonly known: boolean;
+
+  constructor({ what, known, link }: { what: string; known: boolean; link: RedisLink }) {
+    super('store', `Redis at ${link.address} ${what}`, {
+      store: link.address,
+      next: 'see what the server has lost, then type the same command again',
+    });
+    this.known = known;
+  }
+}
 
 /** All keys of the server, or of all masters of a cluster side by side, in pages of about `count`: see the interface. */
 export async function* scanKeys(
@@ -26,12 +37,12 @@ export async function* scanKeys(
   onAnew?: () => void,
 ): AsyncIterable<readonly ByteString[]> {
   for (let listing = 1; ; listing += 1) {
-    const mayBegin = onAnew !== undefined && link.mayFailOver && listing < MOST_LISTINGS;
     try {
       yield* link.cluster === undefined ? scanServer(link, count) : scanMasters(link.cluster, count);
       return;
     } catch (error) {
-      if (!mayBegin || !(error instanceof OtherServer)) throw error;
+      if (!(error instanceof OtherServer) || onAnew === undefined || listing === MOST_LISTINGS) throw error;
+      if (error.known && !link.mayFailOver) throw error;
       onAnew();
     }
   }
@@ -99,15 +110,15 @@ async function* scanServer(link: RedisLink, count: number): AsyncGenerator<reado
 
 /** A cursor means nothing to a server that was started anew or took over: keys would be passed over in silence. */
 async function refuseOtherServer(link: RedisLink, runId: string): Promise<void> {
+  const unknown = 'broke the connection while its keys were listed, and whether it was started anew cannot be told';
+  if (runId === '')
+    throw new OtherServer({ what: `${unknown}: it has neither run_id nor master_replid`, known: false, link });
   const [info] = await link.read((pipeline) => {
     pipeline.call('INFO');
   });
   if (parseServer(String(requireValue(info, link.address))).runId === runId) return;
   const what = link.mayFailOver ? 'was started anew, or another took over,' : 'was started anew';
-  throw new OtherServer('store', `Redis at ${link.address} ${what} while its keys were listed`, {
-    store: link.address,
-    next: 'see what the server has lost, then type the same command again',
-  });
+  throw new OtherServer({ what: `${what} while its keys were listed`, known: true, link });
 }
 
 /** In one pipeline, so that both come from the same server, in one round trip. */

@@ -64,7 +64,7 @@ test.each([
   ['a replica', { server: { role: 'slave' } }, ['role error']],
   ['one that is loading', { server: { loading: true } }, ['state error']],
   ['a cluster that is down', { server: { cluster: true, down: 'no slots' } }, ['role error']],
-  ['a Dragonfly', { server: { product: 'dragonfly', version: '1.30.0' } }, ['version warning']],
+  ['a Dragonfly', { server: { product: 'dragonfly', version: '1.30.0', maxMemory: 100 } }, ['version warning']],
   ['an old one', { server: { version: '5.0.1' } }, ['version warning']],
   ['a clock that is off', { facts: { skewMs: -60_000 } }, ['clock warning']],
   ['a lock', { facts: { held: [{ tenant: 'a', ttlMs: 1_000 }] } }, ['lock warning']],
