@@ -179,10 +179,10 @@ function estimate(
   }, 0);
 }
 
-/** Each copied point is read, written and read back, and read twice more before its old one is deleted. */
+/** Each copied point is read, written and read back, and its old one read once more before that is deleted. */
 function copyingMs(reId: ReIdPlan | undefined): number {
   if (reId === undefined) return 0;
-  return Math.round(((reId.points + reId.repair) * 5 * reId.textBytes * 1_000) / COPY_RATE);
+  return Math.round(((reId.points + reId.repair) * 4 * reId.textBytes * 1_000) / COPY_RATE);
 }
 
 function basis(
