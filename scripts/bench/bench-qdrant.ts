@@ -22,6 +22,10 @@ const noLimits: StrictLimits = {
   upsertMaxBatch: undefined,
   maxPoints: undefined,
   maxVectorBytes: undefined,
+  maxPayloadBytes: undefined,
+  maxIndexes: undefined,
+  readRateLimit: undefined,
+  refusesExact: false,
   readNeedsIndex: false,
   writeNeedsIndex: false,
 };

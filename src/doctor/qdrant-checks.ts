@@ -1,3 +1,4 @@
+import { strictRefusals } from '../model/strict-refusals.ts';
 import type { Check } from '../report/doctor-report.ts';
 import type { QdrantCollectionHealth } from '../stores/qdrant/qdrant-health.ts';
 import { check, majorMinor, some } from './common-checks.ts';
@@ -88,14 +89,21 @@ function indexCheck(collections: readonly QdrantCollectionHealth[], field: strin
 function strictChecks(collections: readonly QdrantCollectionHealth[], field: string): readonly Check[] {
   const checks = collections.flatMap(({ name, limits, indexes }) => {
     const told: Check[] = [];
-    const { filterMaxConditions, writeRateLimit, maxQueryLimit, readNeedsIndex, writeNeedsIndex } = limits;
-    if ((filterMaxConditions ?? 2) < 2) {
-      const text = `${name} allows one condition in a filter; a guarded write needs two`;
-      told.push(check('qdrant', 'strict mode', 'error', text, `raise filter_max_conditions of ${name} to 2`));
-    }
+    const { writeRateLimit, readRateLimit, maxQueryLimit, maxPayloadBytes, readNeedsIndex, writeNeedsIndex } = limits;
+    for (const { message, fix } of strictRefusals({ name, limits, indexes }, field))
+      told.push(check('qdrant', 'strict mode', 'error', message, fix));
     if ((readNeedsIndex || writeNeedsIndex) && !indexes.has(field)) {
       const text = `${name} refuses filters without an index, and ${field} has none`;
       told.push(check('qdrant', 'strict mode', 'error', text, `make a keyword index on ${field} in ${name}`));
+    }
+    if (maxPayloadBytes !== undefined) {
+      const text = `${name} refuses writes from ${maxPayloadBytes} bytes of payload on; the server does not tell how many it has`;
+      const fix = 'a move tries it before it writes; raise max_collection_payload_size_bytes meanwhile';
+      told.push(check('qdrant', 'strict mode', 'warning', text, fix));
+    }
+    if (readRateLimit !== undefined) {
+      const text = `${name} lets ${readRateLimit} reads a minute be made`;
+      told.push(check('qdrant', 'rate limit', 'warning', text, 'raise read_rate_limit meanwhile: a move reads often'));
     }
     if (writeRateLimit !== undefined) {
       const text = `${name} lets ${writeRateLimit} points a minute be written`;

@@ -5,6 +5,7 @@ import {
   type SimulatedRequest,
   startFaultHttp,
 } from './fault-http.ts';
+import { type CollectionAccess, checkAccess, onlyNamed } from './qdrant/access.ts';
 import { type FaultScript, faultsOf } from './qdrant/fault-script.ts';
 import { Node } from './qdrant/node.ts';
 import { QdrantError } from './qdrant/qdrant-error.ts';
@@ -39,6 +40,8 @@ export interface QdrantStandInOptions {
   readonly apiKey?: string;
   /** Serves reads only. */
   readonly readOnlyApiKey?: string;
+  /** Tokens by their text, each with what it lets its bearer do with which collections. */
+  readonly tokens?: Readonly<Record<string, readonly CollectionAccess[]>>;
   /** Faults by chance from the start. */
   readonly faults?: FaultScript;
   /** Which version it says it is, and acts like as far as we use it: `1.16.3` in place of 1.17.1. */
@@ -79,7 +82,15 @@ export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Pr
       simulated: 'qdrant',
       maxBodyBytes: MAX_BODY_BYTES,
       isWrite,
-      answer: (request) => refusedKey(request, options) ?? answer(node, request, options.version),
+      answer: async (request) => {
+        const refused = refusedKey(request, options);
+        if (refused !== undefined) return refused;
+        const reply = await answer(node, request, options.version);
+        const claims = options.tokens?.[keyOf(request) ?? ''];
+        if (claims === undefined || reply.status !== 200 || !/^\/(collections|aliases)$/.test(request.pathname))
+          return reply;
+        return { ...reply, body: onlyNamed(claims, request.pathname, reply.body) };
+      },
       fault: (request) => firstFault(scripts.values(), request),
       reset: () => {
         own.setFaults(undefined);
@@ -140,16 +151,32 @@ function seconds(started: number): string {
 }
 
 function refusedKey(request: SimulatedRequest, options: QdrantStandInOptions): SimulatedReply | undefined {
-  const { apiKey, readOnlyApiKey } = options;
+  const { apiKey, readOnlyApiKey, tokens } = options;
   if ((apiKey === undefined && readOnlyApiKey === undefined) || OPEN.has(request.pathname)) return undefined;
-  const given = request.headers['api-key'] ?? /^Bearer (.*)$/.exec(request.headers.authorization ?? '')?.[1];
+  const given = keyOf(request);
   if (given === undefined) {
     return { status: 401, body: 'Must provide an API key or an Authorization bearer token', headers: PLAIN };
   }
   if (given === apiKey) return undefined;
+  const claims = tokens?.[given];
+  if (claims !== undefined) {
+    try {
+      const { method, pathname } = request;
+      checkAccess(claims, { pathname, isWrite: isWrite(method, pathname) });
+      return undefined;
+    } catch (error) {
+      if (error instanceof QdrantError) return errorReply(error, performance.now());
+      throw error;
+    }
+  }
   if (given !== readOnlyApiKey) return { status: 401, body: 'Invalid API key or JWT', headers: PLAIN };
   if (!isWrite(request.method, request.pathname)) return undefined;
   return errorReply(new QdrantError(403, 'Forbidden: Global manage access is required'), performance.now());
+}
+
+function keyOf({ headers }: SimulatedRequest): string | undefined {
+  const given = headers['api-key'] ?? /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1];
+  return given === undefined ? undefined : String(given);
 }
 
 await runAsProcess(import.meta.url, 'qdrant', ['api-key', 'read-only-api-key'], (given) => {

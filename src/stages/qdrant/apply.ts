@@ -120,7 +120,7 @@ function isSameCause(first: unknown, other: unknown): boolean {
 async function openPart(one: CollectionPlan, plan: QdrantPlan, ctx: ApplyContext<QdrantWriter>): Promise<Part> {
   const facts = await ctx.store.collection(one.collection);
   // Where only an index allows counting, the plan's count must do until the index is made.
-  const countable = !facts.limits.readNeedsIndex || mayFilter(facts, plan.field, one);
+  const countable = !facts.limits.readNeedsIndex || mayFilter(facts, plan.field, { ...one, value: one.move.source });
   const match = matchOf(plan.field, one.move.source, one);
   const left = countable ? await ctx.store.count({ collection: one.collection, match }) : one.source;
   const isWhole = plan.named.collections.some(({ from }) => from === one.collection);

@@ -4,6 +4,7 @@ import type { FieldMatch, PointContent, QdrantReader, ShardKey } from '../../sto
 import type { PlanContext } from '../stage.ts';
 import { AS_NUMBER, AS_TEXT, payloadWithout, scalarToken, type TenantField, tokenOf } from './field-forms.ts';
 import { inEachShard } from './in-each-shard.ts';
+import type { OtherSpellings } from './index-equality.ts';
 import type { SampledPoint } from './qdrant-plan.ts';
 
 /** Points whose payload is compared, a collection. */
@@ -26,6 +27,8 @@ export interface Enumerated {
   /** Points whose field is not exactly the id, but an array that holds it. */
   readonly arrays: readonly string[];
   readonly sampleIds: readonly string[];
+  /** Points that hold another text than was asked for, which an index takes for the same. */
+  readonly otherSpellings: OtherSpellings;
 }
 
 /** Reads the ids of a tenant with the field alone and draws the seeded sample. */
@@ -41,6 +44,7 @@ export async function enumerateTenant(
   const sample = new Reservoir<string>(SAMPLE_SIZE, ctx.options.seed);
   const wanted = tokenOf(request.match.value, request.match.number === true ? AS_NUMBER : AS_TEXT);
   const arrays: string[] = [];
+  const others = { count: 0, example: undefined as string | undefined };
   const pages = inEachShard(request.shardKeys, (shardKeys) => {
     return ctx.store.scrollField({ ...request, shardKeys, field: request.match.field });
   });
@@ -48,10 +52,14 @@ export async function enumerateTenant(
     ctx.signal.throwIfAborted();
     for (const { id, value } of page) {
       sample.offer(id);
-      if (scalarToken(value) !== wanted) arrays.push(id);
+      if (scalarToken(value) === wanted) continue;
+      if (typeof value === 'string') {
+        others.count += 1;
+        others.example ??= value;
+      } else arrays.push(id);
     }
   }
-  return { arrays, sampleIds: sample.items };
+  return { arrays, sampleIds: sample.items, otherSpellings: others };
 }
 
 /** Reads points by id: the first few with their vectors, the rest without. Points that are gone are left out. */

@@ -1,7 +1,8 @@
 import type { Move } from '../../model/move.ts';
 import type { PayloadPath } from '../../model/payload-path.ts';
 import { rawItems, rawMembers } from '../../model/raw-json.ts';
-import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
+import { uuidOf } from '../../model/uuid-of.ts';
+import type { CollectionFacts, PayloadIndex } from '../../stores/qdrant/collection-facts.ts';
 import type { FieldMatch } from '../../stores/qdrant/qdrant-reader.ts';
 
 /** One type in which the tenant may stand in its field: as text, or as a whole number. */
@@ -22,11 +23,29 @@ export function couldBeNumber(id: string): boolean {
   return /^(0|-?[1-9]\d{0,18})$/.test(id) && BigInt(id) >= SMALLEST && BigInt(id) <= LARGEST;
 }
 
-/** Whether the server lets anybody filter the field by this type. */
-export function mayFilter({ limits, indexes }: CollectionFacts, field: string, { number }: Form): boolean {
-  if (!limits.readNeedsIndex) return true;
-  const type = indexes.get(field)?.type;
-  return type !== undefined && (number === true) === (type === 'integer');
+/** An id in one type. */
+export interface Value extends Form {
+  readonly value: string;
+}
+
+/** Whether an index serves a filter for this value. */
+export function serves(index: PayloadIndex | undefined, { value, number }: Value): boolean {
+  if (number === true) return index?.type === 'integer';
+  return index?.type === 'keyword' || (index?.type === 'uuid' && uuidOf(value) !== undefined);
+}
+
+/** The same for an id in any type that it can have. */
+function servesId(index: PayloadIndex | undefined, value: string): boolean {
+  return serves(index, { value }) || (couldBeNumber(value) && serves(index, { value, ...AS_NUMBER }));
+}
+
+export function servesBoth(index: PayloadIndex | undefined, { source, target }: Move): boolean {
+  return servesId(index, source) && servesId(index, target);
+}
+
+/** Whether the server lets anybody filter the field by this value. */
+export function mayFilter({ limits, indexes }: CollectionFacts, field: string, value: Value): boolean {
+  return !limits.readNeedsIndex || serves(indexes.get(field), value);
 }
 
 export function matchOf(field: string, value: string, { number }: Form): FieldMatch {

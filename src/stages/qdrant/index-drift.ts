@@ -75,7 +75,7 @@ async function disagreements(
     { form, value: form.move.target, before: form.target },
   ]);
   for (const { form, value, before } of ends) {
-    if (!mayFilter(facts, field, form)) continue;
+    if (!mayFilter(facts, field, { ...form, value })) continue;
     const seen = values.get(tokenOf(value, form)) ?? 0;
     if (seen === before) continue;
     // The application may have written between the two looks: only what no moment in between explains is drift.

@@ -16,7 +16,8 @@ import {
   sumWithout,
 } from './content.ts';
 import { derivingScheme } from './derived-ids.ts';
-import { couldBeNumber, matchOf, type TenantField, tenantField, tokenOf } from './field-forms.ts';
+import { couldBeNumber, matchOf, serves, type TenantField, tenantField, tokenOf } from './field-forms.ts';
+import { type OtherSpellings, sameForIndex, spelledOtherwise } from './index-equality.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, SampledPoint } from './qdrant-plan.ts';
 import { type Look, lookAtIds } from './re-id/look.ts';
@@ -50,14 +51,20 @@ export interface Inspected {
 export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Inspected> {
   const { profile, options } = ctx;
   const field = profile.qdrantField;
-  const { points, mayHoldArrays } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
+  const { points, mayHoldArrays, otherSpellings } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
   const arrayed = mayHoldArrays ? await arrayLook(ends, ctx) : undefined;
   const arrays = arrayed !== undefined && arrayed.arrays.count > 0 ? arrayed.arrays : undefined;
   const place = { ...ends, ...(arrays === undefined ? {} : { arrays }) };
   const newIds = newIdsFor(newIdsOf(profile, options.qdrantMode), place, profile);
   const look = newIds === undefined ? NO_LOOK : await lookAtIds(ends, newIds, ctx);
   const notices = [...reIdNotices(ends, look)];
-  const problems = [...(arrayed?.problems ?? []), ...targetProblem(ends, field), ...reIdProblems(ends, look, ctx)];
+  const problems = [
+    ...(arrayed?.problems ?? []),
+    ...targetProblem(ends, field),
+    ...sameForIndex(ends, field),
+    ...spelledOtherwise(ends, otherSpellings, field),
+    ...reIdProblems(ends, look, ctx),
+  ];
   if (newIds === undefined && ends.target > 0)
     notices.push(...derivedNotice(ends, await firstPoints(ends, ends.move.target, ctx), 'target', ctx));
   if (ends.source === 0 && look.plan === undefined)
@@ -96,7 +103,8 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
 }
 
 const NO_LOOK: Look = { plan: undefined, taken: new Set(), conflicts: 0, looked: 0 };
-const NO_POINTS = { points: [], mayHoldArrays: false };
+const NO_OTHERS: OtherSpellings = { count: 0, example: undefined };
+const NO_POINTS: Source = { points: [], mayHoldArrays: false, otherSpellings: NO_OTHERS };
 
 function withNewId(point: PointContent, move: Move, newIds: NewIds | undefined, field: TenantField): SampledPoint {
   const newId = newIds?.pairOfContent(point, move)?.to;
@@ -119,26 +127,33 @@ function copiedWholeProblem(
   ];
 }
 
-/** The sample of the source, and whether some of its points may hold an array instead of the id. */
-async function readSource(
-  { facts, move, ...form }: CollectionEnds,
-  ctx: PlanContext<QdrantReader>,
-): Promise<{ readonly points: readonly PointContent[]; readonly mayHoldArrays: boolean }> {
+interface Source {
+  /** The sample. */
+  readonly points: readonly PointContent[];
+  /** Some of them may hold an array instead of the id. */
+  readonly mayHoldArrays: boolean;
+  readonly otherSpellings: OtherSpellings;
+}
+
+async function readSource({ facts, move, ...form }: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Source> {
   const collection = facts.name;
   const match = matchOf(ctx.profile.qdrantField, move.source, form);
-  if (ctx.options.verify === 'counts') {
+  const comparesWider = facts.indexes.get(ctx.profile.qdrantField)?.type === 'uuid';
+  if (ctx.options.verify === 'counts' && !comparesWider) {
     // Without asking for arrays only those of two or more are found; the pass over all ids is what was waived.
     const asked = mayAskForArrays(facts) ? { inArrays: true } : { severalValues: true };
     const count = await ctx.store.count({ collection, match, ...asked });
-    return { points: await firstPoints({ facts, ...form }, move.source, ctx), mayHoldArrays: count > 0 };
+    const points = await firstPoints({ facts, ...form }, move.source, ctx);
+    return { points, mayHoldArrays: count > 0, otherSpellings: NO_OTHERS };
   }
   const { shardKeys, limits } = facts;
   const found = await enumerateTenant(ctx, { collection, shardKeys, match, pageSize: idPageSize(limits) });
-  const { sampleIds, arrays } = found;
+  const { sampleIds, arrays, otherSpellings } = found;
   const ids = shardKeys.length > 1 ? await standingOnce(sampleIds, collection, ctx) : sampleIds;
   return {
     points: await readPoints(ctx.store, collection, splitSample(ids)),
     mayHoldArrays: arrays.length > 0,
+    otherSpellings,
   };
 }
 
@@ -252,7 +267,7 @@ function derivedNotice(
   ];
 }
 
-function settingNotices({ facts, source, number }: CollectionEnds, field: string): readonly Finding[] {
+function settingNotices({ facts, move, source, number }: CollectionEnds, field: string): readonly Finding[] {
   const notice = (kind: string, message: string): Finding => ({
     stage: 'qdrant',
     kind,
@@ -270,8 +285,11 @@ function settingNotices({ facts, source, number }: CollectionEnds, field: string
         `an index on ${field} will be made (${number === true ? 'integer' : 'keyword, is_tenant'})`,
       ),
     );
-  else if (index.type !== fitting)
-    notices.push(notice('index-type', `the index on ${field} is of type ${index.type} and stays`));
+  else if (index.type !== fitting) {
+    const served = serves(index, { value: move.target, ...(number === true ? { number } : {}) });
+    const lost = served ? '' : `, and does not hold "${move.target}": a filter for it will read all points`;
+    notices.push(notice('index-type', `the index on ${field} is of type ${index.type} and stays${lost}`));
+  }
   if (facts.preventUnoptimized) {
     const text = `prevent_unoptimized is on: moved points stay hidden until the optimizer has indexed them`;
     notices.push({ ...notice('prevent-unoptimized', text), count: source });

@@ -12,11 +12,13 @@ export function idPageSize(limits: StrictLimits): number {
 
 /** Points in one write: a has_id list has a limit of its own, and a write over the whole rate limit is never let in. */
 export function writeBatchSize(limits: StrictLimits, wanted: number | undefined): number {
-  return Math.min(
+  const most = Math.min(
     wanted ?? WRITE_BATCH,
     limits.conditionMaxSize ?? Number.POSITIVE_INFINITY,
     limits.writeRateLimit ?? Number.POSITIVE_INFINITY,
   );
+  // A limit of 0 is refused beforehand; set during a run it fails the write, and must not make empty ones.
+  return Math.max(1, most);
 }
 
 /** Points in one insert, beside the limit of its bytes: no limit where strict mode sets none. */

@@ -4,6 +4,7 @@ import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader } from '../../stores/qdrant/qdrant-reader.ts';
 import type { MoveCounts, PlanContext, Problem, ShapeCount } from '../stage.ts';
+import { sameForIndex } from './index-equality.ts';
 import { type CollectionEnds, type Inspected, inspect } from './inspect.ts';
 import { lookAlikes } from './look-alikes.ts';
 import { planNamed } from './named/plan-named.ts';
@@ -128,12 +129,14 @@ function moveCounts(move: Move, inspected: readonly InspectedEnds[]): MoveCounts
 
 function uncountable({ facts, counts }: Surveyed, field: string): readonly Problem[] {
   if (counts !== undefined) return [];
+  const type = facts.indexes.get(field)?.type;
+  const why = type === undefined ? 'without an index' : `by an index of type ${type}`;
   return [
     {
       stage: 'qdrant',
       code: 'index-required',
       message:
-        `strict mode of collection ${facts.name} refuses to filter by ${field} without an index: ` +
+        `strict mode of collection ${facts.name} refuses to filter by ${field} ${why}: ` +
         'its points can be neither counted nor moved',
       fix: `make a keyword index on ${field} in ${facts.name}, or leave this store out with --skip-qdrant`,
     },
@@ -145,9 +148,11 @@ function bothHaveData(
   move: Move,
   inspected: readonly InspectedEnds[],
   copies: readonly ShardCopy[],
-  { options, store }: PlanContext<QdrantReader>,
+  { options, store, profile }: PlanContext<QdrantReader>,
 ): readonly Problem[] {
-  const own = inspected.map(({ ends }) => ends).filter((end) => end.move === move);
+  const own = inspected
+    .map(({ ends }) => ends)
+    .filter((end) => end.move === move && sameForIndex(end, profile.qdrantField).length === 0);
   const found = own.reduce((sum, { source }) => sum + source, 0);
   const { atTarget } = withLate(moveCounts(move, inspected), copies);
   if (options.merge || options.continuing || found === 0 || atTarget === 0) return [];

@@ -1,15 +1,18 @@
+import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
 import type { Move } from '../../model/move.ts';
+import { parseNameTemplate } from '../../model/name-template.ts';
 import { payloadPath } from '../../model/payload-path.ts';
+import { strictRefusals } from '../../model/strict-refusals.ts';
+import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
 import type { QdrantReader, QdrantWriter } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext, Problem } from '../stage.ts';
-import { matchOf } from './field-forms.ts';
-import { type Surveyed, survey } from './survey.ts';
+import { servesBoth } from './field-forms.ts';
+import { namesOf } from './named/names.ts';
+import { COLLECTIONS_AT_ONCE, type Surveyed, survey } from './survey.ts';
 
 /** The first version that knows tenant indexes. */
 const OLDEST = [1, 11] as const;
-/** An id that no application makes; the probe would change nothing even if it were there. */
-const PROBE_ID = '"ffffffff-ffff-4fff-bfff-ffffffffffff"';
 const SKIP = 'or leave this store out with --skip-qdrant';
 
 /** Reaches the server, looks at what forbids a move, and with `probe` tries the right to write. */
@@ -27,13 +30,14 @@ export async function preflight(
       const message = `Qdrant at ${ctx.store.url} is version ${version}; ${OLDEST.join('.')} is the oldest that can be used`;
       return [problem('unsupported', message, `update the server, ${SKIP}`)];
     }
-    const holding = (await survey(moves, ctx)).filter(({ counts }) => counts?.some(({ source }) => source > 0));
-    const problems = holding.flatMap(({ facts }) => collectionProblems(facts));
-    if (probe !== undefined && problems.length === 0) await tryToWrite(probe, field, holding);
-    return problems;
+    const holding = (await survey(moves, ctx)).filter((one) => isWrittenTo(one, moves, ctx));
+    const problems = holding.flatMap(({ facts }) => [
+      ...strictProblems(facts, field),
+      ...unservedWrites(facts, moves, field),
+    ]);
+    return probe !== undefined && problems.length === 0 ? await tryToWrite(probe, holding) : problems;
   } catch (error) {
-    if (error instanceof MigrateError) return [problem(error.code, error.message, error.next ?? SKIP)];
-    throw error;
+    return [problemOf(error)];
   }
 }
 
@@ -51,23 +55,47 @@ function isTooOld(version: string): boolean {
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
-function collectionProblems({ name, limits }: Surveyed['facts']): readonly Problem[] {
-  const problems: Problem[] = [];
-  if ((limits.filterMaxConditions ?? 2) < 2) {
-    const message = `strict mode of collection ${name} allows one condition in a filter; a guarded write needs two`;
-    problems.push(problem('unsupported', message, `raise filter_max_conditions of ${name} to 2, ${SKIP}`));
-  }
-  return problems;
+/** Holds points of a source, or is named after it. One that cannot be counted is the plan's to tell. */
+function isWrittenTo({ facts, counts }: Surveyed, moves: readonly Move[], { profile }: PlanContext<unknown>): boolean {
+  if (counts?.some(({ source }) => source > 0)) return true;
+  const templates = profile.collectionTemplates.map(parseNameTemplate);
+  return moves.some((move) => namesOf([facts.name], templates, move).claimed.length > 0);
 }
 
-/** Sets the field to the value it has, on a point that is not there: refused for a key that may only read. */
-async function tryToWrite(probe: QdrantWriter, field: string, holding: readonly Surveyed[]): Promise<void> {
-  const writable = holding.find(({ facts }) => !facts.limits.writeNeedsIndex || facts.indexes.has(field));
-  const ends = writable?.counts?.find((counts) => counts.source > 0);
-  if (writable === undefined || ends === undefined) return;
-  const match = matchOf(field, ends.move.source, ends);
-  const { name: collection, shardKeys } = writable.facts;
-  await probe.setField({ collection, ids: [PROBE_ID], match, to: ends.move.source, shardKeys });
+function strictProblems(facts: CollectionFacts, field: string): readonly Problem[] {
+  return strictRefusals(facts, field).map(({ message, fix }) => problem('strict-limit', message, `${fix}, ${SKIP}`));
+}
+
+/** Where every guarded write needs an index, and the one that stands cannot serve one of the ids. */
+function unservedWrites({ name, limits, indexes }: CollectionFacts, moves: readonly Move[], field: string) {
+  const index = indexes.get(field);
+  // None at all is made first; one of a type that serves no id is refused above.
+  if (!limits.writeNeedsIndex || (index?.type !== 'uuid' && index?.type !== 'integer')) return [];
+  if (moves.every((move) => servesBoth(index, move))) return [];
+  const message = `strict mode of ${name} refuses writes by ${field} where its index of type ${index.type} does not hold the id`;
+  return [problem('strict-limit', message, `make the index on ${field} in ${name} one of type keyword, ${SKIP}`)];
+}
+
+/** A key may write to one collection and only read the next: each is tried, with a write that can match no point. */
+async function tryToWrite(probe: QdrantWriter, holding: readonly Surveyed[]): Promise<readonly Problem[]> {
+  const tried = await pMap(
+    holding,
+    async ({ facts: { name, shardKeys } }): Promise<readonly Problem[]> => {
+      try {
+        await probe.tryToWrite(name, shardKeys);
+        return [];
+      } catch (error) {
+        return [problemOf(error)];
+      }
+    },
+    { concurrency: COLLECTIONS_AT_ONCE },
+  );
+  return tried.flat();
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof MigrateError) return problem(error.code, error.message, error.next ?? SKIP);
+  throw error;
 }
 
 function problem(code: string, message: string, fix: string): Problem {

@@ -2,7 +2,7 @@ import pMap from 'p-map';
 import { MigrateError } from '../../model/errors.ts';
 import type { Move } from '../../model/move.ts';
 import type { CollectionFacts } from '../../stores/qdrant/collection-facts.ts';
-import type { QdrantReader, ShardKey } from '../../stores/qdrant/qdrant-reader.ts';
+import type { FieldMatch, QdrantReader, ShardKey } from '../../stores/qdrant/qdrant-reader.ts';
 import type { PlanContext } from '../stage.ts';
 import {
   AS_NUMBER,
@@ -12,6 +12,7 @@ import {
   matchOf,
   mayFilter,
   scalarToken,
+  servesBoth,
   tokenOf,
 } from './field-forms.ts';
 import { inEachShard } from './in-each-shard.ts';
@@ -71,20 +72,35 @@ async function countEnds(
   ctx: PlanContext<QdrantReader>,
 ): Promise<readonly EndCounts[] | undefined> {
   const field = ctx.profile.qdrantField;
-  if (facts.limits.readNeedsIndex && !facts.indexes.has(field)) return countByReading(facts, moves, ctx);
+  const { limits, indexes } = facts;
+  const unserved = limits.readNeedsIndex && moves.some((move) => !servesBoth(indexes.get(field), move));
+  if (unserved || limits.filterMaxConditions === 0) return countByReading(facts, moves, ctx);
   const count = async (value: string, form: Form): Promise<number> => {
-    if (!fits(value, form) || !mayFilter(facts, field, form)) return 0;
-    return ctx.store.count({
-      collection: facts.name,
-      match: matchOf(field, value, form),
-      allReplicas: facts.replicas > 1,
-    });
+    if (!fits(value, form) || !mayFilter(facts, field, { ...form, value })) return 0;
+    const request = { collection: facts.name, match: matchOf(field, value, form) };
+    // Such a collection is refused where it holds points of a source, and must not stop a run where it holds none.
+    if (limits.refusesExact) return countByIds(request, facts, ctx);
+    return ctx.store.count({ ...request, allReplicas: facts.replicas > 1 });
   };
   const countMove = async ({ move, form }: MoveForm): Promise<EndCounts> => {
     const [source, target] = await Promise.all([count(move.source, form), count(move.target, form)]);
     return { move, ...form, source, target };
   };
   return pMap(moveForms(moves), countMove, { concurrency: 2 });
+}
+
+/** For a collection where the server refuses to count exactly. */
+async function countByIds(
+  request: { readonly collection: string; readonly match: FieldMatch },
+  { limits }: CollectionFacts,
+  { store, signal }: PlanContext<QdrantReader>,
+): Promise<number> {
+  let count = 0;
+  for await (const ids of store.scrollIds({ ...request, pageSize: idPageSize(limits) })) {
+    signal.throwIfAborted();
+    count += ids.length;
+  }
+  return count;
 }
 
 interface MoveForm {

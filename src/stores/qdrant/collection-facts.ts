@@ -50,6 +50,14 @@ export interface StrictLimits {
   readonly maxPoints: number | undefined;
   /** Bytes of all vectors in the collection. */
   readonly maxVectorBytes: number | undefined;
+  /** Bytes of all payloads in the collection. */
+  readonly maxPayloadBytes: number | undefined;
+  /** Payload indexes in the collection. */
+  readonly maxIndexes: number | undefined;
+  /** Reads a minute. */
+  readonly readRateLimit: number | undefined;
+  /** Exact counts and facets are refused. */
+  readonly refusesExact: boolean;
   /** Reading by a field without an index is refused. */
   readonly readNeedsIndex: boolean;
   /** Writing by a field without an index is refused. */
@@ -127,15 +135,24 @@ function strictLimits(strict: Fields): StrictLimits {
   const on = strict.enabled === true;
   return {
     maxQueryLimit: on ? positive(strict.max_query_limit) : undefined,
-    conditionMaxSize: on ? positive(strict.condition_max_size) : undefined,
+    conditionMaxSize: on ? atLeastZero(strict.condition_max_size) : undefined,
     writeRateLimit: on ? positive(strict.write_rate_limit) : undefined,
-    filterMaxConditions: on ? positive(strict.filter_max_conditions) : undefined,
-    upsertMaxBatch: on ? positive(strict.upsert_max_batchsize) : undefined,
+    filterMaxConditions: on ? atLeastZero(strict.filter_max_conditions) : undefined,
+    upsertMaxBatch: on ? atLeastZero(strict.upsert_max_batchsize) : undefined,
     maxPoints: on ? positive(strict.max_points_count) : undefined,
-    maxVectorBytes: on ? positive(strict.max_collection_vector_size_bytes) : undefined,
+    maxVectorBytes: on ? atLeastZero(strict.max_collection_vector_size_bytes) : undefined,
+    maxPayloadBytes: on ? atLeastZero(strict.max_collection_payload_size_bytes) : undefined,
+    maxIndexes: on ? atLeastZero(strict.max_payload_index_count) : undefined,
+    readRateLimit: on ? positive(strict.read_rate_limit) : undefined,
+    refusesExact: on && strict.search_allow_exact === false,
     readNeedsIndex: on && strict.unindexed_filtering_retrieve === false,
     writeNeedsIndex: on && strict.unindexed_filtering_update === false,
   };
+}
+
+/** These limits can be 0, which forbids everything. */
+function atLeastZero(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }
 
 function positive(value: unknown): number | undefined {

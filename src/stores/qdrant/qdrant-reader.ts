@@ -174,6 +174,8 @@ export interface PointContent {
 
 /** What the writing steps ask beside. Every write waits until it is applied and visible, and may be repeated. */
 export interface QdrantWriter extends QdrantReader, QdrantBackupWriting, QdrantPointWriting {
+  /** A write for which no point can match: it fails as `denied` for a key that may not write here. Needs no index. */
+  tryToWrite(collection: string, shardKeys: readonly ShardKey[]): Promise<void>;
   /** Sets the field from `match.value` to `to` on those of the ids that still match; no other field, no vector. */
   setField(request: SetFieldRequest): Promise<void>;
   /** Gives the field of those of the ids whose array still is `from` the array `to`; elements as JSON tokens. */

@@ -97,8 +97,8 @@ export function readingCalls(connection: Connection): QdrantReader {
     async facet(request) {
       const call = facetCall(request, scopeText(connection, request));
       const answer = await raw.ask(call);
-      // No index on the field, or a server from before facets.
-      if (answer.status === 400 && /index/i.test(answer.text)) return undefined;
+      // No index on the field, strict mode without exact counts, or a server from before facets.
+      if (answer.status === 400 && /index|exact search disabled/i.test(answer.text)) return undefined;
       if (answer.status === 404 && !/collection/i.test(answer.text)) return undefined;
       if (answer.status !== 200) throw answerFailure(answer, raw.purpose(call));
       if (!answer.json) throw notQdrant(raw.purpose(call), 200);

@@ -112,6 +112,14 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
       const purpose = { url, task: `delete the collection ${name}`, collection: name, write: true };
       await control(purpose, (client) => client.deleteCollection(name));
     },
+    async tryToWrite(collection, shardKeys) {
+      const call = emptyWrite(collection, shardKeys);
+      // Sent once more where the outcome is unknown: it changes nothing.
+      textOf(
+        await write(collection, { ...call, task: `write to ${collection}` }, async () => false),
+        raw.purpose(call),
+      );
+    },
     async settled(collection) {
       const { updateQueue, customSharding, shardKeys } = await emptyQueue(collection);
       // The update at work is no longer counted among those that wait. One that changes nothing comes after it, and

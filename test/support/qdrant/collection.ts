@@ -1,5 +1,5 @@
 import { changedConfig, collectionConfig } from './collection-config.ts';
-import type { Json, JsonObject } from './exact-json.ts';
+import { type Json, type JsonObject, jsonText } from './exact-json.ts';
 import { FieldIndex, type Scalar } from './field-index.ts';
 import type { Filter, Test } from './filter.ts';
 import { OrderedPoints } from './ordered-points.ts';
@@ -71,6 +71,13 @@ export class Collection {
     let size = 0;
     for (const points of this.byShard.values()) size += points.size;
     return size;
+  }
+
+  /** About what the payloads take; the real server's own estimate is another. */
+  get payloadBytes(): number {
+    let bytes = 0;
+    for (const { payload } of this.all) bytes += jsonText(payload, true).length;
+    return bytes;
   }
 
   nextOperation(): number {

@@ -10,7 +10,7 @@ const KINDS = ['keyword', 'integer', 'float', 'geo', 'text', 'bool', 'datetime',
 const NAMES = '`keyword`, `integer`, `float`, `geo`, `text`, `bool`, `datetime`, `uuid`';
 const OF_TYPE: Readonly<Record<string, (value: Json) => boolean>> = {
   keyword: (value) => typeof value === 'string',
-  uuid: (value) => typeof value === 'string',
+  uuid: (value) => typeof value === 'string' && uuidNumber(value) !== undefined,
   text: (value) => typeof value === 'string',
   datetime: (value) => typeof value === 'string',
   integer: (value) => typeof value === 'number' || typeof value === 'bigint',
@@ -50,7 +50,7 @@ export class FieldIndex {
   /** The points that hold the value; none where the index cannot tell. */
   lookup(value: Scalar): OrderedPoints | undefined {
     if (!this.matches || !this.holds(value)) return undefined;
-    return this.byValue.get(value) ?? new OrderedPoints();
+    return this.byValue.get(this.valueOf(value)) ?? new OrderedPoints();
   }
 
   add(point: Point): void {
@@ -72,6 +72,11 @@ export class FieldIndex {
     for (const value of this.indexed(point)) this.byValue.get(value)?.delete(point);
   }
 
+  /** A uuid index keeps the number, so that every spelling of it is the same value. */
+  private valueOf(value: Scalar): Scalar {
+    return this.type === 'uuid' ? (uuidNumber(String(value)) ?? value) : value;
+  }
+
   private holds(value: Json): boolean {
     return OF_TYPE[this.type]?.(value) ?? false;
   }
@@ -79,7 +84,16 @@ export class FieldIndex {
   private indexed(point: Point): readonly Scalar[] {
     const [value, ...more] = valuesAt(point.payload, this.path);
     if (value === undefined) return [];
-    if (more.length === 0 && !Array.isArray(value)) return this.holds(value) ? [value as Scalar] : [];
-    return [value, ...more].flat().filter((element) => this.holds(element)) as Scalar[];
+    const all = more.length === 0 && !Array.isArray(value) ? [value] : [value, ...more].flat();
+    const held = all.filter((element) => this.holds(element)) as Scalar[];
+    return this.type === 'uuid' ? held.map((one) => this.valueOf(one)) : held;
   }
+}
+
+/** What Rust's `Uuid::parse_str` reads, as the text of its number with hyphens; undefined for any other text. */
+export function uuidNumber(text: string): string | undefined {
+  const hyphenated = /^(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+  const bare = hyphenated.exec(text)?.[1] ?? hyphenated.exec(/^\{(.*)\}$/.exec(text)?.[1] ?? '')?.[1];
+  const digits = bare?.replaceAll('-', '') ?? (/^[0-9a-f]{32}$/i.test(text) ? text : undefined);
+  return digits?.toLowerCase().replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

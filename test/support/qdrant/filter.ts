@@ -1,5 +1,5 @@
 import { asDouble, isObject, type Json, type JsonObject } from './exact-json.ts';
-import type { FieldIndex, Scalar } from './field-index.ts';
+import { type FieldIndex, type Scalar, uuidNumber } from './field-index.ts';
 import { type JsonPath, parsePath, valuesAt } from './json-path.ts';
 import type { OrderedPoints } from './ordered-points.ts';
 import type { Point } from './point.ts';
@@ -118,7 +118,7 @@ function fieldCondition(key: string, given: JsonObject, indexes: Indexes, path: 
     throw invalid(`${path}.__all__`, 'Validation error: At least one field condition must be specified [{}]');
   }
   const place = parsePath(key);
-  const parts = words.map((word) => fieldTest(word, given[word] as Json, place));
+  const parts = words.map((word) => fieldTest(word, given[word] as Json, place, indexes.get(key)));
   const types = parts.flatMap((part) => part.types);
   const value = isObject(given.match) ? (given.match.value as Scalar | undefined) : undefined;
   const candidates = value === undefined ? undefined : indexes.get(key)?.lookup(value);
@@ -137,11 +137,11 @@ interface FieldTest {
   readonly size: number;
 }
 
-function fieldTest(word: string, given: Json, place: JsonPath): FieldTest {
+function fieldTest(word: string, given: Json, place: JsonPath, index: FieldIndex | undefined): FieldTest {
   const none = { types: [], size: 0 };
   switch (word) {
     case 'match':
-      return matchTest(given, place);
+      return matchTest(given, place, index);
     case 'range':
       return { ...none, test: rangeTest(given, place), types: ['integer', 'float'] };
     case 'values_count': {
@@ -157,12 +157,18 @@ function fieldTest(word: string, given: Json, place: JsonPath): FieldTest {
   }
 }
 
-function matchTest(given: Json, place: JsonPath): FieldTest {
+function matchTest(given: Json, place: JsonPath, index: FieldIndex | undefined): FieldTest {
   if (!isObject(given)) throw badFormat('data did not match any variant of untagged enum Match');
   if (given.value !== undefined) {
     const wanted = given.value;
     if (!isScalar(wanted)) throw badFormat('data did not match any variant of untagged enum Match');
-    return { test: anyElement(place, (value) => value === wanted), types: [typeOf(wanted)], size: 0 };
+    const uuid = typeof wanted === 'string' ? uuidNumber(wanted) : undefined;
+    const types = [typeOf(wanted), ...(uuid === undefined ? [] : ['uuid'])];
+    if (uuid !== undefined && index?.type === 'uuid') {
+      const test = anyElement(place, (value) => typeof value === 'string' && uuidNumber(value) === uuid);
+      return { test, types, size: 0 };
+    }
+    return { test: anyElement(place, (value) => value === wanted), types, size: 0 };
   }
   if (Array.isArray(given.any) || Array.isArray(given.except)) {
     const listed = (given.any ?? given.except) as readonly Json[];

@@ -42,6 +42,7 @@ export function scroll(request: PointRequest): string {
 
 export function count(request: PointRequest): string {
   const filter = readFilter(request, 'count_request');
+  request.collection.strict.checkExact(request.body.exact !== false);
   const scope = readScope(request);
   return `{"count":${request.collection.count(filter, scope)}}`;
 }
@@ -51,6 +52,7 @@ export function facet(request: PointRequest): string {
   if (typeof body.key !== 'string') throw badFormat(`missing field \`key\` at ${end}`);
   const limit = limitOf(body.limit, 10, 'facet_request');
   const filter = readFilter(request, 'facet_request');
+  collection.strict.checkExact(body.exact === true);
   const scope = readScope(request, limit);
   const hits = [...collection.facet(body.key, filter, scope)]
     .sort(([a, counted], [b, other]) => other - counted || (a < b ? -1 : 1))

@@ -42,6 +42,18 @@ export class StrictMode {
     }
   }
 
+  /** Counts and facets that ask for exact numbers. */
+  checkExact(exact: boolean): void {
+    if (exact && this.config.search_allow_exact === false) throw refused('Exact search disabled!', 'Set exact=false.');
+  }
+
+  /** Only ever judged by what is there: the limit of a body's own payload is none of it. */
+  checkPayloadSize(bytes: () => number): void {
+    const most = this.limit('max_collection_payload_size_bytes');
+    if (most === undefined || bytes() < most) return;
+    throw new QdrantError(400, `Bad request: Max payload storage size limit of ${most / (1024 * 1024)}MB reached!`);
+  }
+
   checkIndexes(held: number): void {
     const most = this.limit('max_payload_index_count');
     if (most === undefined || held < most) return;

@@ -96,7 +96,10 @@ function upsert(request: OperationRequest): UpdateOperation {
     return { id, vectors, payload: isObject(payload) ? payload : {}, exact };
   };
   return {
-    check: () => collection.strict.checkUpsert(given.length, collection.size),
+    check: () => {
+      collection.strict.checkUpsert(given.length, collection.size);
+      collection.strict.checkPayloadSize(() => collection.payloadBytes);
+    },
     cost: () => given.length,
     apply: () => {
       const contents = given.map(stored);
@@ -144,9 +147,14 @@ function setPayload(request: OperationRequest): UpdateOperation {
   const patch = payloadOf(request);
   const path = typeof body.key === 'string' ? parsePath(body.key) : [];
   const heads = new Set(path.length === 0 ? Object.keys(patch) : [String(path[0])]);
-  return onSelected(request, undefined, {}, (collection, point) => {
+  const operation = onSelected(request, undefined, {}, (collection, point) => {
     collection.setPayload(point, mergedAt(point.payload, path, patch), point.exact || exact, heads);
   });
+  const check = () => {
+    request.collection.strict.checkPayloadSize(() => request.collection.payloadBytes);
+    operation.check();
+  };
+  return { ...operation, check };
 }
 
 function deletePayload(request: OperationRequest): UpdateOperation {

@@ -48,7 +48,9 @@ export function withoutCopies(
 /** What asks for the points of a tenant, in every form of its id that the server lets anybody filter by. */
 export function matchesOf(facts: CollectionFacts, field: string, tenant: string): readonly FieldMatch[] {
   const forms = couldBeNumber(tenant) ? [AS_TEXT, AS_NUMBER] : [AS_TEXT];
-  return forms.filter((form) => mayFilter(facts, field, form)).map((form) => matchOf(field, tenant, form));
+  return forms
+    .filter((form) => mayFilter(facts, field, { ...form, value: tenant }))
+    .map((form) => matchOf(field, tenant, form));
 }
 
 /** The same point in another shard. */
