@@ -288,6 +288,69 @@ describe('a user', () => {
     expect(await world.differences(plan, merge, 'finalized')).toEqual([]);
   });
 
+  /** Rights on the keys of the profile, and on whatever else is given. */
+  const onKeys = (without: string, ...more: string[]) =>
+    [
+      ...['siraya', 'tenant_7'].flatMap((id) => [`~${id}_*`, `~${id}:*`, `~task:${id}:*`, `~batch:${id}:*`]),
+      ...more,
+    ].filter((rule) => rule !== without);
+
+  test.each(['~siraya_*', '~task:siraya:*', '~task:tenant_7:*', '~batch:tenant_7:*'])(
+    'without %s is refused before anything is written, and told which keys it may not rename',
+    async (without) => {
+      await as('+@all', ...onKeys(without));
+      const shape = without.slice(1, -1).replace('tenant_7', 'siraya').replace(/_$/, '_text_chunks:');
+      for (const probe of [false, true]) {
+        expect(await world.preflight({ probe })).toContainEqual(
+          expect.objectContaining({ code: 'denied', message: expect.stringContaining(`'${shape}…'`) }),
+        );
+      }
+    },
+  );
+
+  test.each([
+    ['session:siraya', true],
+    ['session:tenant_7', true],
+    ['session:siraya', false],
+    ['session:tenant_7', false],
+  ])(
+    'without rights on %s, the one key of a template, is refused (may ask: %s), and the key stays',
+    async (key, asks) => {
+      world.profile = { ...ragApi, keyTemplates: [...ragApi.keyTemplates, 'session:{tenant}'] };
+      await world.raw.set('session:siraya', 'x', 'EX', 1_000);
+      const before = await world.snapshot();
+      const both = ['~session:siraya', '~session:tenant_7'];
+      const commands = asks ? ['+@all'] : ['+@all', '-acl'];
+      await as(...commands, ...onKeys('', ...both.filter((rule) => rule !== `~${key}`)));
+      const refusal = { code: 'denied', message: expect.stringContaining("'session:siraya'") };
+      expect(await world.preflight({ probe: true })).toContainEqual(expect.objectContaining(refusal));
+      if (asks) expect(await world.preflight()).toContainEqual(expect.objectContaining(refusal));
+      await as(...commands, ...onKeys('', ...both));
+      expect(await world.preflight({ probe: true })).toEqual([]);
+      expect(await world.snapshot()).toEqual(before);
+    },
+  );
+
+  test('that may not restore one of the target’s patterns is refused where it copies, or overwrites', async () => {
+    const but = (pattern: string) => ['+@all', ...onKeys(pattern), pattern.replace('~', '%R~')];
+    await as(...but('~batch:tenant_7:*'));
+    const refusal = { code: 'denied', message: expect.stringMatching(/RESTORE.*'batch:siraya:…'/) };
+    for (const probe of [false, true]) {
+      expect(await world.preflight({ probe, redisMode: 'copy' })).toContainEqual(expect.objectContaining(refusal));
+    }
+    await as('+@all', '-restore', '~*', '(+restore ~tenant_7_* ~tenant_7:* ~task:tenant_7:*)');
+    for (const probe of [false, true]) {
+      expect(await world.preflight({ probe, merge: true, onConflict: 'overwrite' })).toMatchObject([refusal]);
+    }
+  });
+
+  test('that may not set the values of one pattern is refused, in the dry run as well', async () => {
+    await as('+@all', '-set', '~*');
+    expect(await world.preflight()).toMatchObject([
+      { code: 'denied', message: expect.stringContaining('rewrite values') },
+    ]);
+  });
+
   test('that may not read values is told so', async () => {
     await seedTenant(world.raw, 'siraya');
     await as('+@all', '-get', '-@dangerous', '+info', '~*');

@@ -1,16 +1,19 @@
-import { fromText } from '../../model/byte-string.ts';
 import { DRAGONFLY_HEADROOM, isShortForRenames } from '../../model/dragonfly-headroom.ts';
-import { claimedPrefix, crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
+import { crossingProblem, parseKeyTemplate, templateProblem } from '../../model/key-template.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { RedisServer } from '../../stores/redis/redis-server.ts';
-import type { RedisReader, RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
+import type { RedisReader, RedisWriter } from '../../stores/redis/redis-store.ts';
 import type { PlanContext, Problem } from '../stage.ts';
 import { mebibytes } from './mebibytes.ts';
+import { backwards, type ProbePair, probePairs } from './probe-pairs.ts';
 import { copiesOf, isCopied, type RedisMode } from './redis-mode.ts';
 import { refusalOf } from './refusal-of.ts';
 import { deniedToRewrite } from './value-rights.ts';
 
-/** See the contract. Reads, and in a real run renames and removes, keys that do not exist, which changes nothing. */
+/**
+ * See the contract. Reads, and in a real run renames and removes keys that do not exist, and renames the one key of a
+ * template to its own name: neither changes anything.
+ */
 export async function preflightRedis(
   moves: readonly Move[],
   ctx: PlanContext<RedisReader>,
@@ -27,8 +30,7 @@ export async function preflightRedis(
   const pairs = all.filter((pair) => ctx.store.renamable(pair) && !isCopied(pair, copies, ctx.store));
   const rename = await deniedToRename(pairs, RENAME, ctx, probe);
   // Where it may not go back, the move is not begun: no rollback could end it.
-  const back = pairs.map(({ from, to }) => ({ from: to, to: from }));
-  const takeBack = rename === undefined ? await deniedToRename(back, RENAME_BACK, ctx, probe) : undefined;
+  const takeBack = rename === undefined ? await deniedToRename(backwards(pairs), RENAME_BACK, ctx, probe) : undefined;
   const read = ctx.options.verify === 'counts' ? undefined : await deniedToRead(all, ctx);
   const both = (ctx.options.merge || ctx.options.continuing) && !ctx.store.cluster;
   const remove = both ? await deniedToRemove(pairs, ctx, probe) : undefined;
@@ -108,106 +110,142 @@ function templateProblems(moves: readonly Move[], ctx: PlanContext<RedisReader>)
 
 /** Asked of the server, which tells only some users; in a real run tried. */
 async function deniedToRename(
-  pairs: readonly RenamePair[],
-  what: Omit<Denied, 'refusal'>,
+  pairs: readonly ProbePair[],
+  what: Omit<Denied, 'refusals'>,
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter | undefined,
 ): Promise<Problem | undefined> {
-  const told = probe === undefined ? await ctx.store.refusedRename(pairs) : await triedRename(pairs, probe);
-  return told === undefined ? undefined : denied(ctx.store.address, { ...what, refusal: told });
+  const refusals =
+    probe === undefined
+      ? await ctx.store.refusals(pairs.map(({ from, to }) => ['RENAMENX', from, to]))
+      : await triedRenames(pairs, probe);
+  return denied(ctx.store.address, { ...what, refusals: ofShapes(refusals, pairs) });
 }
 
-async function triedRename(pairs: readonly RenamePair[], probe: RedisWriter): Promise<string | undefined> {
-  const refusal = (await probe.rename(pairs)).find((outcome) => typeof outcome === 'object');
-  return typeof refusal === 'object' ? refusal.failed : undefined;
+/** A key that may be there is renamed to its own name, as its target is: that needs the same rights and changes nothing. */
+async function triedRenames(pairs: readonly ProbePair[], probe: RedisWriter): Promise<readonly (string | undefined)[]> {
+  const same = (key: string) => ({ from: key, to: key });
+  const ways = pairs.map(({ absent, from, to }) => (absent ? [{ from, to }] : [same(from), same(to)]));
+  const outcomes = (await probe.rename(ways.flat())).values();
+  return ways.map((way) => {
+    const refused = way.map(() => outcomes.next().value).find((outcome) => typeof outcome === 'object');
+    return typeof refused === 'object' ? refused.failed : undefined;
+  });
 }
 
-async function deniedToRead(pairs: readonly RenamePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
+async function deniedToRead(pairs: readonly ProbePair[], ctx: PlanContext<RedisReader>): Promise<Problem | undefined> {
   const refusal = await refusalOf(ctx.store.fingerprints(pairs.map(({ to }) => to)));
-  return refusal === undefined ? undefined : denied(ctx.store.address, { ...READ, refusal });
+  return denied(ctx.store.address, { ...READ, refusals: ofAll(refusal) });
 }
 
-/** Whether keys could be copied, and their sources removed; the latter two are tried in a real run only. */
+/** Whether keys could be copied, and their sources removed: the latter two are asked, and in a real run tried. */
 async function deniedToCopy(
-  pairs: readonly RenamePair[],
+  pairs: readonly ProbePair[],
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter | undefined,
 ): Promise<Problem | undefined> {
   const { address } = ctx.store;
   const dump = await refusalOf(ctx.store.dumps(pairs.flatMap(({ from, to }) => [from, to])));
-  if (dump !== undefined) return denied(address, { ...COPY, refusal: dump });
-  if (probe === undefined) return undefined;
-  const refusals = await Promise.all(
-    pairs.flatMap(({ from, to }) => [
-      probe.refusedRestore(to),
-      refusalOf(probe.unlinkUnwritten([from], () => Promise.resolve([from]))),
-    ]),
-  );
-  const refusal = refusals.find((text) => text !== undefined);
-  return refusal === undefined ? undefined : denied(address, { ...COPY, refusal });
+  if (dump !== undefined) return denied(address, { ...COPY, refusals: ofAll(dump) });
+  const restores = await restoreRefusals(pairs, ctx, probe);
+  const removals = await removalRefusals(pairs, ctx, probe);
+  const refusals = pairs.map((_, index) => restores[index] ?? removals[index]);
+  return denied(address, { ...COPY, refusals: ofShapes(refusals, pairs) });
 }
 
-/** Whether equal keys could be logged and removed at the source; the removing is tried in a real run only. */
+async function restoreRefusals(
+  pairs: readonly ProbePair[],
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<readonly (string | undefined)[]> {
+  if (probe !== undefined) return Promise.all(pairs.map(({ to }) => probe.refusedRestore(to)));
+  return ctx.store.refusals(pairs.map(({ to }) => ['RESTORE', to, '0', '']));
+}
+
+/** Tried in one transaction where that may be, and where that is refused one by one. A key that may be there is asked for. */
+async function removalRefusals(
+  pairs: readonly ProbePair[],
+  ctx: PlanContext<RedisReader>,
+  probe: RedisWriter | undefined,
+): Promise<readonly (string | undefined)[]> {
+  const asked = await ctx.store.refusals(pairs.map(({ from }) => ['UNLINK', from]));
+  if (probe === undefined) return asked;
+  const removal = (keys: readonly string[]) => refusalOf(probe.unlinkUnwritten(keys, () => Promise.resolve(keys)));
+  const absent = pairs.filter((pair) => pair.absent).map(({ from }) => from);
+  const together = !ctx.store.cluster && (absent.length === 0 || (await removal(absent)) === undefined);
+  const alone = ({ from, absent }: ProbePair) => (together || !absent ? undefined : removal([from]));
+  const tried = await Promise.all(pairs.map(alone));
+  return pairs.map((_, index) => tried[index] ?? asked[index]);
+}
+
+/** Whether equal keys could be logged and removed at the source; the removing is asked, and in a real run tried. */
 async function deniedToRemove(
-  pairs: readonly RenamePair[],
+  pairs: readonly ProbePair[],
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter | undefined,
 ): Promise<Problem | undefined> {
-  const names = pairs.map(({ from }) => from);
-  if (names.length === 0) return undefined;
-  const dump = await refusalOf(ctx.store.dumps(names));
-  if (dump !== undefined) return denied(ctx.store.address, { ...DUMP, refusal: dump });
-  const watched = pairs.flatMap(({ from, to }) => [from, to]);
-  const unlink = probe && (await refusalOf(probe.unlinkUnwritten(watched, () => Promise.resolve(names))));
-  return unlink === undefined ? undefined : denied(ctx.store.address, { ...UNLINK, refusal: unlink });
+  if (pairs.length === 0) return undefined;
+  const { address } = ctx.store;
+  const dump = await refusalOf(ctx.store.dumps(pairs.map(({ from }) => from)));
+  if (dump !== undefined) return denied(address, { ...DUMP, refusals: ofAll(dump) });
+  const refusals = await removalRefusals(pairs, ctx, probe);
+  return denied(address, { ...UNLINK, refusals: ofShapes(refusals, pairs) });
 }
 
-/** Whether targets could be logged and overwritten, and put back; the latter two are tried in a real run only. */
+/** Whether targets could be logged and overwritten, and put back: the latter two are asked, and in a real run tried. */
 async function deniedToOverwrite(
-  pairs: readonly RenamePair[],
+  pairs: readonly ProbePair[],
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter | undefined,
 ): Promise<Problem | undefined> {
-  if (pairs[0] === undefined) return undefined;
+  if (pairs.length === 0) return undefined;
   const { address } = ctx.store;
   const dump = await refusalOf(ctx.store.dumps(pairs.map(({ to }) => to)));
-  if (dump !== undefined) return denied(address, { ...DUMP_TARGET, refusal: dump });
-  if (probe === undefined) return undefined;
-  const rename = await refusalOf(
-    probe.overwriteUnwritten(
-      pairs,
-      async () => pairs,
-      async () => true,
-    ),
-  );
-  if (rename !== undefined) return denied(address, { ...OVERWRITE, refusal: rename });
-  const restore = await probe.refusedRestore(pairs[0].to);
-  return restore === undefined ? undefined : denied(address, { ...RESTORE, refusal: restore });
+  if (dump !== undefined) return denied(address, { ...DUMP_TARGET, refusals: ofAll(dump) });
+  const asked = ofShapes(await ctx.store.refusals(pairs.map(({ from, to }) => ['RENAME', from, to])), pairs);
+  const absent = pairs.filter((pair) => pair.absent);
+  const tried = probe === undefined || absent.length === 0 ? undefined : await triedOverwriting(absent, probe);
+  const overwrite = asked.length > 0 ? asked : ofAll(tried);
+  if (overwrite.length > 0) return denied(address, { ...OVERWRITE, refusals: overwrite });
+  const refusals = await restoreRefusals(pairs, ctx, probe);
+  return denied(address, { ...RESTORE, refusals: ofShapes(refusals, pairs) });
 }
 
-/** Keys that do not exist, one of each template for each master, and what they would become. */
-function probePairs(moves: readonly Move[], ctx: PlanContext<RedisReader>): readonly RenamePair[] {
-  const random = `tenant-migrate-absent-${ctx.clock.now().toString(36)}-${ctx.options.seed}`;
-  // In a cluster one that is renamed and one that is copied.
-  const rests = ctx.store.tags.flatMap((tag, index) => (tag === '' ? [random] : [random + tag, `${random}-${index}`]));
-  return moves.flatMap(({ source, target }) =>
-    ctx.profile.keyTemplates
-      .map(parseKeyTemplate)
-      .filter(({ open }) => open)
-      .flatMap((template) =>
-        rests.map((rest) => ({
-          from: claimedPrefix(template, fromText(source)) + rest,
-          to: claimedPrefix(template, fromText(target)) + rest,
-        })),
-      ),
+function triedOverwriting(pairs: readonly ProbePair[], probe: RedisWriter): Promise<string | undefined> {
+  const overwriting = probe.overwriteUnwritten(
+    pairs,
+    async () => pairs,
+    async () => true,
   );
+  return refusalOf(overwriting);
 }
+
+/** What was refused, and for which keys; absent where that is not known. */
+interface Refusal {
+  readonly text: string;
+  readonly shape?: string;
+}
+
+function ofShapes(refusals: readonly (string | undefined)[], pairs: readonly ProbePair[]): readonly Refusal[] {
+  return pairs.flatMap(({ shapes }, index) => {
+    const text = refusals[index];
+    return text === undefined ? [] : [{ text, shape: shapes.from }];
+  });
+}
+
+function ofAll(text: string | undefined): readonly Refusal[] {
+  return text === undefined ? [] : [{ text }];
+}
+
+/** Shapes of keys in one message. */
+const MOST_NAMED = 5;
 
 interface Denied {
   /** What was tried, with its commands. */
   readonly what: string;
   readonly fix: string;
-  readonly refusal: string;
+  /** None where nothing was refused. */
+  readonly refusals: readonly Refusal[];
 }
 
 const RENAME = {
@@ -247,7 +285,12 @@ const RESTORE = {
   fix: 'give the user RESTORE on the target keys (MIGRATION.md, "Rights")',
 };
 
-function denied(address: string, { what, fix, refusal }: Denied): Problem {
-  const message = `Redis at ${address} does not let this user ${what}: ${refusal}`;
+function denied(address: string, { what, fix, refusals }: Denied): Problem | undefined {
+  const [first] = refusals;
+  if (first === undefined) return undefined;
+  const shapes = [...new Set(refusals.flatMap(({ shape }) => (shape === undefined ? [] : [`'${shape}'`])))];
+  const rest = shapes.length > MOST_NAMED ? ` and ${shapes.length - MOST_NAMED} more` : '';
+  const which = shapes.length === 0 ? '' : `, of ${shapes.slice(0, MOST_NAMED).join(', ')}${rest}`;
+  const message = `Redis at ${address} does not let this user ${what}${which}: ${first.text}`;
   return { stage: 'redis', code: 'denied', message, fix };
 }

@@ -15,17 +15,17 @@ interface Asked {
 }
 
 /**
- * Whether the values that name their tenant could be read and set, on each master of a cluster. Setting is tried on absent
- * keys, in a real run only.
+ * Whether the values that name their tenant could be read and set, on each master of a cluster. Setting is asked for, and
+ * in a real run tried on absent keys.
  */
 export async function deniedToRewrite(
   moves: readonly Move[],
   ctx: PlanContext<RedisReader>,
   { server, probe }: Asked,
 ): Promise<Problem | undefined> {
-  const keys = absentKeys(moves, ctx);
-  const [key] = keys;
-  if (key === undefined) return undefined;
+  const all = valueKeys(moves, ctx);
+  if (all.length === 0) return undefined;
+  const keys = all.filter(({ absent }) => absent).map(({ key }) => key);
   const { address } = ctx.store;
   const problem = (code: string, what: string, fix = FIX): Problem => {
     return { stage: 'redis', code, message: `Redis at ${address} ${what}`, fix };
@@ -39,11 +39,8 @@ export async function deniedToRewrite(
   }
   const read = await refusalOf(ctx.store.texts(keys, () => undefined));
   if (read !== undefined) return problem('denied', `does not let this user read values that name the tenant: ${read}`);
-  if (probe === undefined) return undefined;
-  const [hash, was, token] = ['', Buffer.alloc(0), Buffer.alloc(0)];
-  const items = keys.map((one) => ({ key: one, hash, start: 0, end: 0, was, token }));
-  const refusals = [refusalOf(probe.replaceTokens(items)), ...keys.map((one) => probe.refusedSet(one))];
-  const refused = (await Promise.all(refusals)).find((text) => text !== undefined);
+  const asked = await ctx.store.refusals(all.map(({ key }) => ['SET', key, '']));
+  const refused = asked.find((text) => text !== undefined) ?? (probe && (await triedSetting(keys, probe)));
   if (refused === undefined) return undefined;
   return problem(
     'denied',
@@ -51,18 +48,28 @@ export async function deniedToRewrite(
   );
 }
 
-function absentKeys(
+async function triedSetting(keys: readonly string[], probe: RedisWriter): Promise<string | undefined> {
+  if (keys.length === 0) return undefined;
+  const [hash, was, token] = ['', Buffer.alloc(0), Buffer.alloc(0)];
+  const items = keys.map((key) => ({ key, hash, start: 0, end: 0, was, token }));
+  const refusals = [refusalOf(probe.replaceTokens(items)), ...keys.map((key) => probe.refusedSet(key))];
+  return (await Promise.all(refusals)).find((text) => text !== undefined);
+}
+
+/** Targets' keys of each template whose values name their tenant: absent ones, or the one that a closed template has. */
+function valueKeys(
   moves: readonly Move[],
   { profile, clock, options, store }: PlanContext<RedisReader>,
-): readonly string[] {
+): readonly { readonly key: string; readonly absent: boolean }[] {
   const random = `tenant-migrate-absent-${clock.now().toString(36)}-${options.seed}`;
-  return (
-    (profile.values ?? [])
-      .filter(({ template }) => profile.keyTemplates.includes(template))
-      .map(({ template }) => parseKeyTemplate(template))
-      // A closed template has one key, which may be there.
-      .filter(({ open }) => open)
-      .flatMap((template) => moves.map(({ target }) => claimedPrefix(template, fromText(target)) + random))
-      .flatMap((key) => store.tags.map((tag) => key + tag))
-  );
+  return (profile.values ?? [])
+    .filter(({ template }) => profile.keyTemplates.includes(template))
+    .map(({ template }) => parseKeyTemplate(template))
+    .flatMap((template) =>
+      moves.flatMap(({ target }) => {
+        const prefix = claimedPrefix(template, fromText(target));
+        const rests = template.open ? store.tags.map((tag) => random + tag) : [''];
+        return rests.map((rest) => ({ key: prefix + rest, absent: template.open }));
+      }),
+    );
 }

@@ -7,7 +7,7 @@ import { type KeyFingerprint, type Reading, readExpiries, readFingerprints, read
 import type { RedisLink } from './redis-link.ts';
 import { requireValue } from './redis-refusal.ts';
 import type { RedisServer } from './redis-server.ts';
-import type { DumpedKey, RedisReader, RenamePair } from './redis-store.ts';
+import type { Asked, DumpedKey, RedisReader, RenamePair } from './redis-store.ts';
 import { scanKeys } from './scan-server.ts';
 import { readGlimpses, readTexts } from './texts.ts';
 
@@ -170,11 +170,12 @@ export class RedisReads implements RedisReader {
     return Math.abs(a - b) <= RELATIVE_EXPIRY_TOLERANCE_MS;
   }
 
-  async refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined> {
+  async refusals(commands: readonly Asked[]): Promise<readonly (string | undefined)[]> {
+    if (commands.length === 0) return [];
     // Each master of a cluster has users of its own.
     const links = this.connection.cluster?.masters() ?? [this.connection];
-    const refusals = await Promise.all(links.map((link) => refusedAt(link, pairs)));
-    return refusals.find((refusal) => refusal !== undefined);
+    const told = await Promise.all(links.map((link) => refusedAt(link, commands)));
+    return commands.map((_, index) => told.map((refusals) => refusals[index]).find((refusal) => refusal !== undefined));
   }
 
   async dumps(keys: readonly ByteString[]): Promise<readonly (DumpedKey | undefined)[]> {
@@ -201,13 +202,13 @@ export class RedisReads implements RedisReader {
   }
 }
 
-async function refusedAt(link: RedisLink, pairs: readonly RenamePair[]): Promise<string | undefined> {
+async function refusedAt(link: RedisLink, commands: readonly Asked[]): Promise<readonly (string | undefined)[]> {
   const user = await aclUser(link);
-  if (user === undefined) return undefined;
+  if (user === undefined) return [];
   const replies = await link.read((pipeline) => {
-    for (const { from, to } of pairs) pipeline.call(...user.dryRun(['RENAMENX', toArgument(from), toArgument(to)]));
+    for (const [command, ...args] of commands) pipeline.call(...user.dryRun([command, ...args.map(toArgument)]));
   });
-  return replies.map(dryRunRefusal).find((refusal) => refusal !== undefined);
+  return replies.map(dryRunRefusal);
 }
 
 async function behindAt(link: RedisLink): Promise<number> {

@@ -59,8 +59,11 @@ export interface RedisReader {
   readonly exactExpiry: boolean;
   /** Whether two expiries are the same: exact where the server tells absolute times. */
   sameExpiry(a: number, b: number): boolean;
-  /** The server's words where it says that this user may not make one of the renames; undefined where it does not tell. */
-  refusedRename(pairs: readonly RenamePair[]): Promise<string | undefined>;
+  /**
+   * The server's words for each command that this user may not run, in order (ACL DRYRUN: none is run); undefined where it
+   * may, or where the server does not tell.
+   */
+  refusals(commands: readonly Asked[]): Promise<readonly (string | undefined)[]>;
   /** The server's clock, ms since the epoch: the one by which keys expire. */
   now(): Promise<number>;
   close(): Promise<void>;
@@ -135,6 +138,9 @@ export interface RedisWriter extends RedisReader {
   /** Makes keys from their dumps in one pipeline; false for each that exists. All payloads are sent at once. */
   restoreAll(items: readonly { readonly key: ByteString; readonly dumped: DumpedKey }[]): Promise<readonly boolean[]>;
 }
+
+/** A command with its arguments. */
+export type Asked = readonly [command: string, ...args: ByteString[]];
 
 export interface RenamePair {
   readonly from: ByteString;
