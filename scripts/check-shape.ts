@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
  * A room may always import itself, and a name ending in `*` stands for every package that begins so.
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  model: ['node:crypto'],
+  model: ['node:crypto', 'node:stream', 'node:zlib'],
   profiles: ['model'],
   stores: [
     'model',

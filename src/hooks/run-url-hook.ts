@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import { decodedBody } from '../model/decoded-body.ts';
 import { errorText } from '../model/errors.ts';
 import { BoundedText } from './bounded-text.ts';
 import type { HookEnd } from './run-command-hook.ts';
@@ -22,7 +23,7 @@ export async function runUrlHook(
   const output = new BoundedText();
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const { statusCode, body } = await request(url, {
+    const { statusCode, headers, body } = await request(url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -32,7 +33,8 @@ export async function runUrlHook(
       body: input,
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
     });
-    for await (const chunk of body) output.add(Buffer.from(chunk as Uint8Array).toString('utf8'));
+    for await (const chunk of decodedBody(body, headers['content-encoding']))
+      output.add(Buffer.from(chunk as Uint8Array).toString('utf8'));
     const isWell = statusCode >= 200 && statusCode < 300;
     return { problem: isWell ? undefined : `status ${statusCode}`, output: output.text };
   } catch (error) {

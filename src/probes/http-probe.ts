@@ -1,4 +1,5 @@
 import type { Agent } from 'undici';
+import { decodedBody } from '../model/decoded-body.ts';
 import type { ThrottleLevel } from '../model/throttle-level.ts';
 import { CALM_LOOKS, type Probe } from './probe.ts';
 
@@ -37,7 +38,7 @@ export function httpProbe({ url }: { readonly url: string }, name: string): Prob
         signal: bounded,
         headers: { accept: 'text/plain' },
       });
-      const line = await firstLine(answer.body);
+      const line = await firstLine(decodedBody(answer.body, answer.headers['content-encoding']));
       const level = levelOf(answer.statusCode);
       if (level === undefined) throw new Error(`it answers with status ${answer.statusCode}`);
       const reason = level === 'go' ? '' : `${name} says ${line === '' ? `status ${answer.statusCode}` : line}`;

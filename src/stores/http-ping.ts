@@ -1,3 +1,7 @@
+import { decodedBytes } from '../model/decoded-body.ts';
+
+const LONGEST_BYTES = 16 * 1024 * 1024;
+
 /** What a few requests for one address came to. */
 export interface HttpPing {
   readonly status: number;
@@ -21,7 +25,7 @@ export async function pingHttp(request: {
   const { url, through, timeoutMs, times } = request;
   const { origin, pathname, host } = new URL(url);
   const headers = { ...request.headers, ...(through === undefined ? {} : { host }) };
-  const agent = new Agent({ connect: { timeout: timeoutMs }, maxResponseSize: 16 * 1024 * 1024 });
+  const agent = new Agent({ connect: { timeout: timeoutMs }, maxResponseSize: LONGEST_BYTES });
   const ms: number[] = [];
   let last = { status: 0, text: '', skewMs: undefined as number | undefined };
   try {
@@ -29,7 +33,8 @@ export async function pingHttp(request: {
       const [started, wall] = [performance.now(), Date.now()];
       const signal = AbortSignal.timeout(timeoutMs);
       const reply = await agent.request({ origin: through ?? origin, path: pathname, method: 'GET', headers, signal });
-      const text = await reply.body.text();
+      const bytes = await decodedBytes(reply.body, reply.headers['content-encoding'], LONGEST_BYTES);
+      const text = bytes.toString('utf8');
       ms.push(performance.now() - started);
       last = { status: reply.statusCode, text, skewMs: skewOf(reply.headers.date, wall) };
     }

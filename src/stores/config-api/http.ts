@@ -1,3 +1,4 @@
+import { decodedBytes } from '../../model/decoded-body.ts';
 import { MigrateError } from '../../model/errors.ts';
 import type { ConfigApiSettings } from './config-api.ts';
 
@@ -57,7 +58,7 @@ export async function openHttp(settings: ConfigApiSettings): Promise<ConfigHttp>
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      const bytes = await reply.body.arrayBuffer();
+      const bytes = await decodedBytes(reply.body, reply.headers['content-encoding'], LONGEST_REPLY_BYTES);
       return {
         status: reply.statusCode,
         text: decode(bytes),
@@ -94,7 +95,7 @@ function settingsError(message: string, next: string): MigrateError {
   return new MigrateError('settings', message, { stage: 'config', next });
 }
 
-function decode(bytes: ArrayBuffer): string | undefined {
+function decode(bytes: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
