@@ -1,17 +1,16 @@
 import { type ByteString, fromJson, printable, toJson } from '../../model/byte-string.ts';
-import { DRAGONFLY_HEADROOM, isShortForRenames } from '../../model/dragonfly-headroom.ts';
 import type { Move } from '../../model/move.ts';
 import type { RedisWriter, RenamePair } from '../../stores/redis/redis-store.ts';
 import { limitOf } from '../adaptive-limit.ts';
 import { batchSize } from '../batch-size.ts';
 import { inFlight } from '../in-flight.ts';
 import type { ApplyContext, Checkpoint } from '../stage.ts';
-import { ByteBudget } from './byte-budget.ts';
+import { ApplyRoom } from './apply-room.ts';
 import { compareEnds } from './compare-ends.ts';
-import { copyAgain, type Differing } from './copy-again.ts';
-import { COPY_BYTES, copyKeys } from './copy-keys.ts';
+import { copyAgain } from './copy-again.ts';
+import { copyKeys } from './copy-keys.ts';
 import { type Batch, OpenBatches } from './open-batches.ts';
-import { OutOfMemory } from './out-of-memory.ts';
+import type { OutOfMemory } from './out-of-memory.ts';
 import { overwriteTargets } from './overwrite.ts';
 import { DEFAULT_BATCH, isFar, scanCount } from './plan.ts';
 import { isCopied } from './redis-mode.ts';
@@ -39,16 +38,6 @@ const MOST_AT_RISK = 200;
 
 type Pairs = Pick<Batch, 'move' | 'pairs'>;
 
-/** What all batches of one apply share. */
-interface ApplyRoom {
-  readonly budget: ByteBudget;
-  /** Pairs that were found with different content, to be looked at when all else is done. */
-  readonly differing: Differing[];
-  readonly memory: OutOfMemory;
-  /** Whether a Dragonfly has become short of memory: from then on keys are copied. */
-  short: boolean;
-}
-
 /** See the contract: one scan feeds pipelined renames (or copies), several under way while the scan goes on. */
 export async function* applyRedis(
   plan: RedisPlan,
@@ -61,8 +50,8 @@ export async function* applyRedis(
   let done = 0;
   const start = batchesInFlight(await ctx.store.roundTripMs());
   const limit = plan.copies === 'when-short' ? 1 : limitOf(ctx.options.concurrency, { start, most: MOST_IN_FLIGHT });
-  const memory = new OutOfMemory(plan.templates, plan.moves, ctx);
-  const room: ApplyRoom = { budget: new ByteBudget(COPY_BYTES), differing: [], memory, short: false };
+  const room = new ApplyRoom(plan, ctx);
+  const { memory } = room;
   const begun = until(() => memory.happened, batches(plan, ctx, rules));
   try {
     for await (const checkpoints of inFlight(begun, limit, (batch) => move(plan, batch, room, ctx))) {
@@ -142,7 +131,7 @@ async function moveBatch(
   }
   const copied: RenamePair[] = [];
   const others: RenamePair[] = [];
-  const copies = plan.copies === 'when-short' && (await isShort(room, ctx)) ? 'all' : plan.copies;
+  const copies = await room.copies();
   for (const pair of pairs) (isCopied(pair, copies, ctx.store) ? copied : others).push(pair);
   const renamed =
     others.length === 0
@@ -155,17 +144,6 @@ async function moveBatch(
   const copying = await copyKeys({ move: own, pairs: open }, room.budget, ctx);
   room.differing.push(...copying.different.map((pair) => ({ move: own, pair })));
   return [...renamed.checkpoints, ...copying.checkpoints];
-}
-
-/** Looked at before each batch is renamed. Once it is so it stays so. */
-async function isShort(room: ApplyRoom, ctx: ApplyContext<RedisWriter>): Promise<boolean> {
-  if (room.short || !isShortForRenames(await ctx.store.server())) return room.short;
-  if (!room.short) {
-    const text = `less than ${DRAGONFLY_HEADROOM * 100} % of the server's memory are free now: the keys are copied from here on`;
-    ctx.emit({ type: 'note', stage: 'redis', text });
-  }
-  room.short = true;
-  return true;
 }
 
 async function renameBatch(
