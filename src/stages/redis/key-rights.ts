@@ -95,20 +95,24 @@ async function restoreRefusals(
   return ctx.store.refusals(pairs.map(({ to }) => ['RESTORE', to, '0', '']));
 }
 
-/** Tried in one transaction where that may be, and where that is refused one by one. A key that may be there is asked for. */
+/** Tried on keys that do not exist, in one transaction where that may be; a key that may be there is asked for. */
 async function removalRefusals(
   pairs: readonly ProbePair[],
   ctx: PlanContext<RedisReader>,
   probe: RedisWriter | undefined,
 ): Promise<readonly (string | undefined)[]> {
-  const asked = await ctx.store.refusals(pairs.map(({ from }) => ['UNLINK', from]));
+  const untried = probe === undefined ? pairs : pairs.filter(({ absent }) => !absent);
+  const asked = await ctx.store.refusals(untried.map(({ from }) => ['UNLINK', from]));
   if (probe === undefined) return asked;
   const removal = (keys: readonly string[]) => refusalOf(probe.unlinkUnwritten(keys, () => Promise.resolve(keys)));
   const absent = pairs.filter((pair) => pair.absent).map(({ from }) => from);
   const together = !ctx.store.cluster && (absent.length === 0 || (await removal(absent)) === undefined);
-  const alone = ({ from, absent }: ProbePair) => (together || !absent ? undefined : removal([from]));
-  const tried = await Promise.all(pairs.map(alone));
-  return pairs.map((_, index) => tried[index] ?? asked[index]);
+  return Promise.all(
+    pairs.map((pair) => {
+      if (!pair.absent) return asked[untried.indexOf(pair)];
+      return together ? undefined : removal([pair.from]);
+    }),
+  );
 }
 
 /** Whether equal keys could be logged and removed at the source; the removing is asked, and in a real run tried. */
@@ -135,7 +139,8 @@ async function deniedToOverwrite(
   const { address } = ctx.store;
   const dump = await refusalOf(ctx.store.dumps(pairs.map(({ to }) => to)));
   if (dump !== undefined) return denied(address, { ...DUMP_TARGET, refusals: ofAll(dump) });
-  const asked = ofShapes(await ctx.store.refusals(pairs.map(({ from, to }) => ['RENAME', from, to])), pairs);
+  const untried = probe === undefined ? pairs : pairs.filter(({ absent }) => !absent);
+  const asked = ofShapes(await ctx.store.refusals(untried.map(({ from, to }) => ['RENAME', from, to])), untried);
   const absent = pairs.filter((pair) => pair.absent);
   const tried = probe === undefined || absent.length === 0 ? undefined : await triedOverwriting(absent, probe);
   const overwrite = asked.length > 0 ? asked : ofAll(tried);

@@ -39,7 +39,9 @@ export async function deniedToRewrite(
   }
   const read = await refusalOf(ctx.store.texts(keys, () => undefined));
   if (read !== undefined) return problem('denied', `does not let this user read values that name the tenant: ${read}`);
-  const asked = await ctx.store.refusals(all.map(({ key }) => ['SET', key, '']));
+  // What is tried need not be asked for.
+  const untried = probe === undefined ? all : all.filter(({ absent }) => !absent);
+  const asked = await ctx.store.refusals(untried.map(({ key }) => ['SET', key, '']));
   const refused = asked.find((text) => text !== undefined) ?? (probe && (await triedSetting(keys, probe)));
   if (refused === undefined) return undefined;
   return problem(
