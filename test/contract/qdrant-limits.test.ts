@@ -5,10 +5,11 @@ import type { Problem, StageOptions } from '../../src/stages/stage.ts';
 import { openQdrantHealth } from '../../src/stores/qdrant/qdrant-health.ts';
 import type { QdrantWriter } from '../../src/stores/qdrant/qdrant-reader.ts';
 import { openQdrantWriter } from '../../src/stores/qdrant/qdrant-store.ts';
+import { lightRagId, makeReIdTenants, type ReIdTenants } from '../support/qdrant-re-id.ts';
 import { type QdrantStandIn, startQdrantStandIn } from '../support/qdrant-stand-in.ts';
-import { FIELD, planOf, wholeMove } from '../support/qdrant-tenants.ts';
+import { FIELD, loggedContext, planOf, wholeMove } from '../support/qdrant-tenants.ts';
 import { pointsOf, QdrantWorld } from '../support/qdrant-world.ts';
-import { planContext } from '../support/stage-context.ts';
+import { drain, planContext } from '../support/stage-context.ts';
 
 const VECTORS = { vectors: { size: 1, distance: 'Dot' } };
 const move = { source: 'siraya', target: 'moved' };
@@ -113,6 +114,74 @@ describe('a limit of strict mode that the move would meet', () => {
       expect.objectContaining({ fix: expect.stringContaining('max_collection_payload_size_bytes') }),
     ]);
   });
+});
+
+describe('a point that grew past what one request may have', () => {
+  const most = 9 << 20;
+  const half = 'x'.repeat(5 << 20);
+  let small: QdrantStandIn;
+  let there: QdrantWriter;
+  let tenants: ReIdTenants;
+
+  beforeEach(async () => {
+    small = await startQdrantStandIn({ maxBodyBytes: most });
+    const at = new QdrantWorld(small.url);
+    tenants = await makeReIdTenants(at);
+    there = await openQdrantWriter({ url: small.url, timeoutMs: 20_000 });
+  });
+  async function grow(): Promise<void> {
+    const at = new QdrantWorld(small.url);
+    const id = `"${lightRagId(tenants.move.source, 'ent-3')}"`;
+    for (const name of ['one', 'other']) await at.setPayload(tenants.entities, id, { [name]: half });
+  }
+  afterEach(async () => {
+    await there.close();
+    await small.close();
+  });
+
+  it.each(['sample', 'full'] as const)(
+    'is refused by the plan, with its id and the setting (verify %s)',
+    async (verify) => {
+      await grow();
+      const { problems } = await planOf(there, tenants.move, { verify });
+      expect(problems).toEqual([
+        expect.objectContaining({
+          code: 'point-too-large',
+          message: expect.stringContaining(lightRagId(tenants.move.source, 'ent-3')),
+          fix: expect.stringContaining('max_request_size_mb of the server to 12'),
+        }),
+      ]);
+      expect(problems[0]?.fix).toContain('--qdrant-mode payload');
+    },
+  );
+
+  it('is moved with the id that it has', async () => {
+    await grow();
+    const { findings } = await wholeMove(there, tenants.move, { qdrantMode: 'payload' });
+    expect(findings.filter(({ severity }) => severity === 'difference')).toEqual([]);
+  });
+
+  it('after the plan is told before it is sent, not by a lost connection', async () => {
+    const plan = await planOf(there, tenants.move);
+    await grow();
+    const ctx = await loggedContext(there);
+    await expect(drain(qdrantStage.apply(plan, ctx))).rejects.toMatchObject({
+      message: expect.stringContaining('takes no request of 11 MB'),
+      next: expect.stringContaining('max_request_size_mb'),
+    });
+  });
+});
+
+it('a request that a proxy finds too long is no sign of another program', async () => {
+  await limited('ours', {});
+  server.fail({
+    path: /payload/,
+    kind: 'status',
+    status: 413,
+    body: '<html>413</html>',
+    headers: { 'content-type': 'text/html' },
+  });
+  await expect(wholeMove(store, move)).rejects.toThrow('refused: store');
 });
 
 describe('a key that may write to some collections only', () => {

@@ -48,6 +48,8 @@ export interface QdrantStandInOptions {
   readonly version?: '1.16.3';
   /** Cosine vectors are normalised at every insert, so that some of a copy get other last digits: no known server does. */
   readonly renormalises?: boolean;
+  /** A longer body closes the connection: 32 MiB where absent, as `max_request_size_mb` sets it. */
+  readonly maxBodyBytes?: number;
   /** The clock of rate limits, ms: the machine's where absent. */
   readonly now?: () => number;
 }
@@ -80,7 +82,7 @@ export async function startQdrantStandIn(options: QdrantStandInOptions = {}): Pr
   const controls = await startFaultHttp(
     {
       simulated: 'qdrant',
-      maxBodyBytes: MAX_BODY_BYTES,
+      maxBodyBytes: options.maxBodyBytes ?? MAX_BODY_BYTES,
       isWrite,
       answer: async (request) => {
         const refused = refusedKey(request, options);

@@ -18,6 +18,7 @@ import {
 import { derivingScheme } from './derived-ids.ts';
 import { couldBeNumber, matchOf, serves, type TenantField, tenantField, tokenOf } from './field-forms.ts';
 import { type OtherSpellings, sameForIndex, spelledOtherwise } from './index-equality.ts';
+import { KEEP_IDS, LargestPoint } from './largest-point.ts';
 import { idPageSize } from './page-sizes.ts';
 import type { CollectionPlan, SampledPoint } from './qdrant-plan.ts';
 import { type Look, lookAtIds } from './re-id/look.ts';
@@ -77,7 +78,11 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
   if (options.qdrantMode === 're-id' && look.plan === undefined) problems.push(noSchemeProblem(ends, look.looked));
   notices.push(...settingNotices(ends, field), ...formNotices(ends, arrays, field));
   const someHoldBoth = (arrays?.both ?? 0) > 0;
-  const sums = options.verify === 'full' ? await contentSums(ends, { look, newIds, someHoldBoth }, ctx) : undefined;
+  const largest = new LargestPoint();
+  for (const point of points) if (newIds?.pairOfContent(point, ends.move) !== undefined) largest.see(point);
+  const how = { look, newIds, someHoldBoth, largest };
+  const sums = options.verify === 'full' ? await contentSums(ends, how, ctx) : undefined;
+  if (look.plan !== undefined) problems.push(...(await largest.problem(ends.facts.name, KEEP_IDS, ctx)));
   const of = tenantField(knownPath(field), ends.move, ends);
   const sample = options.verify === 'counts' ? [] : points.map((point) => withNewId(point, ends.move, newIds, of));
   const { plan: reId } = look;
@@ -190,7 +195,13 @@ async function firstPoints(
 /** What holds both counts as the source's alone. */
 async function contentSums(
   ends: CollectionEnds,
-  how: { readonly look: Look; readonly newIds: NewIds | undefined; readonly someHoldBoth: boolean },
+  how: {
+    readonly look: Look;
+    readonly newIds: NewIds | undefined;
+    readonly someHoldBoth: boolean;
+    /** Sees every point that may be copied. */
+    readonly largest: LargestPoint;
+  },
   ctx: PlanContext<QdrantReader>,
 ): Promise<{ readonly source: string; readonly target: string }> {
   const { facts, move, ...form } = ends;
@@ -214,6 +225,7 @@ async function contentSums(
 interface SumsWithNewIds {
   readonly look: Look;
   readonly newIds: NewIds;
+  readonly largest: LargestPoint;
   readonly match: { readonly source: FieldMatch; readonly target: FieldMatch };
   readonly sumOf: (end: Pick<SumRequest, 'match' | 'also' | 'idOf'>) => Promise<string>;
 }
@@ -221,9 +233,13 @@ interface SumsWithNewIds {
 /** What a copy will add counts under its new id, at the source's side; one that stands already counts at the target's. */
 async function sumsWithNewIds(
   { move, target }: CollectionEnds,
-  { look, newIds, match, sumOf }: SumsWithNewIds,
+  { look, newIds, largest, match, sumOf }: SumsWithNewIds,
 ): Promise<{ readonly source: string; readonly target: string }> {
-  const pairOf = (point: PointContent) => newIds.pairOfContent(point, move);
+  const pairOf = (point: PointContent) => {
+    const pair = newIds.pairOfContent(point, move);
+    if (pair !== undefined) largest.see(point);
+    return pair;
+  };
   const copies = (point: PointContent): string | undefined => {
     const to = pairOf(point)?.to;
     return to === undefined || look.taken.has(to) ? undefined : to;

@@ -35,6 +35,11 @@ export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
     return fail('store', `when it is less busy ${AGAIN}; ${SKIP}`, true);
   if (answer.status >= 502 && answer.status <= 504)
     return fail('unreachable', `when it is up ${AGAIN}; check --qdrant-url, ${SKIP}`, true);
+  if (answer.status === 413) {
+    const why = 'it, or a proxy before it, takes no request as long (HTTP 413)';
+    const next = `raise the proxy's limit (nginx: client_max_body_size) or send less at once with --batch-size, ${SKIP}`;
+    return fail('store', next, false, `Qdrant at ${purpose.url} could not ${purpose.task}: ${why}`);
+  }
   if (!answer.json) return notQdrant(purpose, answer.status);
   if (answer.status === 404 && purpose.collection !== undefined && /collection/i.test(words)) {
     const gone = `collection ${purpose.collection} is gone from Qdrant at ${purpose.url}`;

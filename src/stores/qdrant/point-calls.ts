@@ -1,7 +1,9 @@
+import { MigrateError } from '../../model/errors.ts';
+import { largeBodyFix } from '../../model/large-body-fix.ts';
 import { idAt, idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
 import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
 import { isOverBudget } from './answer.ts';
-import { notQdrant } from './failure.ts';
+import { notQdrant, type Purpose } from './failure.ts';
 import { type PointId, pointId } from './point-json.ts';
 import type { FieldMatch, QdrantReader, ShardKey } from './qdrant-reader.ts';
 import { type RawCall, textOf } from './raw-calls.ts';
@@ -23,6 +25,11 @@ export interface QdrantPointReading {
   textsOf(collection: string, points: readonly PointText[]): Promise<readonly (PointText | undefined)[]>;
   /** Whether the id of each of the points is taken in its shard, in order. */
   takenOf(collection: string, points: readonly PointText[]): Promise<readonly boolean[]>;
+  /**
+   * Whether the server, and what stands before it, take a request of so many bytes: tried with one that asks for nothing.
+   * Below a few megabytes nobody is asked.
+   */
+  takesBody(collection: string, bytes: number): Promise<boolean>;
   /** Ids in ascending order with some payload fields, page by page; without vectors. */
   scrollRecords(request: RecordScrollRequest): AsyncIterable<readonly PointRecord[]>;
 }
@@ -63,10 +70,14 @@ export interface PointPlace {
   readonly shardKey?: string | undefined;
 }
 
+/** Requests up to this are taken for granted: twice what batches of points aim at. */
+const SURELY_TAKEN = 8 << 20;
+
 /** How an answer begins whose result is a list. */
 const RESULT_LIST = /^\s*\{\s*"result"\s*:\s*(?=\[)/;
 
 export function pointReading({ raw, json, scopes }: Connection): QdrantPointReading {
+  let known = SURELY_TAKEN;
   /** Without parsing what is inside. */
   const resultText = async (call: RawCall): Promise<string> => resultOf(await raw.send(call), call);
   function resultOf(text: string, call: RawCall): string {
@@ -146,6 +157,21 @@ export function pointReading({ raw, json, scopes }: Connection): QdrantPointRead
     return found;
   }
   return {
+    async takesBody(collection, bytes) {
+      if (bytes <= known) return true;
+      const asked = readCall(collection, '/points', { ids: '[]' });
+      // One that is too long may get an answer or a closed connection: only then is it asked whether the server is there.
+      const isTaken = await raw.ask({ ...asked, body: asked.body?.padEnd(bytes) }).then(
+        ({ status }) => status === 200,
+        (error: unknown) => {
+          if (error instanceof MigrateError && error.code === 'unreachable') return false;
+          throw error;
+        },
+      );
+      if (isTaken) known = bytes;
+      else await raw.send(asked);
+      return isTaken;
+    },
     retrieveTexts: (collection, ids) => retrieveTexts({ collection }, ids),
     presentIds: (collection, ids) => presentIds({ collection }, ids),
     textsOf: (collection, points) =>
@@ -188,7 +214,10 @@ interface Shard {
 
 export function pointWriting(
   { raw }: Connection,
-  { reader, write }: { readonly reader: Pick<QdrantReader, 'count'>; readonly write: SettledWrites['write'] },
+  {
+    reader,
+    write,
+  }: { readonly reader: Pick<QdrantReader, 'count' | 'takesBody'>; readonly write: SettledWrites['write'] },
 ): QdrantPointWriting {
   const upsert = async (collection: string, points: readonly PointText[], mode: string | undefined): Promise<void> => {
     for (const [shardKey, group] of byShardKey(points.map((text) => ({ text, shardKey: shardKeyOf(text) })))) {
@@ -205,6 +234,8 @@ export function pointWriting(
         collection,
         write: true,
       };
+      const bytes = Buffer.byteLength(call.body ?? '');
+      if (!(await reader.takesBody(collection, bytes))) throw tooLarge(raw.purpose(call), group, bytes);
       // A second insert could overwrite what came meanwhile, where the server knows no insert-only; a second replacement
       // changes nothing.
       const answer = await write(collection, call, async () => mode !== undefined);
@@ -236,6 +267,21 @@ export function pointWriting(
       }
     },
   };
+}
+
+/** A point grows by `set_payload` past what one request may have, and then cannot be inserted as a whole. */
+function tooLarge({ url, task }: Purpose, [first]: readonly { readonly text: PointText }[], bytes: number) {
+  const megabytes = Math.ceil(bytes / (1 << 20));
+  const point = first === undefined ? '' : ` (point ${idOfPoint(first.text)})`;
+  return new MigrateError(
+    'store',
+    `Qdrant at ${url} could not ${task}${point}: it takes no request of ${megabytes} MB`,
+    {
+      stage: 'qdrant',
+      store: url,
+      next: `${largeBodyFix(megabytes)}, then type the same command again; or roll back, and copy nothing: --qdrant-mode payload`,
+    },
+  );
 }
 
 function recordOf(text: string): PointRecord {

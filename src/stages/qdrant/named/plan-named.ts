@@ -10,6 +10,7 @@ import type { Alias, QdrantReader } from '../../../stores/qdrant/qdrant-reader.t
 import type { Finding, MoveCounts, PlanContext, Problem, ShapeCount } from '../../stage.ts';
 import { contentSum, readPoints, sampledPoint, splitSample } from '../content.ts';
 import { AS_NUMBER, AS_TEXT, couldBeNumber, type TenantField, tenantField, tokenOf } from '../field-forms.ts';
+import { KEEP_NAME, LargestPoint } from '../largest-point.ts';
 import { idPageSize } from '../page-sizes.ts';
 import type { SampledPoint } from '../qdrant-plan.ts';
 import type { Surveyed } from '../survey.ts';
@@ -158,12 +159,14 @@ async function planCollection(
   tally.problems.push(...aliasTaken({ from, to, standsFor: mode === 'alias' ? [from] : [] }, world));
   tally.notices.push(costNotice({ from, to, mode, points }, own));
   const of = contentField(move, ctx);
+  const largest = new LargestPoint();
   tally.collections.push({
     ...{ move, from, to, mode, points, others },
     aliases: aliases.filter(({ collection }) => collection === from).map(({ alias }) => alias),
-    sample: ctx.options.verify === 'counts' ? [] : await sampleOf(own, of, ctx),
+    sample: ctx.options.verify === 'counts' ? [] : await sampleOf(own, of, ctx, largest),
     ...(ctx.options.verify === 'full' && others === 0 ? { sum: await sumOf(own, of, ctx) } : {}),
   });
+  if (mode === 'copy') tally.problems.push(...(await largest.problem(from, KEEP_NAME, ctx)));
   const hasSecondName =
     mode === 'alias' && aliases.some(({ alias, collection }) => alias === to && collection === from);
   const found = hasSecondName ? leftIn(from, move, world) : points;
@@ -237,13 +240,16 @@ async function sampleOf(
   { name, limits }: CollectionFacts,
   field: TenantField,
   ctx: PlanContext<QdrantReader>,
+  largest: LargestPoint,
 ): Promise<readonly SampledPoint[]> {
   const sample = new Reservoir<string>(NAMED_SAMPLE, ctx.options.seed);
   for await (const ids of ctx.store.scrollIds({ collection: name, pageSize: idPageSize(limits) })) {
     ctx.signal.throwIfAborted();
     for (const id of ids) sample.offer(id);
   }
-  return (await readPoints(ctx.store, name, splitSample(sample.items))).map((point) => sampledPoint(point, field));
+  const points = await readPoints(ctx.store, name, splitSample(sample.items));
+  for (const point of points) largest.see(point);
+  return points.map((point) => sampledPoint(point, field));
 }
 
 async function sumOf(
