@@ -52,7 +52,7 @@ export function idMaker(
       if (value === undefined) return undefined;
       texts.push(value ?? undefined);
     }
-    return (tenant) => `"${uuidText(bytesOf(scheme, texts.map((text) => text ?? tenant).join('')))}"`;
+    return (tenant) => `"${uuidText(scheme, texts.map((text) => text ?? tenant).join(''))}"`;
   };
 }
 
@@ -100,22 +100,23 @@ function unusable(given: string, why: string): MigrateError {
   return new MigrateError('usage', `--point-id "${given}" ${why}`, { next: `give one of: ${FORMS}` });
 }
 
-function bytesOf({ make, namespace = '' }: PointIdScheme, text: string): Buffer {
+/** In hexadecimal from the start: most ids are made to be compared and thrown away, and a buffer each costs more than the hash. */
+function uuidText({ make, namespace = '' }: PointIdScheme, text: string): string {
   const algorithm = make === 'uuid5' ? 'sha1' : make.startsWith('sha256') ? 'sha256' : 'md5';
   const isNamed = make === 'uuid5' || make === 'uuid3';
   const data = isNamed ? Buffer.concat([Buffer.from(namespace.replaceAll('-', ''), 'hex'), Buffer.from(text)]) : text;
-  const bytes = hash(algorithm, data, 'buffer').subarray(0, 16);
-  const version = { uuid5: 5, uuid3: 3, 'md5-uuid4': 4, 'sha256-uuid4': 4, md5: undefined, sha256: undefined }[make];
-  if (version === undefined) return bytes;
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | (version << 4), 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes;
+  const hex = hash(algorithm, data, 'hex');
+  const version = { uuid5: '5', uuid3: '3', 'md5-uuid4': '4', 'sha256-uuid4': '4', md5: undefined, sha256: undefined }[
+    make
+  ];
+  const third = version === undefined ? hex.slice(12, 16) : version + hex.slice(13, 16);
+  const fourth =
+    version === undefined ? hex.slice(16, 20) : VARIANTS.charAt(Number(`0x${hex[16]}`)) + hex.slice(17, 20);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${third}-${fourth}-${hex.slice(20, 32)}`;
 }
 
-function uuidText(bytes: Buffer): string {
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
+/** Each hexadecimal digit with the two bits of the variant set. */
+const VARIANTS = '89ab89ab89ab89ab';
 
 type Part =
   | { readonly kind: 'literal'; readonly text: string }

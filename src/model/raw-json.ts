@@ -104,6 +104,15 @@ function eachMember(text: string, from: number, visit: (span: MemberSpan) => boo
  * at a place, where the caller has compared it: that one is not scanned.
  */
 export function rawItems(text: string, from = 0, known?: (start: number) => string | undefined): readonly string[] {
+  return rawList(text, from, known).items;
+}
+
+/** The same with the place just behind the array. */
+export function rawList(
+  text: string,
+  from: number,
+  known?: (start: number) => string | undefined,
+): { readonly items: readonly string[]; readonly end: number } {
   const items: string[] = [];
   let at = skipBlank(text, expect(text, skipBlank(text, from), '['));
   while (text[at] !== ']') {
@@ -111,7 +120,7 @@ export function rawItems(text: string, from = 0, known?: (start: number) => stri
     items.push(item);
     at = nextItem(text, at + item.length, ']');
   }
-  return items;
+  return { items, end: at + 1 };
 }
 
 /** The same JSON on one line. Line feeds can stand between the tokens only: inside strings they are escaped. */

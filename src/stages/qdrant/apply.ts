@@ -159,13 +159,14 @@ interface IdPage extends ToldApart {
   readonly groups?: readonly ArrayGroup[];
 }
 
-/** The ids of one end. Where no point gets a new id and none holds an array, without reading anything that could tell. */
+/** The ids of one end. Where no point gets a new id, as far as the plan knows, and none holds an array, without reading anything that could tell. */
 async function* idPages(part: Part, end: End, { field, newIds, ctx }: Pass): AsyncGenerator<IdPage> {
-  const { collection, move, facts, arrays } = part;
+  const { collection, move, facts, arrays, judged } = part;
   const { limits } = facts;
   const own = newIdsFor(newIds, part, ctx.profile);
   const match = matchOf(field, move[end], part);
-  if (own !== undefined) yield* toldApart(ctx.store, own, { collection, field, move, end, limits });
+  if (own !== undefined)
+    yield* toldApart(ctx.store, own, { collection, field, move, end, limits }, end === 'source' ? judged : []);
   else if (arrays !== undefined) {
     for await (const { single, groups } of splitPages({ facts, match }, ctx)) yield { kept: single, pairs: [], groups };
   } else {

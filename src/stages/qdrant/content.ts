@@ -8,7 +8,7 @@ import type { OtherSpellings } from './index-equality.ts';
 import type { SampledPoint } from './qdrant-plan.ts';
 
 /** Points whose payload is compared, a collection. */
-const SAMPLE_SIZE = 200;
+export const SAMPLE_SIZE = 200;
 /** How many of them are compared with their vectors: those are most of the bytes. */
 const SAMPLE_WITH_VECTORS = 25;
 const RETRIEVED_AT_ONCE = 100;

@@ -24,6 +24,7 @@ import type { CollectionPlan, SampledPoint } from './qdrant-plan.ts';
 import { type Look, lookAtIds } from './re-id/look.ts';
 import { type NewIds, newIdsOf } from './re-id/new-ids.ts';
 import { isCopiedWhole, newIdsFor } from './re-id/new-ids-for.ts';
+import { mayJudgeAll, passOverSource, type SourcePass } from './re-id/source-pass.ts';
 import { noSchemeProblem, reIdNotices, reIdProblems } from './re-id/tell-plan.ts';
 import type { EndCounts } from './survey.ts';
 
@@ -52,12 +53,12 @@ export interface Inspected {
 export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Inspected> {
   const { profile, options } = ctx;
   const field = profile.qdrantField;
-  const { points, mayHoldArrays, otherSpellings } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
+  const { points, mayHoldArrays, otherSpellings, pass } = ends.source === 0 ? NO_POINTS : await readSource(ends, ctx);
   const arrayed = mayHoldArrays ? await arrayLook(ends, ctx) : undefined;
   const arrays = arrayed !== undefined && arrayed.arrays.count > 0 ? arrayed.arrays : undefined;
   const place = { ...ends, ...(arrays === undefined ? {} : { arrays }) };
   const newIds = newIdsFor(newIdsOf(profile, options.qdrantMode), place, profile);
-  const look = newIds === undefined ? NO_LOOK : await lookAtIds(ends, newIds, ctx);
+  const look = newIds === undefined ? NO_LOOK : await lookAtIds(ends, newIds, pass, ctx);
   const notices = [...reIdNotices(ends, look)];
   const problems = [
     ...(arrayed?.problems ?? []),
@@ -97,6 +98,7 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
       ...(arrays === undefined ? {} : { arrays }),
       ...(sums === undefined ? {} : { sums }),
       ...(reId === undefined ? {} : { reId }),
+      ...(look.judged === undefined ? {} : { judged: look.judged }),
     },
     ...(arrayed === undefined ? {} : { arrayBytes: arrayed.bytes }),
     // A copy that stands already is its old point's, not a record of the target's own.
@@ -138,12 +140,17 @@ interface Source {
   /** Some of them may hold an array instead of the id. */
   readonly mayHoldArrays: boolean;
   readonly otherSpellings: OtherSpellings;
+  /** Where all of the ids were judged. */
+  readonly pass?: SourcePass;
 }
 
-async function readSource({ facts, move, ...form }: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Source> {
+/** Reads the sample of the source, and in the same pass over its ids which of them derive from it. */
+async function readSource(ends: CollectionEnds, ctx: PlanContext<QdrantReader>): Promise<Source> {
+  const { facts, move, ...form } = ends;
   const collection = facts.name;
-  const match = matchOf(ctx.profile.qdrantField, move.source, form);
-  const comparesWider = facts.indexes.get(ctx.profile.qdrantField)?.type === 'uuid';
+  const field = ctx.profile.qdrantField;
+  const match = matchOf(field, move.source, form);
+  const comparesWider = facts.indexes.get(field)?.type === 'uuid';
   if (ctx.options.verify === 'counts' && !comparesWider) {
     // Without asking for arrays only those of two or more are found; the pass over all ids is what was waived.
     const asked = mayAskForArrays(facts) ? { inArrays: true } : { severalValues: true };
@@ -151,14 +158,17 @@ async function readSource({ facts, move, ...form }: CollectionEnds, ctx: PlanCon
     const points = await firstPoints({ facts, ...form }, move.source, ctx);
     return { points, mayHoldArrays: count > 0, otherSpellings: NO_OTHERS };
   }
+  const newIds = newIdsFor(newIdsOf(ctx.profile, ctx.options.qdrantMode), ends, ctx.profile);
   const { shardKeys, limits } = facts;
-  const found = await enumerateTenant(ctx, { collection, shardKeys, match, pageSize: idPageSize(limits) });
+  const pass = newIds && mayJudgeAll(ends, field) ? await passOverSource(ends, newIds, ctx) : undefined;
+  const found = pass ?? (await enumerateTenant(ctx, { collection, shardKeys, match, pageSize: idPageSize(limits) }));
   const { sampleIds, arrays, otherSpellings } = found;
   const ids = shardKeys.length > 1 ? await standingOnce(sampleIds, collection, ctx) : sampleIds;
   return {
     points: await readPoints(ctx.store, collection, splitSample(ids)),
     mayHoldArrays: arrays.length > 0,
     otherSpellings,
+    ...(pass === undefined ? {} : { pass }),
   };
 }
 

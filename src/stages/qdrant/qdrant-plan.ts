@@ -35,6 +35,8 @@ export interface CollectionPlan extends Form {
   readonly sums?: { readonly source: string; readonly target: string };
   /** What gets new ids; absent where no id that was looked at derives from the source. */
   readonly reId?: ReIdPlan;
+  /** Digests of pages of ids that need not be judged again: none of them derives from the source. Absent where not all were. */
+  readonly judged?: readonly string[];
 }
 
 /** Points of one collection whose ids derive from the source. */

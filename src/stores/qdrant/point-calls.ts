@@ -1,7 +1,7 @@
 import { MigrateError } from '../../model/errors.ts';
 import { largeBodyFix } from '../../model/large-body-fix.ts';
 import { idAt, idOfPoint, type PointText, shardKeyOf } from '../../model/point-text.ts';
-import { onOneLine, rawItems, rawMembers } from '../../model/raw-json.ts';
+import { onOneLine, rawItems, rawList, rawMember, rawMembers } from '../../model/raw-json.ts';
 import { isOverBudget } from './answer.ts';
 import { notQdrant, type Purpose } from './failure.ts';
 import { type PointId, pointId } from './point-json.ts';
@@ -79,7 +79,6 @@ const RESULT_LIST = /^\s*\{\s*"result"\s*:\s*(?=\[)/;
 export function pointReading({ raw, json, scopes }: Connection): QdrantPointReading {
   let known = SURELY_TAKEN;
   /** Without parsing what is inside. */
-  const resultText = async (call: RawCall): Promise<string> => resultOf(await raw.send(call), call);
   function resultOf(text: string, call: RawCall): string {
     const result = memberOf(text, 'result');
     if (result === undefined) throw notQdrant(raw.purpose(call), 200);
@@ -195,10 +194,9 @@ export function pointReading({ raw, json, scopes }: Connection): QdrantPointRead
           offset,
           shard_key: scopeText({ scopes }, { collection }),
         });
-        const page = rawMembers(await resultText(call));
-        const points = rawItems(page.get('points') ?? '[]').map(recordOf);
-        if (points.length > 0) yield points;
-        const next = page.get('next_page_offset') ?? 'null';
+        const text = await raw.send(call);
+        const { records, next } = quickPage(text) ?? wholePage(resultOf(text, call));
+        if (records.length > 0) yield records;
         if (next === 'null') return;
         offset = next;
       }
@@ -282,6 +280,45 @@ function tooLarge({ url, task }: Purpose, [first]: readonly { readonly text: Poi
       next: `${largeBodyFix(megabytes)}, then type the same command again; or roll back, and copy nothing: --qdrant-mode payload`,
     },
   );
+}
+
+interface RecordPage {
+  readonly records: readonly PointRecord[];
+  /** The id at which the next page begins, or `null`. */
+  readonly next: string;
+}
+
+/** How a page begins, and how a point stands in it whose payload holds neither objects nor escapes. */
+const PAGE_START = /^\{"result":\{"points":(?=\[)/;
+const FLAT_POINT = /\{"id":("[^"\\]*"|\d+),"payload":(\{[^{}"\\]*(?:"[^"\\]*"[^{}"\\]*)*\})\}/y;
+
+/** A page as servers write it, scanned once; undefined where it is written in another way, or broken off. */
+function quickPage(text: string): RecordPage | undefined {
+  const start = PAGE_START.exec(text)?.[0].length;
+  if (start === undefined) return undefined;
+  const flat: (PointRecord | undefined)[] = [];
+  try {
+    const { items, end } = rawList(text, start, (at) => {
+      FLAT_POINT.lastIndex = at;
+      const [whole, id = 'null', payload = '{}'] = FLAT_POINT.exec(text) ?? [];
+      flat.push(whole === undefined ? undefined : { id, payload });
+      return whole;
+    });
+    if (!text.startsWith(',', end)) return undefined;
+    const next = rawMember(`{${text.slice(end + 1)}`, 'next_page_offset');
+    return next === undefined ? undefined : { records: items.map((item, at) => flat[at] ?? recordOf(item)), next };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function wholePage(result: string): RecordPage {
+  const page = rawMembers(result);
+  return {
+    records: rawItems(page.get('points') ?? '[]').map(recordOf),
+    next: page.get('next_page_offset') ?? 'null',
+  };
 }
 
 function recordOf(text: string): PointRecord {

@@ -1,3 +1,4 @@
+import { digest } from '../../../model/fingerprint.ts';
 import type { Move } from '../../../model/move.ts';
 import type { StrictLimits } from '../../../stores/qdrant/collection-facts.ts';
 import type { PointRecord } from '../../../stores/qdrant/point-calls.ts';
@@ -23,16 +24,44 @@ export interface ToldApart {
   readonly pairs: readonly IdPair[];
 }
 
-/** Points of a sample that are read at the start and at each of the places where ids are looked at. */
-const SAMPLE_PAGE = 32;
+/** Points of a sample that are read at the start and at each of the places where ids are looked at: some 1,000. */
+const SAMPLE_PAGE = 112;
 /** Ids are hashes: a few places in their order are a sample. Numbers come before all of them. */
 const SAMPLE_FROM = [undefined, ...'13579bdf'].map((digit) =>
   digit === undefined ? undefined : `"${digit}0000000-0000-0000-0000-000000000000"`,
 );
 
-/** Reads ids with what tells them apart, page by page, in ascending order. */
-export async function* toldApart(store: QdrantReader, newIds: NewIds, of: EndOf): AsyncGenerator<ToldApart> {
-  for await (const page of records(store, newIds, of)) yield tellApart(page, newIds, of.move);
+/**
+ * Reads ids with what tells them apart, page by page, in ascending order. `judged`: digests of pages of ids of which the
+ * plan has found that none derives from the source. Such pages are read as ids alone, up to the first other one: from
+ * there on ids have come or gone since.
+ */
+export async function* toldApart(
+  store: QdrantReader,
+  newIds: NewIds,
+  of: EndOf,
+  judged: readonly string[] = [],
+): AsyncGenerator<ToldApart> {
+  let from: string | undefined;
+  if (judged.length > 0) {
+    const { collection, field, move, end, limits } = of;
+    const known = new Set(judged);
+    const match = { field, value: move[end] };
+    for await (const kept of store.scrollIds({ collection, match, pageSize: idPageSize(limits) })) {
+      if (!known.has(pageDigest(kept))) {
+        from = kept[0];
+        break;
+      }
+      yield { kept, pairs: [] };
+    }
+    if (from === undefined) return;
+  }
+  for await (const page of recordPages(store, newIds.fields, { ...of, from })) yield tellApart(page, newIds, of.move);
+}
+
+/** Tells whether a page of ids is one that was seen before. */
+export function pageDigest(ids: readonly string[]): string {
+  return digest(ids.join());
 }
 
 /** The pairs among some points of an end, taken from places all over the ids, and how many were looked at. */
@@ -44,7 +73,7 @@ export async function samplePairs(
   const seen = new Map<string, PointRecord>();
   const pageSize = Math.min(SAMPLE_PAGE, idPageSize(of.limits));
   for (const from of SAMPLE_FROM) {
-    for await (const page of records(store, newIds, { ...of, from, pageSize })) {
+    for await (const page of recordPages(store, newIds.fields, { ...of, from, pageSize })) {
       for (const record of page) seen.set(record.id, record);
       // All there are: the other places would show the same.
       if (from === undefined && page.length < pageSize) return sampled();
@@ -58,9 +87,10 @@ export async function samplePairs(
   }
 }
 
-function records(
+/** Ids of an end with some payload fields, page by page, in ascending order. */
+export function recordPages(
   store: QdrantReader,
-  { fields }: NewIds,
+  fields: readonly string[],
   of: EndOf & { readonly from?: string | undefined; readonly pageSize?: number },
 ): AsyncIterable<readonly PointRecord[]> {
   const { collection, field, move, end, limits, from, pageSize = idPageSize(limits) } = of;
