@@ -91,14 +91,14 @@ function strictChecks(collections: readonly QdrantCollectionHealth[], field: str
     const told: Check[] = [];
     const { writeRateLimit, readRateLimit, maxQueryLimit, maxPayloadBytes, readNeedsIndex, writeNeedsIndex } = limits;
     for (const { message, fix } of strictRefusals({ name, limits, indexes }, field))
-      told.push(check('qdrant', 'strict mode', 'error', message, fix));
+      told.push(check('qdrant', 'strict mode', 'error', `${name} ${message}`, fix));
     if ((readNeedsIndex || writeNeedsIndex) && !indexes.has(field)) {
       const text = `${name} refuses filters without an index, and ${field} has none`;
       told.push(check('qdrant', 'strict mode', 'error', text, `make a keyword index on ${field} in ${name}`));
     }
     if (maxPayloadBytes !== undefined) {
-      const text = `${name} refuses writes from ${maxPayloadBytes} bytes of payload on; the server does not tell how many it has`;
-      const fix = 'a move tries it before it writes; raise max_collection_payload_size_bytes meanwhile';
+      const text = `${name} takes no write at ${maxPayloadBytes} bytes of payloads; how many it has the server does not tell`;
+      const fix = 'a move tries it before it writes; if refused, raise max_collection_payload_size_bytes';
       told.push(check('qdrant', 'strict mode', 'warning', text, fix));
     }
     if (readRateLimit !== undefined) {

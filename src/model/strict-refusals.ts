@@ -14,6 +14,7 @@ export interface StrictCollection {
 }
 
 export interface StrictRefusal {
+  /** Goes on from the collection's name. */
   readonly message: string;
   /** Names the setting to change. */
   readonly fix: string;
@@ -31,7 +32,7 @@ const SERVING = new Set(['keyword', 'integer', 'uuid']);
 export function strictRefusals({ name, limits, indexes }: StrictCollection, field: string): readonly StrictRefusal[] {
   const refusals: StrictRefusal[] = [];
   const say = (refused: boolean, message: string, fix: string) => {
-    if (refused) refusals.push({ message: `strict mode of ${name} ${message}`, fix });
+    if (refused) refusals.push({ message, fix });
   };
   const { filterMaxConditions, conditionMaxSize, maxIndexes, readNeedsIndex, writeNeedsIndex } = limits;
   const type = indexes.get(field)?.type;
@@ -52,12 +53,12 @@ export function strictRefusals({ name, limits, indexes }: StrictCollection, fiel
   );
   say(
     type === undefined && maxIndexes !== undefined && indexes.size >= maxIndexes,
-    `allows ${maxIndexes} payload indexes and it has ${indexes.size}; a move makes one on ${field}`,
+    `allows no payload index beside the ${indexes.size} that it has; a move makes one on ${field}`,
     `raise max_payload_index_count of ${name} to ${indexes.size + 1}`,
   );
   say(
     (readNeedsIndex || writeNeedsIndex) && type !== undefined && !SERVING.has(type),
-    `wants an index for every filter, and that on ${field}, of type ${type}, serves none for a tenant`,
+    `wants an index for every filter, and the ${type} index on ${field} serves none for a tenant`,
     `make the index on ${field} in ${name} one of type keyword`,
   );
   return refusals;

@@ -244,6 +244,15 @@ describe.each(servers)('what is named after a tenant in Qdrant ($server)', ({ st
     expect(await codes()).toEqual(['collection-name', 'collection-name']);
   });
 
+  it('is not copied where its strict mode allows less than it holds by now, and gets an alias', async () => {
+    const limits = { max_points_count: 10, max_collection_vector_size_bytes: 10 };
+    await world.send('PATCH', `/collections/${from()}`, { strict_mode_config: limits });
+    const { problems } = await planOf();
+    expect(problems.map(({ code }) => code)).toEqual(['strict-limit', 'strict-limit']);
+    for (const setting of Object.keys(limits)) expect(problems.some(({ fix }) => fix.includes(setting))).toBe(true);
+    expect((await planOf({}, { collectionMode: 'alias' })).problems).toEqual([]);
+  });
+
   it('is not copied where its ids are made from the tenant, and gets an alias beside new ids', async () => {
     profile = { ...profile, qdrantField: FIELD, pointIdSchemes: ragApi.pointIdSchemes };
     await world.drop(from());

@@ -1,4 +1,4 @@
-import { grouped } from '../../model/grouped.ts';
+import { amount } from '../../model/amount.ts';
 import { uuidOf } from '../../model/uuid-of.ts';
 import type { Problem } from '../stage.ts';
 import type { CollectionEnds } from './inspect.ts';
@@ -26,7 +26,7 @@ export function spelledOtherwise(
   field: string,
 ): readonly Problem[] {
   if (count === 0) return [];
-  const message = `the uuid index on ${field} gives ${grouped(count)} points for "${move.source}" that hold "${example}": an undo could not tell how each was spelled`;
+  const message = `the uuid index on ${field} finds ${amount(count, 'points')} of another spelling for "${move.source}" ("${example}"): an undo could not give it back`;
   return [problem(facts.name, message, byKeyword(field))];
 }
 

@@ -60,11 +60,11 @@ export async function inspect(ends: CollectionEnds, ctx: PlanContext<QdrantReade
   const newIds = newIdsFor(newIdsOf(profile, options.qdrantMode), place, profile);
   const look = newIds === undefined ? NO_LOOK : await lookAtIds(ends, newIds, pass, ctx);
   const notices = [...reIdNotices(ends, look)];
+  const same = sameForIndex(ends, field);
   const problems = [
     ...(arrayed?.problems ?? []),
     ...targetProblem(ends, field),
-    ...sameForIndex(ends, field),
-    ...spelledOtherwise(ends, otherSpellings, field),
+    ...(same.length > 0 ? same : spelledOtherwise(ends, otherSpellings, field)),
     ...reIdProblems(ends, look, ctx),
   ];
   if (newIds === undefined && ends.target > 0)
@@ -315,6 +315,10 @@ function settingNotices({ facts, move, source, number }: CollectionEnds, field: 
     const served = serves(index, { value: move.target, ...(number === true ? { number } : {}) });
     const lost = served ? '' : `, and does not hold "${move.target}": a filter for it will read all points`;
     notices.push(notice('index-type', `the index on ${field} is of type ${index.type} and stays${lost}`));
+  }
+  if (facts.limits.maxPayloadBytes !== undefined) {
+    const text = `strict mode limits the bytes of all payloads (max_collection_payload_size_bytes): whether that is reached is tried before the first write`;
+    notices.push(notice('payload-limit', text));
   }
   if (facts.preventUnoptimized) {
     const text = `prevent_unoptimized is on: moved points stay hidden until the optimizer has indexed them`;

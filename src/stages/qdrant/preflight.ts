@@ -63,7 +63,9 @@ function isWrittenTo({ facts, counts }: Surveyed, moves: readonly Move[], { prof
 }
 
 function strictProblems(facts: CollectionFacts, field: string): readonly Problem[] {
-  return strictRefusals(facts, field).map(({ message, fix }) => problem('strict-limit', message, `${fix}, ${SKIP}`));
+  return strictRefusals(facts, field).map(({ message, fix }) => {
+    return problem('strict-limit', `strict mode of ${facts.name} ${message}`, `${fix}, ${SKIP}`);
+  });
 }
 
 /** Where every guarded write needs an index, and the one that stands cannot serve one of the ids. */
@@ -80,7 +82,9 @@ function unservedWrites({ name, limits, indexes }: CollectionFacts, moves: reado
 async function tryToWrite(probe: QdrantWriter, holding: readonly Surveyed[]): Promise<readonly Problem[]> {
   const tried = await pMap(
     holding,
-    async ({ facts: { name, shardKeys } }): Promise<readonly Problem[]> => {
+    async ({ facts: { name, customSharding, shardKeys } }): Promise<readonly Problem[]> => {
+      // Without a shard there is nothing to write to.
+      if (customSharding && shardKeys.length === 0) return [];
       try {
         await probe.tryToWrite(name, shardKeys);
         return [];

@@ -113,12 +113,9 @@ export function writingCalls(connection: Connection, patienceMs: number): Qdrant
       await control(purpose, (client) => client.deleteCollection(name));
     },
     async tryToWrite(collection, shardKeys) {
-      const call = emptyWrite(collection, shardKeys);
+      const call = { ...emptyWrite(collection, shardKeys), task: `write to ${collection}` };
       // Sent once more where the outcome is unknown: it changes nothing.
-      textOf(
-        await write(collection, { ...call, task: `write to ${collection}` }, async () => false),
-        raw.purpose(call),
-      );
+      textOf(await write(collection, call, async () => false), raw.purpose(call));
     },
     async settled(collection) {
       const { updateQueue, customSharding, shardKeys } = await emptyQueue(collection);

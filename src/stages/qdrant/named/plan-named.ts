@@ -155,7 +155,7 @@ async function planCollection(
   const mode = ctx.profile.collectionMode;
   const points = await ctx.store.count({ collection: from });
   const others = mode === 'copy' ? await lookAtTarget(pair, own, world, tally) : 0;
-  tally.problems.push(...nameProblems(to), ...(mode === 'copy' ? copyProblems(own) : []));
+  tally.problems.push(...nameProblems(to), ...(mode === 'copy' ? copyProblems(own, points) : []));
   tally.problems.push(...aliasTaken({ from, to, standsFor: mode === 'alias' ? [from] : [] }, world));
   tally.notices.push(costNotice({ from, to, mode, points }, own));
   const of = contentField(move, ctx);
@@ -260,10 +260,27 @@ async function sumOf(
   return (await contentSum(ctx, { collection: name, maxPage: idPageSize(limits) }, field)).hex();
 }
 
-function copyProblems({ name, customSharding }: CollectionFacts): readonly Problem[] {
-  if (!customSharding) return [];
+function copyProblems(facts: CollectionFacts, points: number): readonly Problem[] {
+  const { name, customSharding } = facts;
+  if (!customSharding) return limitProblems(facts, points);
   const message = `collection ${name} places its points by shard keys of the application: such a collection is not copied`;
-  return [problem('unsupported', message, 'give it the new name as an alias: --collection-mode alias')];
+  return [problem('unsupported', message, KEEP_NAME)];
+}
+
+/** The copy gets the same strict mode, which may have been set when the collection had more than it allows. */
+function limitProblems({ name, limits, indexes, config }: CollectionFacts, points: number): readonly Problem[] {
+  const { maxIndexes, maxPoints, maxVectorBytes, upsertMaxBatch } = limits;
+  const held: readonly (readonly [setting: string, most: number | undefined, needed: number])[] = [
+    ['max_payload_index_count', maxIndexes, indexes.size],
+    ['max_points_count', maxPoints, points],
+    ['max_collection_vector_size_bytes', maxVectorBytes, points * dimensionsOf(config) * 4],
+    ['upsert_max_batchsize', upsertMaxBatch, 1],
+  ];
+  return held.flatMap(([setting, most, needed]) => {
+    if (most === undefined || needed <= most) return [];
+    const message = `strict mode of ${name} says ${setting}: ${grouped(most)}, and a copy needs ${grouped(needed)}`;
+    return [problem('strict-limit', message, `raise ${setting} of ${name} for the time of the move, or ${KEEP_NAME}`)];
+  });
 }
 
 function costNotice(
@@ -279,9 +296,14 @@ function costNotice(
 
 /** What the dense vectors of one size take, as far as the configuration tells. */
 function sizeText(points: number, config: Json): string {
+  const floats = dimensionsOf(config);
+  return floats === 0 ? '' : `, about ${Math.ceil((points * floats * 4) / 1_000_000).toLocaleString('en')} MB of them`;
+}
+
+/** Numbers in all dense vectors of a point. */
+function dimensionsOf(config: Json): number {
   const { vectors } = (config as { readonly params?: { readonly vectors?: Json } }).params ?? {};
   const all = (vectors ?? {}) as Readonly<Record<string, unknown>>;
   const sizes = typeof all.size === 'number' ? [all] : Object.values(all);
-  const floats = sizes.reduce<number>((sum, one) => sum + Number((one as { readonly size?: number }).size ?? 0), 0);
-  return floats === 0 ? '' : `, about ${Math.ceil((points * floats * 4) / 1_000_000).toLocaleString('en')} MB of them`;
+  return sizes.reduce<number>((sum, one) => sum + Number((one as { readonly size?: number }).size ?? 0), 0);
 }

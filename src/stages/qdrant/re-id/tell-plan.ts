@@ -57,8 +57,10 @@ export function reIdProblems(
     problems.push(problem('unsupported', text, 'move these points with the ids that they have: --qdrant-mode payload'));
   }
   const added = plan.points + plan.repair - plan.copied;
-  const { maxPoints, maxVectorBytes } = facts.limits;
+  const { maxPoints, maxVectorBytes, upsertMaxBatch } = facts.limits;
   const rename = 'raise the limit for the time of the move, or move without new ids: --qdrant-mode payload';
+  if (upsertMaxBatch === 0)
+    problems.push(problem('strict-limit', 'strict mode allows no insert (upsert_max_batchsize: 0)', rename));
   if (maxPoints !== undefined && facts.roughPoints + added > maxPoints) {
     const text = `strict mode allows ${grouped(maxPoints)} points (max_points_count); with the copies there would be about ${grouped(facts.roughPoints + added)}`;
     problems.push(problem('strict-limit', text, rename));
