@@ -53,7 +53,7 @@ export function strictRefusals({ name, limits, indexes }: StrictCollection, fiel
   );
   say(
     type === undefined && maxIndexes !== undefined && indexes.size >= maxIndexes,
-    `allows no payload index beside the ${indexes.size} that it has; a move makes one on ${field}`,
+    `allows no further payload index (it has ${indexes.size}); a move makes one on ${field}`,
     `raise max_payload_index_count of ${name} to ${indexes.size + 1}`,
   );
   say(

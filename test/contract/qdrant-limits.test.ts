@@ -87,6 +87,18 @@ describe('a limit of strict mode that the move would meet', () => {
     expect(await world.states()).toEqual(before);
   });
 
+  it.each([
+    { strict: { max_payload_index_count: 0 }, next: 'raise max_payload_index_count of' },
+    { strict: { search_allow_exact: false }, next: 'set search_allow_exact of' },
+    { strict: { max_collection_payload_size_bytes: 1 }, next: 'raise max_collection_payload_size_bytes of' },
+  ])('set after the plan is named by the failure: $strict', async ({ strict, next }) => {
+    const name = await limited('late', {});
+    const plan = await planOf(store, move);
+    await world.send('PATCH', `/collections/${name}`, { strict_mode_config: strict });
+    const ctx = await loggedContext(store);
+    await expect(drain(qdrantStage.apply(plan, ctx))).rejects.toMatchObject({ next: expect.stringContaining(next) });
+  });
+
   it('as many indexes as are allowed are no matter where one of them is on the tenant', async () => {
     await limited('full', { max_payload_index_count: 1 }, serving);
     expect(await refusals()).toEqual([]);

@@ -26,11 +26,8 @@ export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
   if (answer.status === 403) return forbidden(fail, words, purpose.write);
   if (isDiskFull(answer)) return fail('store', `free space on the server's disk, then ${AGAIN}`, true);
   if (isOverBudget(answer)) return fail('store', `raise the collection's rate limit in strict mode, ${SKIP}`);
-  const setting = answer.status === 400 ? strictSetting(words) : undefined;
-  if (setting !== undefined) {
-    const of = purpose.collection === undefined ? '' : ` of ${purpose.collection}`;
-    return fail('store', `change ${setting}${of} in its strict mode, then ${AGAIN}; ${SKIP}`);
-  }
+  const strict = answer.status === 400 ? strictFix(words, purpose.collection) : undefined;
+  if (strict !== undefined) return fail('store', `${strict}, then ${AGAIN}; ${SKIP}`);
   if (answer.status === 429 || answer.status === 408)
     return fail('store', `when it is less busy ${AGAIN}; ${SKIP}`, true);
   if (answer.status >= 502 && answer.status <= 504)
@@ -48,10 +45,9 @@ export function answerFailure(answer: Answer, purpose: Purpose): MigrateError {
   return fail('store', `see the server's log, check --qdrant-url, ${SKIP}`, answer.status >= 500);
 }
 
-/** Which setting of strict mode a refusal comes of, by the server's words (lib/collection/src/operations/verification). */
-const STRICT_SETTINGS: readonly (readonly [words: RegExp, setting: string])[] = [
+/** Which limit of strict mode a refusal comes of, by the server's words (lib/collection/src/operations/verification). */
+const STRICT_LIMITS: readonly (readonly [words: RegExp, setting: string])[] = [
   [/maximum number of payload indices/, 'max_payload_index_count'],
-  [/Exact search disabled/, 'search_allow_exact'],
   [/Max vector storage size limit/, 'max_collection_vector_size_bytes'],
   [/Max payload storage size limit/, 'max_collection_payload_size_bytes'],
   [/Max points count limit/, 'max_points_count'],
@@ -60,11 +56,15 @@ const STRICT_SETTINGS: readonly (readonly [words: RegExp, setting: string])[] = 
   [/for "(?:upsert|update) limit"/, 'upsert_max_batchsize'],
   [/for "limit"/, 'max_query_limit'],
   [/Sparse vector '.*' has a limit/, 'sparse_config'],
-  [/Multivector '.*' has a limit/i, 'multivector_config'],
 ];
 
-function strictSetting(words: string): string | undefined {
-  return STRICT_SETTINGS.find(([pattern]) => pattern.test(words))?.[1];
+/** What to change in strict mode, where it is what refuses. */
+function strictFix(words: string, collection: string | undefined): string | undefined {
+  const of = collection === undefined ? '' : ` of ${collection}`;
+  if (/Exact search disabled/.test(words)) return `set search_allow_exact${of} to true`;
+  if (/Index required but not found/.test(words)) return 'make the index that it names';
+  const [, setting] = STRICT_LIMITS.find(([pattern]) => pattern.test(words)) ?? [];
+  return setting === undefined ? undefined : `raise ${setting}${of} (strict mode)`;
 }
 
 function forbidden(
