@@ -29,8 +29,9 @@ export function localChecks({ node }: LocalFacts, { interactive, hasEncryptionKe
       : check(
           'local',
           'ENCRYPTION_KEY',
-          'ok',
-          'not set: a config’s secrets are kept in no undo log and no backup; a rollback may need --config-secrets',
+          'warning',
+          'not set: undo logs and backups keep no secrets of a config',
+          'set it to a long random word before the move, or keep a file for --config-secrets: a rollback may need one',
         ),
   ];
 }
@@ -61,7 +62,7 @@ function folderCheck({ stateFolder, writable }: LocalFacts, stateDir: string): C
     if (writable) return say('ok', 'is not there yet: the first run makes it');
     return say('error', 'is not there, and may not be made', 'set --state-dir to a folder that you may write');
   }
-  const { kind, mode, ours } = stateFolder;
+  const { kind, mode, owner } = stateFolder;
   if (kind === 'other') return say('error', 'is no folder', 'set --state-dir to a folder');
   if (kind === 'link')
     return say(
@@ -69,9 +70,16 @@ function folderCheck({ stateFolder, writable }: LocalFacts, stateDir: string): C
       'is a symbolic link: whoever can change it decides where undo logs are',
       'set --state-dir to the folder itself',
     );
-  if (!ours)
+  if (owner === 'other')
     return say('error', 'belongs to another user', 'run as that user, or set --state-dir to a folder of your own');
-  if (!writable) return say('error', 'may not be written', `chmod u+rwx ${stateDir}`);
+  if (!writable) {
+    const fix = owner === 'own' ? `chmod u+rwx ${stateDir}` : 'let its group write (fsGroup), or set another --state-dir';
+    return say('error', 'may not be written', fix);
+  }
+  if (owner === 'root') {
+    const fix = 'right for a Kubernetes volume (fsGroup); else set --state-dir to a folder of your own';
+    return say('warning', 'belongs to root and is open to its group: undo logs hold a tenant’s data', fix);
+  }
   if ((mode & 0o077) !== 0)
     return say(
       'warning',

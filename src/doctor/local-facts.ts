@@ -19,7 +19,8 @@ export interface StateFolder {
   readonly kind: 'folder' | 'link' | 'other';
   /** Permission bits. */
   readonly mode: number;
-  readonly ours: boolean;
+  /** `root` only where that is not the user of this process. */
+  readonly owner: 'own' | 'root' | 'other';
 }
 
 export type FileSystem = 'network' | 'memory';
@@ -48,7 +49,8 @@ async function folderFacts(path: string): Promise<StateFolder | undefined> {
     const found = await lstat(path);
     const kind = found.isSymbolicLink() ? 'link' : found.isDirectory() ? 'folder' : 'other';
     const uid = getuid?.();
-    return { kind, mode: found.mode & 0o777, ours: uid === undefined || uid === found.uid };
+    const owner = uid === undefined || uid === found.uid ? 'own' : found.uid === 0 ? 'root' : 'other';
+    return { kind, mode: found.mode & 0o777, owner };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

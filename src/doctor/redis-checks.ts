@@ -113,10 +113,9 @@ function persistenceChecks(node: RedisNodeHealth, several: boolean): readonly Ch
     const fix = 'mend its disk (its log says why): until then it may refuse writes with MISCONF';
     return [check('redis', 'persistence', 'error', `${at}its last save failed`, fix)];
   }
-  const text = node.aof
-    ? 'append-only file on'
-    : 'append-only file off: a crash loses what came after the last snapshot';
-  return [check('redis', 'persistence', 'ok', `${at}${text}`)];
+  if (node.aof) return [check('redis', 'persistence', 'ok', `${at}append-only file on`)];
+  const text = `${at}append-only file off: a crash loses what came after the last snapshot`;
+  return [check('redis', 'persistence', 'warning', text, 'set appendonly yes, or type BGSAVE before and after the move')];
 }
 
 function replicaChecks({ nodes }: RedisHealth): readonly Check[] {

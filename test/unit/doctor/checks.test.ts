@@ -58,6 +58,7 @@ test.each([
   ['one that evicts', { node: { policy: 'volatile-ttl', evictedKeys: 1 } }, ['memory error']],
   ['a full one that evicts', { node: { policy: 'allkeys-lru', usedMemory: 95 } }, ['memory error']],
   ['a full one', { node: { usedMemory: 95 } }, ['memory warning']],
+  ['one that keeps no log of its writes', { node: { aof: false } }, ['persistence warning']],
   ['one without a limit, whatever its policy', { node: { maxMemory: 0, policy: 'allkeys-lru' } }, []],
   ['one that cannot save', { node: { saveFailed: true } }, ['persistence error']],
   ['one with a replica not in step', { node: { replicas: 2, replicasBehind: 1 } }, ['replicas warning']],
@@ -130,8 +131,8 @@ test('versions, round trips, clocks and this machine are judged at their limits'
   expect(clockCheck('qdrant', 5_900, 1_000)).toMatchObject([{ level: 'ok' }]);
   expect(clockCheck('qdrant', undefined)).toEqual([]);
   const facts = { node: '20.19.0', freeBytes: 2 ** 40, fileSystem: undefined, stateFolder: undefined, writable: true };
-  const around = { stateDir: 'state', interactive: false, hasEncryptionKey: false };
-  const folder = { kind: 'folder', mode: 0o700, ours: true } as const;
+  const around = { stateDir: 'state', interactive: false, hasEncryptionKey: true };
+  const folder = { kind: 'folder', mode: 0o700, owner: 'own' } as const;
   const at = (more: Partial<Parameters<typeof stateChecks>[0]>) =>
     ills([...localChecks({ ...facts, ...more }, around), ...stateChecks({ ...facts, ...more }, around)]);
   expect(at({})).toEqual([]);
@@ -140,7 +141,12 @@ test('versions, round trips, clocks and this machine are judged at their limits'
   expect(at({ writable: false })).toEqual(['folder error']);
   expect(at({ stateFolder: { ...folder, mode: 0o750 } })).toEqual(['folder warning']);
   expect(at({ stateFolder: { ...folder, kind: 'link' } })).toEqual(['folder warning']);
-  expect(at({ stateFolder: { ...folder, ours: false } })).toEqual(['folder error']);
+  expect(at({ stateFolder: { ...folder, owner: 'other' } })).toEqual(['folder error']);
+  // A volume that belongs to root and is written through its group: a move works there.
+  const volume = { ...folder, owner: 'root', mode: 0o770 } as const;
+  expect(at({ stateFolder: volume })).toEqual(['folder warning']);
+  expect(at({ stateFolder: volume, writable: false })).toEqual(['folder error']);
+  expect(ills(localChecks(facts, { ...around, hasEncryptionKey: false }))).toEqual(['ENCRYPTION_KEY warning']);
   expect(at({ stateFolder: folder, freeBytes: 2 ** 20, fileSystem: 'network' })).toEqual([
     'disk error',
     'file system warning',
