@@ -27,5 +27,5 @@ process.exitCode = await runCli({
   terminal: { stdin, stdout, stderr, env },
   argv: argv.slice(2),
   signal: controller.signal,
-  interrupt: () => controller.abort(stopReason('SIGINT')),
+  interrupt: (by) => controller.abort(stopReason(by)),
 });

@@ -8,8 +8,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
   readonly argv: readonly string[];
   readonly signal: AbortSignal;
-  /** Stops the run as Ctrl-C does. */
-  readonly interrupt: () => void;
+  /** Stops the run as Ctrl-C does; `by` is who did, for people. */
+  readonly interrupt: (by: string) => void;
   /** Where the command was called by a program: told instead of the terminal. */
   readonly listener?: RunListener;
 }

@@ -102,7 +102,7 @@ function steered({
       if (restrained.level === 'pause' || file === undefined || !(await file.exists())) return restrained;
       return { ...restrained, level: 'pause', reason: `goes on when ${file.path} is removed` };
     },
-    stop: ctx.interrupt,
+    stop: () => ctx.interrupt('control abort'),
     rates: rateControl(rate),
     tell: note,
     pid,

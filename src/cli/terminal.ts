@@ -42,8 +42,8 @@ interface Asking {
   readonly terminal: Terminal;
   /** Ends the wait for an answer at once. */
   readonly signal: AbortSignal;
-  /** Stops the run as Ctrl-C does. */
-  readonly interrupt: () => void;
+  /** Stops the run as Ctrl-C does; `by` is who did, for people. */
+  readonly interrupt: (by: string) => void;
 }
 
 /** Asks on stderr; only the word `yes` agrees. The end of the input, a signal and Ctrl-C do not; the last also stops the run. */
@@ -54,7 +54,7 @@ export async function askYes({ terminal, signal, interrupt }: Asking, question: 
   signal.addEventListener('abort', close);
   // While it reads, the terminal's Ctrl-C comes here and not to the process.
   lines.on('SIGINT', () => {
-    interrupt();
+    interrupt('SIGINT');
     close();
   });
   // A terminal that is gone cannot be read any more: nobody will answer.

@@ -113,7 +113,6 @@ export class RunControl {
         return { text: `its rate is now ${rates.text()}` };
       }
       case 'abort':
-        tell('stopped by control');
         stop();
         return { text: 'it finishes what is under way, then stops; it can be resumed or rolled back' };
     }

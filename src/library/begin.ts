@@ -85,7 +85,7 @@ function contextOf(
     },
     argv,
     signal: stop.signal,
-    interrupt: () => stop.abort(stopReason('SIGINT')),
+    interrupt: (by) => stop.abort(stopReason(by)),
     listener,
   };
 }

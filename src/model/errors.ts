@@ -80,7 +80,7 @@ export function errorText(error: unknown): string {
   return String(error);
 }
 
-/** The reason with which a run is told to stop; the signal's name is in its message. */
-export function stopReason(signal: string): MigrateError {
-  return new MigrateError('stopped', `stopped by ${signal}`);
+/** The reason with which a run is told to stop; `by`, a signal's name or who else it was, is in its message. */
+export function stopReason(by: string): MigrateError {
+  return new MigrateError('stopped', `stopped by ${by}`);
 }

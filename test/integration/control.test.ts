@@ -117,7 +117,8 @@ describe('control', () => {
     expect((await control('abort')).stdout).toMatch(/finishes what is under way/);
     const stopped = await process.ended;
     expect(stopped.code).toBe(130);
-    expect(stopped.stderr).toContain('stopped by control');
+    expect(stopped.stderr).toContain('control abort: finishing what is under way');
+    expect(stopped.stderr + stopped.stdout).not.toContain('SIGINT');
     expect(stopped.json()).toMatchObject({ outcome: 'stopped', next: `tenant-migrate resume ${id}` });
     expect((await world.run(['resume'])).code).toBe(0);
     const back = await world.holdBack(['rollback', id]);
