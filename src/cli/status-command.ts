@@ -9,8 +9,8 @@ import { type ListedLock, readLocks } from '../journal/tenant-lock.ts';
 import { MigrateError } from '../model/errors.ts';
 import { runStatus } from '../orchestrator/run-status.ts';
 import type { LiveRun } from '../report/live-text.ts';
-import { mapLine } from '../report/map-text.ts';
-import { type ListedRun, runLine, statusText } from '../report/status-text.ts';
+import { runsText } from '../report/runs-text.ts';
+import { type ListedRun, statusText } from '../report/status-text.ts';
 import { wireFolders } from '../wire.ts';
 import { chooseRun, isMap } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
@@ -51,11 +51,7 @@ export async function statusCommand(invocation: Invocation, ctx: CommandContext)
   } else {
     const paint = paintFor(stdout, settings.color, env);
     if (first === undefined) stdout.write('there is no run in this state folder\n');
-    else if (command === 'status') stdout.write(`${statusText(first, paint)}\n`);
-    else
-      stdout.write(
-        `${[...maps.map((map) => mapLine(map, paint)), ...runs.map((run) => runLine(run, paint))].join('\n')}\n`,
-      );
+    else stdout.write(`${command === 'status' ? statusText(first, paint) : runsText(maps, runs, paint)}\n`);
   }
   return command === 'status' && first?.unfinished === true ? 2 : 0;
 }

@@ -73,7 +73,8 @@ function folderCheck({ stateFolder, writable }: LocalFacts, stateDir: string): C
   if (owner === 'other')
     return say('error', 'belongs to another user', 'run as that user, or set --state-dir to a folder of your own');
   if (!writable) {
-    const fix = owner === 'own' ? `chmod u+rwx ${stateDir}` : 'let its group write (fsGroup), or set another --state-dir';
+    const fix =
+      owner === 'own' ? `chmod u+rwx ${stateDir}` : 'let its group write (fsGroup), or set another --state-dir';
     return say('error', 'may not be written', fix);
   }
   if (owner === 'root') {

@@ -115,7 +115,9 @@ function persistenceChecks(node: RedisNodeHealth, several: boolean): readonly Ch
   }
   if (node.aof) return [check('redis', 'persistence', 'ok', `${at}append-only file on`)];
   const text = `${at}append-only file off: a crash loses what came after the last snapshot`;
-  return [check('redis', 'persistence', 'warning', text, 'set appendonly yes, or type BGSAVE before and after the move')];
+  return [
+    check('redis', 'persistence', 'warning', text, 'set appendonly yes, or type BGSAVE before and after the move'),
+  ];
 }
 
 function replicaChecks({ nodes }: RedisHealth): readonly Check[] {

@@ -61,7 +61,7 @@ describe('rollback', () => {
   it('a second rollback changes nothing, and the move can be made again', async () => {
     await failHalfWay();
     expect((await run(['rollback', ...stores.flags])).code).toBe(0);
-    const [id = ''] = (await run(['runs'])).stdout.split(' ');
+    const [{ id }] = ((await run(['runs', '--json'])).json() as { runs: [{ id: string }] }).runs;
     expect((await run(['rollback', id, ...stores.flags])).code).toBe(0);
     expect(worldDifferences(before, await world())).toEqual([]);
     expect((await move()).code).toBe(0);
@@ -135,6 +135,7 @@ describe('rollback', () => {
   it('runs lists every run with what to type for the unfinished ones', async () => {
     const id = await failHalfWay();
     const listed = await run(['runs']);
+    expect(listed.stdout).toMatch(/^run +started +move {2}state\n/);
     expect(listed.stdout).toContain(`${id}  `);
     expect(listed.stdout).toMatch(
       /failed, unfinished\n {3}next: tenant-migrate resume \S+\n {5}or: tenant-migrate rollback /,
