@@ -54,6 +54,7 @@ export function restoreText({ outcome, message, stages, next }: RestoreReport, p
 
 function lookText(look: StageLook, planned: boolean): string {
   const parts: string[] = [planned ? `${count(look.absent)} to restore` : `${count(look.restored)} restored`];
+  if (look.schemaAbsent > 0) parts.push(`indexes and constraints: ${look.schemaAbsent}`);
   if (look.equal > 0) parts.push(`${count(look.equal)} there already`);
   if (look.expired > 0) parts.push(`${count(look.expired)} expired since`);
   if (look.different > 0) parts.push(`${count(look.different)} with other content`);

@@ -157,9 +157,10 @@ async function write(
 async function compareAgain(parts: readonly Part[], looks: ReadonlyMap<StageName, StageLook>): Promise<RestoreReport> {
   const unlike: string[] = [];
   for (const part of parts) {
-    const { absent, different } = await part.compare();
+    const { absent, different, schemaAbsent } = await part.compare();
     if (absent + different > 0)
       unlike.push(`${part.stage}: ${grouped(absent)} records are absent and ${grouped(different)} different`);
+    if (schemaAbsent > 0) unlike.push(`${part.stage}: ${schemaAbsent} indexes or constraints are absent`);
   }
   const all = [...looks.values()];
   if (unlike.length > 0) {

@@ -8,6 +8,7 @@ export class RestoreTally {
   readonly #samples: string[] = [];
   readonly #notes: string[] = [];
   #work = false;
+  #schemaAbsent = 0;
 
   add(standing: 'absent' | 'equal' | 'expired' | 'notRestorable', count = 1): void {
     this.#counts[standing] += count;
@@ -24,12 +25,24 @@ export class RestoreTally {
     if (!this.#notes.includes(text)) this.#notes.push(text);
   }
 
+  /** An index or a constraint that is to be made: no record of the tenant's, as in what a backup tells. */
+  lacksSchema(): void {
+    this.#schemaAbsent += 1;
+    this.#work = true;
+  }
+
   /** Something is to be done though no record is absent. */
   hasWork(): void {
     this.#work = true;
   }
 
   look(): RestoreLook {
-    return { ...this.#counts, work: this.#work, samples: this.#samples, notes: this.#notes };
+    return {
+      ...this.#counts,
+      schemaAbsent: this.#schemaAbsent,
+      work: this.#work,
+      samples: this.#samples,
+      notes: this.#notes,
+    };
   }
 }

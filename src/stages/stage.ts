@@ -248,7 +248,7 @@ export interface StageBackup<R, W extends R> {
   read(tenant: string, ctx: PlanContext<R>): AsyncIterable<BackupBatch>;
   /** How the backup's records stand in the store now; changes nothing. */
   compare(part: BackupPart, ctx: PlanContext<R>): Promise<RestoreLook>;
-  /** Writes the records that are absent, and yields how many each step wrote. Idempotent: continued by running again. */
+  /** Writes the records that are absent, and yields how many records each step wrote. Idempotent: continued by running again. */
   restore(part: BackupPart, ctx: RestoreContext<W>): AsyncIterable<number>;
   /** The undo log of a move of this tenant, made from the backup where the log itself is lost. */
   undoEntries(part: BackupPart, move: Move, profile: Profile): AsyncIterable<readonly Json[]>;
@@ -291,6 +291,8 @@ export interface RestoreLook {
   readonly different: number;
   /** Cannot be restored here, whatever is done. */
   readonly notRestorable: number;
+  /** Indexes and constraints that are not in the store: a restore makes them, and counts them nowhere else. */
+  readonly schemaAbsent: number;
   /** False where a restore would change nothing at all. */
   readonly work: boolean;
   /** A few names of different records. */

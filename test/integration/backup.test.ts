@@ -7,6 +7,7 @@ import neo4j, { type Driver } from 'neo4j-driver';
 import { request } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { acquireLocks } from '../../src/journal/tenant-lock.ts';
+import { ownRecords } from '../../src/orchestrator/backup.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { runCliHere } from '../support/cli-in-process.ts';
 import { freshId, type Stores, secretsOf, startStores } from '../support/stores.ts';
@@ -117,6 +118,13 @@ describe('backups', () => {
     expect(result.json().restore).toMatchObject({ outcome: 'restored', exitCode: 0 });
     expect(result.code).toBe(0);
     expect(await content()).toEqual(wanted);
+    // Counted as the backup counts: indexes and collections around the records are none of them.
+    const { backup, restore: told } = result.json() as unknown as {
+      backup: { parts: { stage: string; records: Record<string, number> }[] };
+      restore: { stages: { stage: string; restored: number }[] };
+    };
+    const kept = backup.parts.map(({ stage, records }) => [stage, ownRecords(records)]);
+    expect(told.stages.map(({ stage, restored }) => [stage, restored])).toEqual(kept);
     expect(stores.api.stored(tenant)?.sections).toMatchObject({
       llm_config: { api_key: JSON.parse(secretsOf(tenant)).llm_config.api_key },
     });

@@ -118,11 +118,11 @@ async function compareSchema(
   if (records.length === 0) return;
   const standing = await ctx.store.storedSchema(tenant);
   for (const { key, name } of records) {
-    if (standing.some((item) => item.key === key)) tally.add('equal');
-    else if (standing.some((item) => item.name === name)) {
+    if (standing.some((item) => item.key === key)) continue;
+    if (standing.some((item) => item.name === name)) {
       tally.add('notRestorable');
       tally.note(`the name ${name} belongs to another index or constraint now, which stays`);
-    } else tally.add('absent');
+    } else tally.lacksSchema();
   }
 }
 

@@ -182,7 +182,7 @@ async function* createSchema({ part, ctx }: Restoring): AsyncGenerator<number> {
       await ctx.store.createSchema(create);
       // A constraint is there with its own index once it is made.
       if (key.startsWith('["index"')) made.push(name);
-      yield 1;
+      yield 0;
     }
   }
   await ctx.store.awaitIndexes(made);

@@ -94,6 +94,7 @@ function sumOf(looks: readonly RestoreLook[]): RestoreLook {
     expired: sum(({ expired }) => expired),
     different: sum(({ different }) => different),
     notRestorable: sum(({ notRestorable }) => notRestorable),
+    schemaAbsent: 0,
     work: looks.some(({ work }) => work),
     samples: looks.flatMap(({ samples }) => samples),
     notes: looks.flatMap(({ notes }) => notes),
