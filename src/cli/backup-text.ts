@@ -2,6 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import type { BackupFolder } from '../journal/backup-folder.ts';
 import type { BackupManifest } from '../journal/backup-manifest.ts';
 import { isExpired } from '../journal/backup-retention.ts';
+import { byteSize } from '../model/byte-size.ts';
 import { ownRecords } from '../orchestrator/backup.ts';
 import type { RestoreReport, StageLook } from '../orchestrator/restore-backup.ts';
 import { clean, count, STAGE_TITLES } from '../report/format.ts';
@@ -27,7 +28,7 @@ export function backupText(folder: BackupFolder, now: number, paint: ChalkInstan
   const { tenant, keepUntil, parts } = found.manifest;
   const kept = expired ? paint.yellow(`expired ${keepUntil}`) : `kept until ${keepUntil}`;
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  return `${id}  ${clean(tenant)}  ${recordsText(found.manifest)}  ${size(bytes)}  ${kept}`;
+  return `${id}  ${clean(tenant)}  ${recordsText(found.manifest)}  ${byteSize(bytes)}  ${kept}`;
 }
 
 /** `config 1, redis 120, …`: the tenant's own records. */
@@ -60,9 +61,4 @@ function lookText(look: StageLook, planned: boolean): string {
   if (look.different > 0) parts.push(`${count(look.different)} with other content`);
   if (look.notRestorable > 0) parts.push(`${count(look.notRestorable)} cannot be restored here`);
   return parts.join(', ');
-}
-
-function size(bytes: number): string {
-  if (bytes < 1_000_000) return `${(bytes / 1_000).toFixed(1)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

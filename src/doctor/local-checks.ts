@@ -1,5 +1,6 @@
+import { byteSize } from '../model/byte-size.ts';
 import type { Check } from '../report/doctor-report.ts';
-import { check, majorMinor, mebibytes } from './common-checks.ts';
+import { check, majorMinor } from './common-checks.ts';
 import type { LocalFacts } from './local-facts.ts';
 
 const OLDEST_NODE = [20, 19] as const;
@@ -91,8 +92,8 @@ function folderCheck({ stateFolder, writable }: LocalFacts, stateDir: string): C
 }
 
 function diskCheck({ freeBytes }: LocalFacts): Check {
-  const text = `${mebibytes(freeBytes)} free`;
-  const fix = 'free some, or set --state-dir to a larger disk: each plan tells how much its undo logs take';
+  const text = `${byteSize(freeBytes)} free`;
+  const fix = 'free some, or set --state-dir to a larger disk: each plan tells how much its record takes';
   if (freeBytes < TOO_LITTLE_BYTES) return check('state', 'disk', 'error', text, fix);
   if (freeBytes < LITTLE_BYTES) return check('state', 'disk', 'warning', text, fix);
   return check('state', 'disk', 'ok', text);

@@ -22,13 +22,6 @@ export function units(value: number, unit: string): string {
   return amount(value, unit);
 }
 
-/** 1234567 → `1.2 MB`. */
-export function bytes(value: number): string {
-  if (value < 1_000_000) return `${Math.ceil(value / 1_000)} kB`;
-  const megabytes = value / 1_000_000;
-  return megabytes < 1_000 ? `${megabytes.toFixed(1)} MB` : `${(megabytes / 1_000).toFixed(1)} GB`;
-}
-
 /** 950 → `950 ms`, 12345 → `12.3 s`, 125000 → `2 m 05 s`. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;

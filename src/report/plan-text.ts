@@ -1,7 +1,9 @@
 import type { ChalkInstance } from 'chalk';
+import { byteSize } from '../model/byte-size.ts';
 import { movesText } from '../model/move.ts';
+import { recordSize } from '../model/record-size.ts';
 import type { Finding, Problem, StagePlan } from '../stages/stage.ts';
-import { bytes, clean, count, duration, STAGE_TITLES, units } from './format.ts';
+import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import type { RunPlan } from './report.ts';
 
 const MOST_SHAPES = 25;
@@ -31,7 +33,7 @@ export function planText(
     '',
     ...plan.stages.flatMap((stage) => [...stageLines(stage, paint), '']),
     ...(statements ? plan.stages.flatMap((stage) => statementLines(stage, paint)) : []),
-    ...undoLines(plan, freeBytes),
+    ...recordLines(plan, freeBytes),
     ...problems.flatMap((problem) => problemLines(problem, paint)),
   ];
   return lines.join('\n').trimEnd();
@@ -46,13 +48,10 @@ function statementLines({ stage, statements = [] }: StagePlan, paint: ChalkInsta
   ];
 }
 
-function undoLines({ stages }: RunPlan, freeBytes: number): readonly string[] {
-  const needed = stages.reduce((sum, { undoBytes = 0 }) => sum + undoBytes, 0);
-  if (needed === 0) return [];
-  return [
-    `The undo logs will take at most about ${bytes(needed)} in the state folder; ${bytes(freeBytes)} are free.`,
-    '',
-  ];
+function recordLines({ stages }: RunPlan, freeBytes: number): readonly string[] {
+  if (stages.every(({ undoBytes = 0 }) => undoBytes === 0)) return [];
+  const needed = byteSize(recordSize(stages));
+  return [`The record of this run takes at most ${needed} in the state folder; ${byteSize(freeBytes)} are free.`, ''];
 }
 
 function stageLines(plan: StagePlan, paint: ChalkInstance): readonly string[] {
