@@ -135,10 +135,13 @@ function connectError(settings: RedisSettings, error: unknown, advice: string | 
       next: 'choose another --redis-db',
     });
   }
-  if (advice !== undefined) {
-    return new MigrateError('unreachable', `Redis at ${address} cannot be spoken to: ${reason}`, {
+  // The driver's word for whatever is not Redis' protocol asks to report it.
+  const isForeign = /Unknown RESP type/.test(reason);
+  if (advice !== undefined || isForeign) {
+    const said = isForeign ? 'what answers there does not speak Redis’ protocol' : reason;
+    return new MigrateError('unreachable', `Redis at ${address} cannot be spoken to: ${said}`, {
       store: address,
-      next: advice,
+      next: advice ?? 'give the port of Redis: --redis-port or --redis-url',
       cause: error,
     });
   }
@@ -159,7 +162,9 @@ async function adviceAbout(
   const known = tls && tlsAdvice(error, tls);
   if (known !== undefined || !first) return known;
   // Where TLS is spoken at one end only, or a certificate is refused, what is seen is often no more than this.
-  return /ECONNRESET|EPIPE|ETIMEDOUT|closed|Protocol error/.test(reasonOf(error)) ? diagnosed(node, tls) : undefined;
+  return /ECONNRESET|EPIPE|ETIMEDOUT|closed|Protocol error|Unknown RESP type/.test(reasonOf(error))
+    ? diagnosed(node, tls)
+    : undefined;
 }
 
 /** With the address that the sentinels gave: it may not be one that leads anywhere from here. */

@@ -95,17 +95,23 @@ export function tlsAdvice(error: unknown, tls: RedisTls): string | undefined {
 
 const NOT_TLS = 'that port does not speak TLS: leave out --redis-tls (and rediss://), or give its TLS port';
 const SPEAKS_TLS = 'that port speaks TLS: add --redis-tls (and --redis-ca), or give a rediss:// address';
+const SPEAKS_HTTP = 'that port speaks HTTP, not Redis’ protocol: give the port of Redis';
 const LOOK_MS = 1_000;
 
 /**
- * What to do about a connection that was reset or fell silent for no reason that it told: looks whether the port speaks
- * TLS, and why it does not go on. Sends no login.
+ * What to do about a connection that was reset, fell silent or brought nonsense: looks whether the port speaks TLS, and
+ * why it does not go on, or another protocol. Sends no login.
  */
 export async function diagnosed(node: Node, tls: RedisTls | undefined): Promise<string | undefined> {
-  if (tls === undefined) return (await answersPlainly(node)) ? undefined : adviceToUseTls(await handshake(node, {}));
+  if (tls === undefined) {
+    const plain = await plainAnswer(node);
+    if (plain === 'http') return SPEAKS_HTTP;
+    return plain === 'redis' ? undefined : adviceToUseTls(await handshake(node, {}));
+  }
   const spoken = await handshake(node, await tlsOptions(tls));
   if (spoken instanceof Error || spoken === 'spoken') return tlsAdvice(spoken, tls);
-  return (await answersPlainly(node)) ? NOT_TLS : undefined;
+  const plain = await plainAnswer(node);
+  return plain === 'http' ? SPEAKS_HTTP : plain === 'redis' ? NOT_TLS : undefined;
 }
 
 /** Whatever is wrong with the certificates, a server that has shown them speaks TLS. */
@@ -138,21 +144,22 @@ function handshake({ host, port }: Node, options: ConnectionOptions): Promise<Sp
   });
 }
 
-/** Whether a port answers a request that is sent in clear. */
-function answersPlainly({ host, port }: Node): Promise<boolean> {
+/** Who answers a request that is sent in clear: both protocols take it for one of theirs that is wrong. */
+function plainAnswer({ host, port }: Node): Promise<'redis' | 'http' | undefined> {
   return new Promise((resolve) => {
-    let answered = false;
-    const socket = createConnection({ host, port }, () => socket.write('PING\r\n'));
+    let answer: 'redis' | 'http' | undefined;
+    const socket = createConnection({ host, port }, () => socket.write('PING / HTTP/1.1\r\n\r\n'));
     const timer = setTimeout(() => socket.destroy(), LOOK_MS);
     socket.on('data', (data) => {
-      answered = /^[+-]/.test(data.toString('latin1'));
+      const text = data.toString('latin1');
+      answer = /^[+-]/.test(text) ? 'redis' : text.startsWith('HTTP/') ? 'http' : undefined;
       socket.destroy();
     });
     // That it cannot be reached at all is known already.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       clearTimeout(timer);
-      resolve(answered);
+      resolve(answer);
     });
   });
 }
