@@ -17,6 +17,7 @@ import { redisStage } from './stages/redis.ts';
 import type { StageName } from './stages/stage.ts';
 import { openConfigReader, openConfigWriter } from './stores/config-api/config-api.ts';
 import { openGraphReader, openGraphWriter } from './stores/graph/graph-store.ts';
+import { Outage } from './stores/outage.ts';
 import { openQdrantReader, openQdrantWriter } from './stores/qdrant/qdrant-store.ts';
 import type { RedisSettings } from './stores/redis/redis-connection.ts';
 import { openDatabases } from './stores/redis/redis-databases.ts';
@@ -256,5 +257,7 @@ function retryRule(settings: Settings): RetryRule {
 }
 
 function retryEvents(stage: StageName, emit: (event: RunEvent) => void) {
-  return (retry: { attempt: number; delayMs: number; reason: string }) => emit({ type: 'retry', stage, ...retry });
+  const outage = new Outage();
+  return (retry: { attempt: number; delayMs: number; reason: string }) =>
+    emit({ type: 'retry', stage, ...retry, since: outage.since({ ...retry, now: Date.now() }) });
 }

@@ -56,7 +56,11 @@ export async function startReporting(
     else if (live) later.push(text);
     else write(`  ${paint.yellow(clean(text))}`);
   };
-  if (settings.file !== undefined) tell(settingsFileLine(settings.file));
+  if (settings.file !== undefined) {
+    // Before the first line of a live list is drawn, and so before the question.
+    if (live) write(`  ${paint.yellow(settingsFileLine(settings.file))}`);
+    else tell(settingsFileLine(settings.file));
+  }
   const observers = await openObservers({ invocation, settings, ctx, list, tell });
   const histories = new RunHistories(() => performance.now());
   let plan: RunPlan | undefined;

@@ -120,7 +120,8 @@ export function jsonLog({ write, clock, quiet = false }: JsonLogOptions): JsonLo
       }
       case 'retry': {
         const { attempt, delayMs: delay_ms, reason } = event;
-        say('warn', { event: 'retry', ...at(event.stage), attempt, delay_ms, reason }, retryText(event));
+        const since = event.since === undefined ? {} : { since: new Date(event.since).toISOString() };
+        say('warn', { event: 'retry', ...at(event.stage), attempt, delay_ms, reason, ...since }, retryText(event));
         return;
       }
       case 'stage-finished': {

@@ -77,7 +77,15 @@ export function liveText({ done, total, isEstimate, percent, ...rest }: Progress
   return `${count(done)}/${isEstimate ? '~' : ''}${count(total)} ${percent}% ${rate} ETA ${eta}${failed}`;
 }
 
-/** What holds a stage up, in words: a retry. Pauses come as notes. */
-export function retryText({ attempt, delayMs, reason }: Extract<StageEvent, { type: 'retry' }>): string {
-  return `try ${attempt} failed (${clean(reason)}), again in ${delayMs < 1_000 ? duration(delayMs) : shortDuration(delayMs)}`;
+/** What holds a stage up, in words: a retry, from the second on with the time since when. Pauses come as notes. */
+export function retryText({ attempt, delayMs, reason, since }: Extract<StageEvent, { type: 'retry' }>): string {
+  const wait = delayMs < 1_000 ? duration(delayMs) : shortDuration(delayMs);
+  const from = since === undefined || attempt === 1 ? '' : `failing since ${timeOfDay(since)}: `;
+  return `${from}try ${attempt} failed (${clean(reason)}), again in ${wait}`;
+}
+
+/** `14:03:12`, on this machine's clock. */
+function timeOfDay(ms: number): string {
+  const date = new Date(ms);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 }

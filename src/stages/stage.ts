@@ -240,6 +240,8 @@ export type StageEvent =
       readonly attempt: number;
       readonly delayMs: number;
       readonly reason: string;
+      /** The first failed try of this trouble, ms since the epoch. */
+      readonly since?: number | undefined;
     };
 
 /** A stage's part in backups. A restore only adds: what exists is never overwritten, moved or removed. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { startReporting } from '../../../src/cli/reporting.ts';
@@ -37,6 +40,16 @@ describe('what is told on the terminal', () => {
     expect(await told({ flags: {}, isTTY: true, events: STARTED })).toContain('Finalize');
     expect(await told({ flags: {}, isTTY: true, events: [] })).toBe('');
   });
+});
+
+it('the settings file is named before the plan and its question are', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'tenant-migrate-named-'));
+  const config = join(cwd, 'settings.yaml');
+  writeFileSync(config, 'verbose: false\n');
+  const text = await told({ flags: { config }, isTTY: true, events: [...STARTED, FINISHED] });
+  expect(text.indexOf(`settings from ${config}`)).toBeGreaterThanOrEqual(0);
+  expect(text.indexOf('settings from')).toBeLessThan(text.indexOf('Finalize'));
+  rmSync(cwd, { recursive: true });
 });
 
 /** All that stands on stderr once these events were told. */
