@@ -3,7 +3,7 @@ import { DelegateBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel'
 import type { Driver, Record as GraphRecord, Session } from 'neo4j-driver';
 import { MigrateError } from '../../model/errors.ts';
 import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
-import { graphError, isConnectionLost, isTransient, reasonText } from './graph-error.ts';
+import { graphError, isConnectionLost, isTransient, isUnconfirmedCommit, reasonText } from './graph-error.ts';
 import { goodbye, within } from './in-time.ts';
 import { namePrefix, type Statement } from './statements.ts';
 
@@ -126,7 +126,8 @@ export class GraphConnection {
   }
 
   /**
-   * All rows of a writing statement. `unknown` is true where a connection was lost on the way: an earlier try may have
+   * All rows of a writing statement. `unknown` is true where an answer was lost on the way, or told of a commit that a
+   * replica did not confirm: an earlier try may have
    * taken effect, so that the rows of the last tell less than what was done.
    */
   async write<T>(statement: Statement, map: (row: Row) => T): Promise<{ rows: T[]; unknown: boolean }> {
@@ -136,7 +137,7 @@ export class GraphConnection {
         try {
           return await this.#once('WRITE', statement, map);
         } catch (error) {
-          unknown ||= isConnectionLost(error);
+          unknown ||= isConnectionLost(error) || isUnconfirmedCommit(error);
           throw error;
         }
       }),

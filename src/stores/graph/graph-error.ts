@@ -13,6 +13,11 @@ const CREDENTIALS = 'set GRAPH_USERNAME and GRAPH_PASSWORD, or leave the graph o
 const CONNECTION_LOST: readonly string[] = ['ServiceUnavailable', 'SessionExpired'];
 /** Retrying would fill the server's memory again. */
 const OUT_OF_MEMORY = /MemoryPoolOutOfMemory|TransactionOutOfMemory/;
+/** Memgraph calls much transient that is not: what it means stands in the text alone (`src/query/exceptions.hpp`). */
+const MEMGRAPH_OUT_OF_MEMORY = /memory limit exceeded|out of memory/i;
+const MEMGRAPH_ENDED = /asked to abort (by another user|because of database shutdown|for an unknown reason)/i;
+const MEMGRAPH_NO_DATABASE = /unknown database/i;
+const MEMGRAPH_UNCONFIRMED = /Replication Exception: .*SYNC replica/is;
 const TIMED_OUT = /TransactionTimedOut/;
 const MEMGRAPH_TIMED_OUT = /executing longer than|transaction timeout/i;
 /** The database starts, stops or was stopped by hand. */
@@ -23,7 +28,8 @@ const DENIED = /Security\.Forbidden|AccessMode|ReadOnly|NotALeader|Security\.Tok
 const UNAUTHORISED = /Security\.(Unauthorized|AuthenticationRateLimit|CredentialsExpired)/;
 const QUOTABLE = /Statement\.SyntaxError|ClientError\.(Database|Procedure|Transaction)\.|^Memgraph\.ClientError/;
 const MEMGRAPH_UNAUTHORISED = /authentication failure/i;
-const MEMGRAPH_DENIED = /not authorized|forbidden on the replica|read.?only/i;
+/** Access to the storage that is not got in time is `read only access`, too, and passes. */
+const MEMGRAPH_DENIED = /not authorized|not having enough permission|forbidden on the (replica|main)|read.?only mode/i;
 
 /** Nothing came back long after the server should have given up: to be taken as a lost connection. */
 export class NoAnswer extends Error {
@@ -45,8 +51,13 @@ export function isConnectionLost(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   if (isTornHandshake(error)) return true;
   if (!isDriverError(error)) return false;
-  if (isTimeOut(error) || OUT_OF_MEMORY.test(error.code)) return false;
+  if (isTimeOut(error) || isOutOfMemory(error) || isEnded(error) || isNoDatabase(error)) return false;
   return isCutHandshake(error) || error.retryable === true;
+}
+
+/** True where Memgraph has committed, and only a replica has not said that it has it, too. */
+export function isUnconfirmedCommit(error: unknown): boolean {
+  return isDriverError(error) && isMemgraph(error.code) && MEMGRAPH_UNCONFIRMED.test(error.message);
 }
 
 /** True where the server refused the statement itself: wrong syntax, unknown command, missing right. */
@@ -57,6 +68,18 @@ export function isRefusal(error: unknown): boolean {
 /** The server has rolled it back. At once again, it would take as long. */
 function isTimeOut({ code, message }: DriverError): boolean {
   return TIMED_OUT.test(code) || (isMemgraph(code) && MEMGRAPH_TIMED_OUT.test(message));
+}
+
+function isOutOfMemory({ code, message }: DriverError): boolean {
+  return OUT_OF_MEMORY.test(code) || (isMemgraph(code) && MEMGRAPH_OUT_OF_MEMORY.test(message));
+}
+
+function isEnded({ code, message }: DriverError): boolean {
+  return ENDED.test(code) || (isMemgraph(code) && MEMGRAPH_ENDED.test(message));
+}
+
+function isNoDatabase({ code, message }: DriverError): boolean {
+  return /DatabaseNotFound/.test(code) || (isMemgraph(code) && MEMGRAPH_NO_DATABASE.test(message));
 }
 
 /** A connection that breaks during the handshake is reported as a broken protocol, with the reason in its text alone. */
@@ -75,6 +98,7 @@ function isTornHandshake(error: unknown): error is RangeError {
 export function reasonText(error: unknown): string {
   if (isTornHandshake(error)) return 'connection lost';
   if (!isDriverError(error)) return error instanceof Error ? error.name : 'unknown error';
+  if (isUnconfirmedCommit(error)) return 'committed, but a SYNC replica has not confirmed it';
   return isConnectionLost(error) ? networkReason(error.message) : error.code;
 }
 
@@ -107,7 +131,7 @@ export function graphError(error: unknown, address: string): unknown {
     const next = 'use a user that may change labels and a server that takes writes, or --skip-graph';
     return new MigrateError('denied', text, { ...details, next, cause: error });
   }
-  if (/DatabaseNotFound/.test(code)) {
+  if (isNoDatabase(error)) {
     const text = `the graph store at ${address} has no database of that name`;
     return new MigrateError('missing', text, {
       ...details,
@@ -125,7 +149,12 @@ export function graphError(error: unknown, address: string): unknown {
     const next = 'run the same command again with a smaller --batch-size or a longer --request-timeout';
     return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
   }
-  if (ENDED.test(code)) {
+  if (isUnconfirmedCommit(error)) {
+    const text = `the server at ${address} has committed a statement, but a SYNC replica has not confirmed it`;
+    const next = 'see SHOW REPLICAS on the server, then run the same command again: it looks first what is done';
+    return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
+  }
+  if (isEnded(error)) {
     const text = `the server at ${address} ended a statement and rolled it back (${code}): it was over its time limit, was ended by hand, or the server shuts down`;
     const next =
       'run the same command again, after a time limit with a smaller --batch-size or a longer --request-timeout';
@@ -148,14 +177,19 @@ function noConnection(address: string, reason: string, cause: unknown): MigrateE
 function storeError(error: DriverError, details: { stage: string; store: string }): MigrateError {
   const { code, message, retryable } = error;
   // Only text that cannot quote a property's value is passed on, as Neo4j's text on a violated constraint does.
-  const reason = QUOTABLE.test(code) ? `${code}: ${message.split('\n', 1)[0]}` : code;
+  const reason =
+    isMemgraph(code) && isOutOfMemory(error)
+      ? `${code}: out of memory`
+      : QUOTABLE.test(code)
+        ? `${code}: ${message.split('\n', 1)[0]}`
+        : code;
   const text = `the graph store at ${details.store} refused a statement (${reason})`;
-  const next = OUT_OF_MEMORY.test(code)
+  const next = isOutOfMemory(error)
     ? 'use a smaller --batch-size'
     : retryable === true
       ? 'run the same command again'
       : 'see the server’s log for the statement';
-  return new MigrateError('store', text, { ...details, retryable: retryable === true, next });
+  return new MigrateError('store', text, { ...details, retryable: retryable === true && !isOutOfMemory(error), next });
 }
 
 const isMemgraph = (code: string): boolean => code.startsWith('Memgraph.');

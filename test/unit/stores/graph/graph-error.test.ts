@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { MigrateError } from '../../../../src/model/errors.ts';
-import { graphError, isConnectionLost, isTransient } from '../../../../src/stores/graph/graph-error.ts';
+import {
+  graphError,
+  isConnectionLost,
+  isTransient,
+  isUnconfirmedCommit,
+} from '../../../../src/stores/graph/graph-error.ts';
 
 const address = 'bolt://graph.example:7687';
 
@@ -87,6 +92,45 @@ describe('what the driver throws', () => {
     expect(isTransient(driverError(memgraph, 'Cannot resolve conflicting transactions.'))).toBe(true);
     expect(isTransient(driverError('Neo.ClientError.Transaction.Terminated', ''))).toBe(false);
     expect(isTransient(driverError('Neo.TransientError.General.DatabaseUnavailable', ''))).toBe(true);
+  });
+
+  // Texts as Memgraph's `src/query/exceptions.hpp`, `src/utils/memory_tracker.cpp` and `src/dbms` write them.
+  it.each([
+    ['Cannot get read only access to the storage. Try stopping other queries that are running in parallel.', true],
+    ['Cannot get read-only access to the storage. Try stopping other queries that are running in parallel.', true],
+    ['Cannot get unique access to the storage. Try stopping other queries that are running in parallel.', true],
+    ['Replication Exception: At least one SYNC replica has not confirmed committing last transaction. Check …', true],
+    ['Memory limit exceeded! Attempting to allocate a chunk of 1.00MiB which would put the current use to …', false],
+    ['Transaction was asked to abort by another user.', false],
+    ['Transaction was asked to abort because of database shutdown.', false],
+    ['Tried to retrieve an unknown database "other".', false],
+  ])('Memgraph calls it transient: %s', (message, again) => {
+    const error = driverError('Memgraph.TransientError.MemgraphError.MemgraphError', message);
+    expect(isTransient(error)).toBe(again);
+    expect((graphError(error, address) as MigrateError).code).not.toBe('denied');
+    if (again) expect(graphError(error, address)).toMatchObject({ code: 'store', retryable: true });
+  });
+
+  it.each([
+    ['denied', 'Vertex not created due to not having enough permission!'],
+    [
+      'denied',
+      'Write query forbidden on the main! Coordinator needs to enable writing on main by sending RPC message.',
+    ],
+    ['denied', 'Write queries are forbidden in read-only mode'],
+    ['missing', 'Tried to retrieve an unknown database "other".'],
+  ])('Memgraph’s refusal is %s: %s', (code, message) => {
+    const error = driverError('Memgraph.ClientError.MemgraphError.MemgraphError', message);
+    expect(graphError(error, address)).toMatchObject({ code, retryable: false });
+  });
+
+  it('says of a commit that a replica did not confirm that it was committed', () => {
+    const text =
+      "Replication Exception: At least one SYNC replica has not confirmed committing last transaction. Check the status of the replicas using 'SHOW REPLICAS' query.";
+    const error = driverError('Memgraph.TransientError.MemgraphError.MemgraphError', text);
+    expect(isUnconfirmedCommit(error)).toBe(true);
+    expect((graphError(error, address) as MigrateError).message).toContain('has committed a statement');
+    expect(isUnconfirmedCommit(driverError('Neo.ClientError.Statement.SyntaxError', text))).toBe(false);
   });
 
   it('is tried again only where that can help', () => {
