@@ -3,7 +3,14 @@ import type { GraphConnection, Row } from './connection.ts';
 import type { StoredSchema } from './graph-backup.ts';
 import { propertyText } from './property-text.ts';
 import { type GraphServer, unlessRefused } from './server-facts.ts';
-import { type MemgraphSchema, memgraphStatements, neo4jCopy, neo4jDrop, schema } from './statements-schema.ts';
+import {
+  listedLabels,
+  type MemgraphSchema,
+  memgraphStatements,
+  neo4jCopy,
+  neo4jDrop,
+  schema,
+} from './statements-schema.ts';
 
 /** An index or constraint on node labels or relationship types. */
 export interface SchemaItem {
@@ -113,7 +120,8 @@ async function memgraphItems(connection: GraphConnection): Promise<readonly Sche
     if (item.type !== 'vector') return item;
     const ours = vectors.find(
       ({ name, label, property }) =>
-        (item.name === undefined || name === item.name) && label === item.labels[0] && property === item.properties[0],
+        name === item.name ||
+        (item.name === undefined && label === item.labels.join() && property === item.properties[0]),
     );
     return { ...item, name: ours?.name ?? item.name, vector: ours };
   });
@@ -121,19 +129,20 @@ async function memgraphItems(connection: GraphConnection): Promise<readonly Sche
 }
 
 function memgraphItem(parts: MemgraphSchema): SchemaItem {
-  const { kind, entity, type, labels, properties, name, dataType, vector } = parts;
+  const { kind, entity, type, labels, properties, name, dataType, vector, set } = parts;
   const statements = memgraphStatements(parts);
   const { dimension, metric, scalarKind } = vector ?? {};
   return {
     kind,
-    name: name ?? `${type} :${labels.join(':')}(${properties.join(', ')})`,
+    name:
+      name ?? `${type} :${labels.join(set === undefined ? ':' : set === 'any' ? '|' : '&')}(${properties.join(', ')})`,
     named: name !== undefined,
     type,
     entity,
     labels,
     properties,
     // A capacity grows by itself, and makes no difference.
-    options: vector === undefined ? (dataType ?? '') : canonicalJson([dimension ?? 0, metric ?? '', scalarKind ?? '']),
+    options: `${vector === undefined ? (dataType ?? '') : canonicalJson([dimension ?? 0, metric ?? '', scalarKind ?? ''])}${set ?? ''}`,
     // Memgraph answers when an index is there.
     state: 'online',
     ...(statements ?? {}),
@@ -154,8 +163,10 @@ function memgraphIndex(row: Row): MemgraphSchema {
   const [, kind = full, name] = /^(.*?)(?: \(name: (.*)\))?$/s.exec(full) ?? [];
   const entity = kind.startsWith('edge') ? 'relationship' : 'node';
   const type = /(text|vector|point)$/.exec(kind)?.[1] ?? kind;
-  const labels = texts(row.get('label'));
-  return { kind: 'index', entity, type, labels, properties: texts(row.get('property')), name };
+  const cell = texts(row.get('label'));
+  const [label] = cell;
+  const labels = type === 'vector' && label !== undefined && cell.length === 1 ? listedLabels(label) : { labels: cell };
+  return { kind: 'index', entity, type, ...labels, properties: texts(row.get('property')), name };
 }
 
 function memgraphConstraint(row: Row): MemgraphSchema {
@@ -180,7 +191,7 @@ type VectorIndex = NonNullable<MemgraphSchema['vector']> & {
 async function vectorConfigs(connection: GraphConnection): Promise<readonly VectorIndex[]> {
   const map = (row: Row): VectorIndex => ({
     name: String(row.get('index_name')),
-    label: String(row.get('label')),
+    label: listedLabels(String(row.get('label'))).labels.join(),
     property: String(row.get('property')),
     dimension: Number(row.get('dimension')),
     capacity: Number(row.get('capacity')),

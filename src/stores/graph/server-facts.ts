@@ -61,9 +61,21 @@ export async function memoryOf(
   const rows = await unlessRefused(() =>
     connection.read(server.memgraphStorage, (row) => [String(row.get(0)), String(row.get(1))] as const),
   );
-  const bytes = (name: string) =>
-    bytesIn(rows?.find(([told]) => told === name || told === `global_${name}`)?.[1] ?? '');
-  return memory(bytes('memory_tracked'), bytes('allocation_limit'));
+  return memgraphMemory(rows ?? []);
+}
+
+/**
+ * What Memgraph's `SHOW STORAGE INFO` tells of memory, by the names of its releases (`src/query/interpreter.cpp`): up to 2.12
+ * `memory_allocated`; then `memory_tracked`, in 3.10 `global_memory_tracked` beside it for the whole server. The limit is
+ * `allocation_limit`, in 3.10 `global_runtime_allocation_limit`, from 3.11 `memory_limit`.
+ */
+export function memgraphMemory(rows: readonly (readonly [name: string, value: string])[]): GraphMemory | undefined {
+  const told = new Map(rows);
+  const first = (...names: readonly string[]) => bytesIn(names.map((name) => told.get(name)).find(Boolean) ?? '');
+  return memory(
+    first('global_memory_tracked', 'memory_tracked', 'memory_allocated'),
+    first('global_runtime_allocation_limit', 'memory_limit', 'allocation_limit'),
+  );
 }
 
 function memory(usedBytes: number, limitBytes: number): GraphMemory | undefined {

@@ -33,7 +33,9 @@ export interface MemgraphSchema {
   readonly properties: readonly string[];
   /** Text and vector indexes. */
   readonly name?: string | undefined;
-  /** Type constraints: Memgraph's word, such as `STRING`. */
+  /** Whether an index on several labels holds the nodes with any of them, or with all. */
+  readonly set?: 'any' | 'all' | undefined;
+  /** Type constraints: the word by which Memgraph lists it, such as `STRING` or `ZONED DATE TIME`. */
   readonly dataType?: string | undefined;
   readonly vector?: VectorConfig | undefined;
 }
@@ -44,6 +46,18 @@ export interface VectorConfig {
   readonly capacity: number;
   readonly metric: string;
   readonly scalarKind?: string | undefined;
+}
+
+/**
+ * The labels of an index as Memgraph lists them: from 3.11 a vector index's stand as `:a`, `:a|b` (any of them), `:a&b` (all
+ * of them) or `*` (whatever the labels, so that it is no label's own); before as `a`.
+ */
+export function listedLabels(cell: string): Pick<MemgraphSchema, 'labels' | 'set'> {
+  if (cell === '*') return { labels: [] };
+  if (!cell.startsWith(':')) return { labels: [cell] };
+  const [any, all] = [cell.slice(1).split('|'), cell.slice(1).split('&')];
+  if (any.length > 1) return { labels: any, set: 'any' };
+  return all.length > 1 ? { labels: all, set: 'all' } : { labels: any };
 }
 
 /** The statements that make and drop it; undefined where the server tells too little to make it again. */
@@ -63,6 +77,27 @@ interface Texts {
   readonly drop: string;
 }
 
+/** How the grammar writes the types of properties, by the words with which Memgraph lists them (`TypeConstraintKind`). */
+const GRAMMAR_TYPES: Readonly<Record<string, string>> = {
+  STRING: 'STRING',
+  BOOL: 'BOOLEAN',
+  BOOLEAN: 'BOOLEAN',
+  INTEGER: 'INTEGER',
+  FLOAT: 'FLOAT',
+  LIST: 'LIST',
+  MAP: 'MAP',
+  DURATION: 'DURATION',
+  DATE: 'DATE',
+  'LOCAL TIME': 'LOCALTIME',
+  LOCALTIME: 'LOCALTIME',
+  'LOCAL DATE TIME': 'LOCALDATETIME',
+  LOCALDATETIME: 'LOCALDATETIME',
+  'ZONED DATE TIME': 'ZONEDDATETIME',
+  ZONEDDATETIME: 'ZONEDDATETIME',
+  ENUM: 'ENUM',
+  POINT: 'POINT',
+};
+
 const same = (text: string): Texts => ({ create: text, drop: text });
 
 function constraintText({ type, properties, dataType }: MemgraphSchema, label: string): Texts | undefined {
@@ -70,9 +105,8 @@ function constraintText({ type, properties, dataType }: MemgraphSchema, label: s
   const on = `CONSTRAINT ON (n:${escapeLabel(label)}) ASSERT`;
   if (type === 'unique') return same(`${on} ${members} IS UNIQUE`);
   if (type === 'exists') return same(`${on} EXISTS (${members})`);
-  if (type === 'data_type' && dataType !== undefined && /^[A-Z]+( [A-Z]+)*$/.test(dataType))
-    return same(`${on} ${members} IS TYPED ${dataType}`);
-  return undefined;
+  const written = type === 'data_type' ? GRAMMAR_TYPES[dataType ?? ''] : undefined;
+  return written === undefined ? undefined : same(`${on} ${members} IS TYPED ${written}`);
 }
 
 function indexText(item: MemgraphSchema, label: string): Texts | undefined {

@@ -11,6 +11,7 @@ import {
 } from '../../../../src/stores/graph/statements.ts';
 import { backupStatements } from '../../../../src/stores/graph/statements-backup.ts';
 import {
+  listedLabels,
   type MemgraphSchema,
   memgraphStatements,
   neo4jCopy,
@@ -217,6 +218,38 @@ describe('the statements for Memgraph', () => {
       expect(text.replaceAll(/`(``|[^`])*`/g, '')).not.toContain(';');
       for (const [, number] of text.matchAll(/"(?:dimension|capacity)": ([^,}]+)/g)) expect(number).toMatch(/^\d+$/);
     }
+  });
+
+  it.each([
+    ['STRING', 'STRING'],
+    ['BOOL', 'BOOLEAN'],
+    ['INTEGER', 'INTEGER'],
+    ['FLOAT', 'FLOAT'],
+    ['LIST', 'LIST'],
+    ['MAP', 'MAP'],
+    ['DURATION', 'DURATION'],
+    ['DATE', 'DATE'],
+    ['LOCAL TIME', 'LOCALTIME'],
+    ['LOCAL DATE TIME', 'LOCALDATETIME'],
+    ['ZONED DATE TIME', 'ZONEDDATETIME'],
+    ['ENUM', 'ENUM'],
+    ['POINT', 'POINT'],
+  ])('write the type that is listed as %s as %s', (dataType, written) => {
+    const rule = { kind: 'constraint', entity: 'node', type: 'data_type', labels: ['A'], properties: ['p'] } as const;
+    const create = `CREATE CONSTRAINT ON (n:\`A\`) ASSERT n.\`p\` IS TYPED ${written}`;
+    expect(memgraphStatements({ ...rule, dataType })?.create).toBe(create);
+  });
+
+  it('read the labels of an index as each release lists them', () => {
+    expect(listedLabels('siraya')).toEqual({ labels: ['siraya'] });
+    expect(listedLabels(':siraya')).toEqual({ labels: ['siraya'] });
+    expect(listedLabels(':siraya|Other')).toEqual({ labels: ['siraya', 'Other'], set: 'any' });
+    expect(listedLabels(':siraya&Other')).toEqual({ labels: ['siraya', 'Other'], set: 'all' });
+    expect(listedLabels('*')).toEqual({ labels: [] });
+    const vector = { dimension: 3, capacity: 64, metric: 'cos' };
+    const item = { kind: 'index', entity: 'node', type: 'vector', properties: ['v'], name: 'near', vector } as const;
+    expect(memgraphStatements({ ...item, ...listedLabels(':siraya') })?.create).toContain('ON :`siraya`(`v`)');
+    expect(memgraphStatements({ ...item, ...listedLabels(':siraya|Other') })).toBeUndefined();
   });
 
   it('are not made for what it tells too little of', () => {
