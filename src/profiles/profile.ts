@@ -1,3 +1,4 @@
+import type { DerivedName } from '../model/derived-name.ts';
 import type { PointIdScheme } from '../model/point-id.ts';
 import type { ValueField } from '../model/value-field.ts';
 
@@ -24,6 +25,8 @@ export interface Profile {
   readonly graphLabel?: string;
   /** Properties of nodes that hold the tenant's id. Such a node is the tenant's without its label too. */
   readonly graphProperties?: readonly string[];
+  /** Names of graph indexes that the application makes from a tenant's label; any other keeps its text but for the id. */
+  readonly graphIndexNames?: readonly DerivedName[];
   /** Config API. */
   readonly config: ConfigShape;
 }

@@ -17,6 +17,8 @@ export const ragApi: Profile = {
   name: 'rag-api',
   keyTemplates: [
     ...LIGHTRAG_NAMESPACES.flatMap((namespace) => [`{tenant}_${namespace}:*`, `{tenant}_${namespace}__sched:*`]),
+    // What a rebuild of the sidecar has made so far, where it was interrupted.
+    '{tenant}_doc_status__sched_rebuild:*',
     '{tenant}:*',
     'task:{tenant}:*',
     'batch:{tenant}:*',
@@ -28,10 +30,24 @@ export const ragApi: Profile = {
   configKeyTemplates: ['tenant:config:{tenant}'],
   forbiddenInIds: ':',
   qdrantField: 'workspace_id',
-  collectionTemplates: [],
+  // LightRAG's layout before 1.4.9, from which it fills the shared collections when it starts.
+  collectionTemplates: ['{tenant}_chunks', '{tenant}_entities', '{tenant}_relationships'],
   collectionMode: 'copy',
   // `uuid.UUID(bytes=sha256(workspace + id).digest()[:16], version=4)` (lightrag/kg/qdrant_impl.py).
   pointIdSchemes: [{ name: 'LightRAG', make: 'sha256-uuid4', text: '{tenant}{payload.id}' }],
+  // `lightrag/kg/neo4j_impl.py`: an index of another name on the same label keeps it from making its own.
+  graphIndexNames: [
+    {
+      template: 'entity_id_fulltext_idx_{name}',
+      steps: [
+        { replace: 'A-Za-z0-9_', by: '_' },
+        { strip: '_' },
+        { whenEmpty: 'base' },
+        { prefix: 'ws_', unless: 'A-Za-z_' },
+      ],
+      former: [[{ replace: 'A-Za-z0-9_', by: '_', each: true }]],
+    },
+  ],
   config: {
     path: '/tenants/{tenant}/config',
     refreshPath: '/tenants/{tenant}/config/refresh',

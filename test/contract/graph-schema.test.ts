@@ -105,6 +105,40 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
       await raw.run(text);
   };
 
+  it('has the name that the application would give it, forwards and back', async () => {
+    move = { source: freshLabel('007'), target: freshLabel('--a--b') };
+    const [asSource, asTarget] = [`ws_${move.source}`, plainName(move.target).replace('__a__b', 'a_b')];
+    await raw.plant(move.source, 3);
+    await raw.run(`CREATE FULLTEXT INDEX entity_id_fulltext_idx_${asSource} FOR (n:${s()}) ON EACH [n.entity_id]`);
+    const toNames = async () => ((await plan()).schema?.[0] ?? []).map(({ to }) => to.name);
+    expect(await toNames()).toEqual([`entity_id_fulltext_idx_${asTarget}`]);
+    const planned = await plan();
+    const undo = await log();
+    await drain(stage.apply(planned, await context(undo)));
+    await drain(stage.finalize(planned, await context(undo)));
+    expect(await verify(planned, 'finalized')).toEqual([]);
+    move = { source: move.target, target: move.source };
+    expect(await toNames()).toEqual([`entity_id_fulltext_idx_${asSource}`]);
+    // One that an earlier move has named by its text is named rightly by the next.
+    await raw.run(`DROP INDEX entity_id_fulltext_idx_${asTarget}`);
+    const former = plainName(move.source);
+    await raw.run(`CREATE FULLTEXT INDEX entity_id_fulltext_idx_${former} FOR (n:${s()}) ON EACH [n.entity_id]`);
+    expect(await toNames()).toEqual([`entity_id_fulltext_idx_${asSource}`]);
+  });
+
+  it('is refused where another label’s has the name that the application would give it', async () => {
+    move = { source: freshLabel('siraya'), target: freshLabel('a-b') };
+    other = plainName(move.target);
+    await raw.plant(move.source, 3);
+    for (const label of [move.source, other]) {
+      const name = `entity_id_fulltext_idx_${label}`;
+      await raw.run(`CREATE FULLTEXT INDEX ${name} FOR (n:${escapeLabel(label)}) ON EACH [n.entity_id]`);
+    }
+    expect((await plan()).problems).toMatchObject([
+      { code: 'schema-conflict', message: expect.stringContaining(`belongs to a index on :${other}`) },
+    ]);
+  });
+
   it('goes with them: every kind of index and constraint, with its options, under the target’s name, and back', async () => {
     await raw.plant(move.source, 25, { labels: ['Person'] });
     await everyKind();

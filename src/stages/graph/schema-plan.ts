@@ -1,3 +1,4 @@
+import { type DerivedName, derivedName, isDerivedName } from '../../model/derived-name.ts';
 import { canonicalJson, type Json } from '../../model/json.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import { nameAfter, plainName } from '../../model/name-after.ts';
@@ -53,12 +54,16 @@ export function signatureAfter(signature: string, { source, target }: Move): str
   return canonicalJson([kind, type, entity, renamed, ...rest]);
 }
 
-/** Reads what the source has against what the target has. `move` holds labels, `ids` the tenants. */
-export function planSchema(
-  { move, ids }: { readonly move: Move; readonly ids: Move },
-  schema: readonly SchemaItem[],
-  store: GraphReader,
-): SchemaPlan {
+/** Whose schema is planned: labels, tenants, and how the application names what it makes of a label. */
+export interface SchemaOf {
+  readonly move: Move;
+  readonly ids: Move;
+  readonly names?: readonly DerivedName[] | undefined;
+}
+
+/** Reads what the source has against what the target has. */
+export function planSchema(of: SchemaOf, schema: readonly SchemaItem[], store: GraphReader): SchemaPlan {
+  const { move, ids } = of;
   const taken = new Map(schema.filter(({ named }) => named).map((item) => [item.name, item]));
   const steps: SchemaStep[] = [];
   const problems: Problem[] = [];
@@ -67,7 +72,7 @@ export function planSchema(
   for (const item of schema) {
     if (!item.labels.includes(move.source) || item.labels.includes(move.target)) continue;
     const standing = standingFor(item, move, schema);
-    const wanted = standing?.name ?? wantedName(item, ids, taken);
+    const wanted = standing?.name ?? wantedName(item, of, taken);
     const create = store.schemaCopy(item, { ...move, name: wanted });
     if (create === undefined || item.create === undefined || item.drop === undefined) {
       left.push(item);
@@ -79,7 +84,7 @@ export function planSchema(
       continue;
     }
     if (standing === undefined && wanted !== undefined) taken.set(wanted, item);
-    if (standing === undefined && item.named && wanted !== undefined && !holds(item.name, ids)) {
+    if (standing === undefined && item.named && wanted !== undefined && nameOfTarget(item.name, of) === undefined) {
       renamed.push(`${item.name} → ${wanted}`);
     }
     const { kind, type, entity, properties, drop } = item;
@@ -89,20 +94,30 @@ export function planSchema(
       from: { ...(item.named ? { name: item.name } : {}), signature: signatureOf(item), create: item.create, drop },
       to: { ...(wanted === undefined ? {} : { name: wanted }), signature, create },
       exists: standing !== undefined,
-      shared: isShared(item, { move, ids }),
+      shared: isShared(item, of),
     });
   }
   return { steps, problems, notices: noticesOf({ ids, steps, left, renamed }) };
 }
 
-const holds = (name: string, ids: Move): boolean => nameAfter(name, ids) !== undefined;
+/**
+ * The name that the target's has: as the application makes it where it has made the source's, else with the id replaced.
+ * Undefined where the name does not tell the tenant.
+ */
+function nameOfTarget(name: string, { move, ids, names = [] }: SchemaOf): string | undefined {
+  const rule = names.find((each) => isDerivedName(each, { name, tenant: move.source }));
+  return rule === undefined ? nameAfter(name, ids) : derivedName(rule, move.target);
+}
 
 /** One of several labels belongs to the tenant where its name says so, and says it of none of the other labels. */
-function isShared({ name, labels }: SchemaItem, { move, ids }: { readonly move: Move; readonly ids: Move }): boolean {
-  const others = labels.filter((label) => label !== move.source);
+function isShared({ name, labels }: SchemaItem, of: SchemaOf): boolean {
+  const others = labels.filter((label) => label !== of.move.source);
   if (others.length === 0) return false;
-  return !holds(name, ids) || others.some((label) => holds(name, { source: label, target: label }));
+  const isOf = (label: string) => nameOfTarget(name, { ...of, move: same(label), ids: same(label) }) !== undefined;
+  return nameOfTarget(name, of) === undefined || others.some(isOf);
 }
+
+const same = (id: string): Move => ({ source: id, target: id });
 
 /** What the target has already that does the same: an equal one, or a rule whose own index serves for a plain one. */
 function standingFor(item: SchemaItem, move: Move, schema: readonly SchemaItem[]): SchemaItem | undefined {
@@ -124,11 +139,11 @@ function sameTarget(item: SchemaItem, move: Move, schema: readonly SchemaItem[])
 const AUTOMATIC = /^(?:index|constraint)_[0-9a-f]{5,8}$/;
 
 /** Undefined where the server shall choose. A name that does not tell the tenant cannot stand twice: it gets the target's id. */
-function wantedName(item: SchemaItem, ids: Move, taken: ReadonlyMap<string, SchemaItem>): string | undefined {
+function wantedName(item: SchemaItem, of: SchemaOf, taken: ReadonlyMap<string, SchemaItem>): string | undefined {
   if (!item.named || AUTOMATIC.test(item.name)) return undefined;
-  const after = nameAfter(item.name, ids);
+  const after = nameOfTarget(item.name, of);
   if (after !== undefined) return after;
-  const base = `${item.name}_${plainName(ids.target)}`;
+  const base = `${item.name}_${plainName(of.ids.target)}`;
   for (let i = 1; ; i += 1) {
     const name = i === 1 ? base : `${base}_${i}`;
     if (!taken.has(name)) return name;
