@@ -66,7 +66,11 @@ test('of sound stores it says so, names what it did not try, and writes nothing 
   stores.api.clearRequests();
   const stateDir = newFolder();
   const found = await doctor([source, target, ...stores.flags], {}, stateDir);
-  expect(unwell(found).filter(({ name }) => !['secrets', 'indexes', 'latency'].includes(name))).toEqual([]);
+  expect(
+    unwell(found).filter(
+      ({ name }) => !['ENCRYPTION_KEY', 'persistence', 'secrets', 'indexes', 'latency'].includes(name),
+    ),
+  ).toEqual([]);
   expect(found).toMatchObject({ code: 0, report: { schema: 'tenant-migrate/doctor@1', exitCode: 0 } });
   for (const area of ['config', 'redis', 'qdrant', 'graph']) {
     expect(found.names(area, 'ok')).toContain('preflight');
@@ -119,6 +123,7 @@ test('a user of Redis who lacks a command is told which, and one who may not ask
   expect(lacking.code).toBe(5);
   expect(lacking.of('redis', 'error').find(({ name }) => name === 'commands')?.text).toMatch(/hgetall, renamenx/);
   expect(lacking.of('redis', 'warning')).toMatchObject([
+    { name: 'persistence' },
     { name: 'commands', text: expect.stringMatching(/client list/) },
   ]);
   const blind = await as('-acl', '-hgetall', '-renamenx');
