@@ -1,3 +1,4 @@
+import { switchValue } from '../model/switch-value.ts';
 import { COMMANDS, type Command, DESCRIPTION, EXAMPLES, EXIT_CODES, FAMILIES, usageOf } from './commands.ts';
 import { type Flag, flagsOf } from './flags.ts';
 import { typedWords } from './typed-words.ts';
@@ -7,12 +8,14 @@ const NARROWEST = 40;
 /** A name that is longer stands on a line of its own. */
 const WIDEST_NAME = 34;
 
-/** Help is asked for alone, with a value, or among other short flags. */
-const HELP = /^--help(=true)?$|^-[a-z]*h[a-z]*$/i;
+/** Help is asked for alone, or among other short flags. */
+const SHORT_HELP = /^-[a-z]*h[a-z]*$/i;
 
 /** Whether the command line asks for help; behind `--` a word is none of ours. */
 export function asksForHelp(argv: readonly string[]): boolean {
-  return helpWord(argv) !== undefined || beforeEnd(argv).some((word) => HELP.test(word));
+  return (
+    helpWord(argv) !== undefined || beforeEnd(argv).some((word) => SHORT_HELP.test(word) || isSaid(word, '--help'))
+  );
 }
 
 /** The words that remain where `help` stands before a command, or alone behind one: elsewhere it is a tenant's id. */
@@ -27,7 +30,11 @@ function helpWord(argv: readonly string[]): readonly string[] | undefined {
 
 /** Whether it asks for the version. */
 export function asksForVersion(argv: readonly string[]): boolean {
-  return beforeEnd(argv).includes('--version');
+  return beforeEnd(argv).some((word) => isSaid(word, '--version'));
+}
+
+function isSaid(word: string, flag: string): boolean {
+  return word === flag || (word.startsWith(`${flag}=`) && switchValue(word.slice(flag.length + 1)) === true);
 }
 
 function beforeEnd(argv: readonly string[]): readonly string[] {

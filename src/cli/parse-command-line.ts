@@ -2,10 +2,13 @@ import yargs, { type Argv } from 'yargs';
 import { COMMANDS, type Command, FAMILIES, synopsis } from './commands.ts';
 import { FLAGS, type Flag } from './flags.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
-import { usageError } from './usage-error.ts';
+import { withPlainSwitches } from './switch-words.ts';
+import { refuseNearCommand, usageError } from './usage-error.ts';
 
 /** What was typed. Help and version are answered before. Throws MigrateError `usage`. */
-export async function parseCommandLine({ argv }: CommandContext): Promise<Invocation> {
+export async function parseCommandLine({ argv: typed }: CommandContext): Promise<Invocation> {
+  refuseNearCommand(typed);
+  const argv = withPlainSwitches(typed);
   let invocation: Invocation | undefined;
   const take = (taken: Invocation) => {
     invocation = taken;
@@ -18,6 +21,7 @@ export async function parseCommandLine({ argv }: CommandContext): Promise<Invoca
       'camel-case-expansion': false,
       'boolean-negation': false,
       'greedy-arrays': false,
+      'dot-notation': false,
     });
   for (const command of COMMANDS) {
     if (command.name === 'move') register(parser, command, { synopsis: '$0 [source] [target]', take });

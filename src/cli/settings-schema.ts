@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SWITCH_WORDS } from '../model/switch-value.ts';
 import { envName, type Flag } from './flags.ts';
 import { schema } from './settings.ts';
 import { KEYS } from './settings-file/keys.ts';
@@ -45,13 +46,19 @@ export function settingsSchema(): JsonSchema {
   };
 }
 
+/** The words of a switch in any case: JSON Schema's patterns know no flag for that. */
+const SWITCH_TEXT = {
+  type: 'string',
+  pattern: `^(${SWITCH_WORDS.map((word) => word.replaceAll(/[a-z]/g, (letter) => `[${letter.toUpperCase()}${letter}]`)).join('|')})$`,
+};
+
 function flagSchema(flag: Flag, check: JsonSchema): JsonSchema {
   const { name, help, fallback } = flag;
   const description = `${help} (--${name}, ${envName(name)})`;
   // A number may be written as one; `number` stands at the checks that read one.
   const { number, ...text } = check as { readonly number?: JsonSchema };
   if (flag.kind === 'switch') {
-    return { description, default: false, anyOf: [{ type: 'boolean' }, { enum: ['true', 'false'] }, REFERENCE] };
+    return { description, default: false, anyOf: [{ type: 'boolean' }, { enum: [0, 1] }, SWITCH_TEXT, REFERENCE] };
   }
   if (flag.kind === 'list') {
     const items = { ...((check as { readonly items?: JsonSchema }).items ?? { type: 'string' }) };

@@ -4,6 +4,7 @@ import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
+import { switchValue } from '../model/switch-value.ts';
 import type { RunPlan } from '../report/report.ts';
 import type { StageName } from '../stages/stage.ts';
 import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
@@ -321,9 +322,10 @@ function lastOf(given: unknown): unknown {
 
 function asSwitch(where: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
-  if (value === undefined || value === '' || value === '0' || value === 'false') return false;
-  if (value === '1' || value === 'true') return true;
-  throw usage(where, 'is neither true nor false', 'set it to true or false');
+  if (value === undefined) return false;
+  const said = typeof value === 'string' ? switchValue(value) : undefined;
+  if (said === undefined) throw usage(where, 'is neither yes nor no', 'set it to yes or no (true/false, 1/0, on/off)');
+  return said;
 }
 
 function pathOf(text: string): string {

@@ -179,7 +179,7 @@ redis:
   host: h
 verify: deep
 redis-db: [0, 1]
-merge: yes
+merge: perhaps
 key-template: {tenant}:*
 redis-port: 1
 redis-port: 2
@@ -207,7 +207,7 @@ nonsense-that-is-like-nothing: 1
       '4:1: redis: there is no such setting (settings are written flat: redis-host, redis-port, redis-url …)',
       '6:9: verify: must be one of counts, sample, full',
       '7:11: redis-db: takes one value, and this is a list',
-      '8:8: merge: is neither true nor false',
+      '8:8: merge: is neither yes nor no',
       '9:15: key-template: is a mapping: text that begins with { is written in quotes',
       '11:1: redis-port: stands here twice (first in line 10)',
       '12:1: qdrant-url: has no value: give one, or take the line out',

@@ -70,7 +70,10 @@ describe('the JSON Schema of the settings file', () => {
       'redis-port: 6379\nmemgraph-port: "7687"\nsample-seed: ${SEED:-1}\nredis-db: 0,1\n',
     ],
     ['lists and one text with commas', "only: [redis, graph]\nkey-template: 'a:{tenant},b:{tenant}'\n"],
-    ['switches', 'merge: true\nbackup: "${BACKUP}"\nenvironments: {dev: {yes: "true"}, empty: }\n'],
+    [
+      'switches',
+      'merge: true\nquiet: Yes\nverbose: 0\nbackup: "${BACKUP}"\nenvironments: {dev: {yes: "oFF"}, empty: }\n',
+    ],
   ])('takes %s', (_what, text) => {
     expect(isValid(text), JSON.stringify(validate.errors)).toBe(true);
   });
@@ -83,7 +86,7 @@ describe('the JSON Schema of the settings file', () => {
     ['a word that is no choice', 'verify: deep'],
     ['a stage that there is not', 'only: [redsi]'],
     ['a list where one value stands', 'redis-host: [a, b]'],
-    ['a switch that is neither', 'merge: yes'],
+    ['a switch that is neither', 'merge: perhaps'],
     ['what is said for one command', 'force-unlock: true'],
     ['an environment’s name in an environment', 'environments: {dev: {env: prod}}'],
     ['environments without names', 'environments: [dev]'],

@@ -39,10 +39,12 @@ describe('a setting', () => {
       ['true', true],
       ['0', false],
       ['false', false],
+      ['Yes', true],
+      ['OFF', false],
     ] as const)
       expect(await read({}, { TENANT_MIGRATE_MERGE: text })).toMatchObject({ merge: value });
-    await expect(read({}, { TENANT_MIGRATE_MERGE: 'yes' })).rejects.toThrow(
-      'TENANT_MIGRATE_MERGE is neither true nor false',
+    await expect(read({}, { TENANT_MIGRATE_MERGE: 'perhaps' })).rejects.toThrow(
+      'TENANT_MIGRATE_MERGE is neither yes nor no',
     );
   });
 
