@@ -1,4 +1,5 @@
 import neo4j, { type Driver } from 'neo4j-driver';
+import { fulltextIndexName } from './fulltext-index-name.ts';
 import { between, type Random, randomFor, sentence } from './random.ts';
 
 export interface SeedGraphOptions {
@@ -72,7 +73,7 @@ async function writeNodes(driver: Driver, rows: readonly ReturnType<typeof node>
 async function indexStatements(driver: Driver, tenant: string, label: string): Promise<readonly string[]> {
   const { agent } = await driver.getServerInfo();
   if (agent?.includes('Memgraph')) return [`CREATE INDEX ON :${label}(entity_id)`];
-  const fulltext = `entity_id_fulltext_idx_${tenant.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
+  const fulltext = fulltextIndexName(tenant);
   return [
     `CREATE INDEX IF NOT EXISTS FOR (n:${label}) ON (n.entity_id)`,
     `CREATE FULLTEXT INDEX ${fulltext} IF NOT EXISTS FOR (n:${label}) ON EACH [n.entity_id]

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import neo4j from 'neo4j-driver';
 import { request } from 'undici';
+import { fulltextIndexName } from '../../scripts/seed/fulltext-index-name.ts';
 
 /** Where a world's stores are. A store without a URL is left out. */
 export interface WorldUrls {
@@ -52,7 +53,7 @@ export function movedWorld(world: World, source: string, target: string): World 
   const id = from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   // A word in front of the id, and a namespace behind it, never stand in one key.
   const own = new RegExp(
-    `^(redis (?:(?:task:|batch:)(?=${id}:))?)${id}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?)?:)`,
+    `^(redis (?:(?:task:|batch:)(?=${id}:))?)${id}((?:_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched(?:_rebuild)?)?)?:)`,
     's',
   );
   const moved = new Map<string, string>();
@@ -78,7 +79,12 @@ function movedIndex(name: string, text: string, source: string, target: string):
   const index = JSON.parse(text) as { name: string; labelsOrTypes: string[] | null };
   if (!index.labelsOrTypes?.includes(source)) return [name, text];
   const [from, to] = [source, target].map((id) => id.replace(/\W/g, '_')) as [string, string];
-  const renamed = index.name.endsWith(`_${from}`) ? index.name.slice(0, -from.length) + to : index.name;
+  const renamed =
+    index.name === fulltextIndexName(source)
+      ? fulltextIndexName(target)
+      : index.name.endsWith(`_${from}`)
+        ? index.name.slice(0, -from.length) + to
+        : index.name;
   const labelsOrTypes = index.labelsOrTypes.map((label) => (label === source ? target : label));
   return indexEntry({ ...index, name: renamed, labelsOrTypes });
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
+import { fulltextIndexName } from '../../../scripts/seed/fulltext-index-name.ts';
 import { tenantConfig } from '../../../scripts/seed/tenant-config.ts';
 import type { RedisCommand } from '../../../scripts/seed/tenant-keys.ts';
 import { NAMESPACES } from '../lightrag/namespaces.ts';
@@ -164,12 +165,15 @@ function graphOf(label: string, seed: number): SmallWorld['graph'][number] {
  * one read as the other's; or an index would be named after the target as it is named after the source.
  */
 export function mustBeRefused({ source, target, tenants }: SmallWorld, graph: boolean): string | undefined {
-  const layouts = NAMESPACES.flatMap((namespace) => [`_${namespace}`, `_${namespace}__sched`]);
+  const layouts = NAMESPACES.flatMap((namespace) => [`_${namespace}`, `_${namespace}__sched`]).concat(
+    '_doc_status__sched_rebuild',
+  );
   for (const end of [source, target]) {
     if (layouts.some((layout) => end.length > layout.length && end.endsWith(layout))) return 'template';
   }
   for (const end of [source, target]) {
-    if (graph && plain(source) === plain(target)) return 'schema-conflict';
+    const isNamedAlike = plain(source) === plain(target) || fulltextIndexName(source) === fulltextIndexName(target);
+    if (graph && isNamedAlike) return 'schema-conflict';
     if (layouts.some((layout) => tenants.slice(2).includes(end + layout))) return 'ambiguous-keys';
   }
   return undefined;

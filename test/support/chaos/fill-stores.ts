@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Driver } from 'neo4j-driver';
 import { request } from 'undici';
+import { fulltextIndexName } from '../../../scripts/seed/fulltext-index-name.ts';
 import type { SmallWorld } from './small-world.ts';
 
 export async function fillRedis(admin: Redis, world: SmallWorld): Promise<void> {
@@ -49,7 +50,7 @@ export async function fillGraph(driver: Driver, { graph, source }: SmallWorld): 
   await driver.executeQuery(`CREATE INDEX \`${name}\` FOR (n:\`${escaped(source)}\`) ON (n.entity_id)`);
   await driver.executeQuery(`CREATE INDEX FOR (n:\`${escaped(source)}\`) ON (n.rank)`);
   await driver.executeQuery(
-    `CREATE FULLTEXT INDEX \`entity_id_fulltext_idx_${after}\` FOR (n:\`${escaped(source)}\`) ON EACH [n.entity_id]
+    `CREATE FULLTEXT INDEX \`${fulltextIndexName(source)}\` FOR (n:\`${escaped(source)}\`) ON EACH [n.entity_id]
      OPTIONS {indexConfig: {\`fulltext.analyzer\`: 'cjk', \`fulltext.eventually_consistent\`: true}}`,
   );
 }

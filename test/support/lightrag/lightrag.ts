@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import neo4j, { type Driver } from 'neo4j-driver';
 import { request } from 'undici';
+import { fulltextIndexName } from '../../../scripts/seed/fulltext-index-name.ts';
 import { pythonJson } from '../../../scripts/seed/python-json.ts';
 import type { Content, Document } from './content.ts';
 import { NAMESPACES } from './namespaces.ts';
@@ -222,7 +223,7 @@ export class Lightrag {
   }
 
   #fullText(): string {
-    return `entity_id_fulltext_idx_${this.workspace.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
+    return fulltextIndexName(this.workspace);
   }
 
   #own() {

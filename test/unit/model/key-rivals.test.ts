@@ -13,7 +13,7 @@ import { ragApi } from '../../../src/profiles/rag-api.ts';
 
 const RAG_API = [...ragApi.keyTemplates, ...ragApi.configKeyTemplates];
 const NAMESPACE =
-  /_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched)?$/;
+  /_(?:full_docs|text_chunks|llm_response_cache|full_entities|full_relations|entity_chunks|relation_chunks|doc_status)(?:__sched(?:_rebuild)?)?$/;
 const RUNS = { numRuns: 600 };
 
 describe('a key of siraya', () => {
