@@ -391,6 +391,55 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
     });
   });
 
+  describe('a rule in which a written property takes part', () => {
+    const given: Given = { profile: { ...generic, graphProperties: ['org'] }, options: { merge: true } };
+    const rule = (label: string, properties: string) =>
+      raw.run(`CREATE CONSTRAINT ${named('rule')} FOR (n:${escapeLabel(label)}) REQUIRE ${properties} IS UNIQUE`);
+    const put = (org: string, names: readonly string[], label: string) =>
+      raw.run(`UNWIND $names AS name CREATE (:${escapeLabel(label)} {org: $org, name: name})`, { org, names });
+    afterEach(() => raw.run(`DROP CONSTRAINT ${named('rule')} IF EXISTS`));
+
+    it('is told in the plan where both tenants have a value, with the rule and what the value is like', async () => {
+      await rule(other, '(n.org, n.name)');
+      await put(move.source, ['alpha', 'beta', 'mine'], other);
+      await put(move.target, ['alpha', 'beta', 'theirs'], other);
+      const { problems } = await plan(given);
+      expect(problems).toMatchObject([
+        { code: 'constraint-conflict', fix: 'remove the doubles, or drop the constraint' },
+      ]);
+      const [problem] = problems;
+      expect(problem?.message).toContain(`2 values break the constraint rule_${plainName(move.source)} on :${other}`);
+      expect(problem?.message).toMatch(/\(org, name\), such as a text of 5 characters$/);
+      expect(problem?.message).not.toContain('alpha');
+    });
+
+    it('is told where the property alone must be unique', async () => {
+      await rule(other, 'n.org');
+      await put(move.source, ['alpha'], other);
+      await put(move.target, ['beta'], other);
+      expect((await plan(given)).problems).toMatchObject([{ code: 'constraint-conflict' }]);
+    });
+
+    it('counts for labels that become the target’s, by the values that will stand there', async () => {
+      await rule(move.target, '(n.org, n.name)');
+      await put(move.source, ['alpha'], move.source);
+      await put(move.target, ['alpha'], move.target);
+      expect((await plan(given)).problems).toMatchObject([{ code: 'constraint-conflict' }]);
+    });
+
+    it('is no matter where the values differ: the move is made, and back', async () => {
+      await rule(other, '(n.org, n.name)');
+      await put(move.source, ['alpha'], other);
+      await put(move.target, ['beta'], other);
+      const planned = await plan(given);
+      expect(planned.problems).toEqual([]);
+      const undo = await log();
+      expect(total(await drain(stage.apply(planned, await context(undo, given))), 'moved')).toBe(1);
+      expect(await verify(planned, 'applied', given)).toEqual([]);
+      expect(total(await drain(stage.undo(planned, await context(undo, given))), 'moved')).toBe(1);
+    });
+  });
+
   describe('relationships of the tenant’s own type', () => {
     const plantTyped = async () => {
       await raw.plant(move.source, 12);

@@ -2,6 +2,7 @@ import { grouped } from '../../model/grouped.ts';
 import { type Move, moveText } from '../../model/move.ts';
 import type { GraphReader } from '../../stores/graph/graph-store.ts';
 import type { SchemaItem } from '../../stores/graph/schema-reading.ts';
+import type { GraphMove } from '../../stores/graph/statements.ts';
 import type { Finding, Problem } from '../stage.ts';
 import type { SchemaStep } from './schema-plan.ts';
 
@@ -12,6 +13,10 @@ export interface Clash {
   readonly count: number;
   /** `values` are shared, or `nodes` lack a property. */
   readonly what: 'values' | 'nodes';
+  /** The label of the rule, where that is not the target's: a property that is written takes part in it. */
+  readonly label?: string;
+  /** What one of the values is like, such as `text of 11 characters`; never the value. */
+  readonly shape?: string | undefined;
 }
 
 interface Rule {
@@ -32,7 +37,7 @@ export async function ruleBreaks(
     move,
     targetOnly,
     steps,
-  }: { readonly move: Move; readonly targetOnly: number; readonly steps: readonly SchemaStep[] },
+  }: { readonly move: GraphMove; readonly targetOnly: number; readonly steps: readonly SchemaStep[] },
   schema: readonly SchemaItem[],
   store: GraphReader,
 ): Promise<readonly Clash[]> {
@@ -48,6 +53,7 @@ export async function ruleBreaks(
       await count(rule, move.source);
     }
   }
+  clashes.push(...(await writtenBreaks(move, schema, store)));
   if (targetOnly === 0) return clashes;
   for (const { kind, entity, type, properties, from, exists } of steps) {
     if (kind !== 'constraint' || entity !== 'node' || exists) continue;
@@ -56,19 +62,49 @@ export async function ruleBreaks(
   return clashes;
 }
 
+/** Rules of any other label in which a property takes part that the move writes. */
+async function writtenBreaks(
+  { target, source, values }: GraphMove,
+  schema: readonly SchemaItem[],
+  store: GraphReader,
+): Promise<readonly Clash[]> {
+  if (values === undefined) return [];
+  const clashes: Clash[] = [];
+  for (const { kind, entity, type, name, labels, properties } of schema) {
+    const [label] = labels;
+    const isRule = kind === 'constraint' && entity === 'node' && UNIQUE.test(type);
+    if (!isRule || label === undefined || label === target || label === source) continue;
+    if (!properties.some((property) => values.names.includes(property))) continue;
+    const { count, value } = await store.valueClashes(label, properties, values);
+    if (count > 0) clashes.push({ rule: name, properties, count, what: 'values', label, shape: shapeOf(value) });
+  }
+  return clashes;
+}
+
+function shapeOf(value: unknown): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value === 'string') return `text of ${[...value].length} characters`;
+  return typeof value === 'bigint' || typeof value === 'number' ? 'number' : typeof value;
+}
+
 export function clashProblems(move: Move, clashes: readonly Clash[]): readonly Problem[] {
-  return clashes.map(({ rule, properties, count, what }) => ({
-    stage: 'graph',
-    code: 'constraint-conflict',
-    message:
-      what === 'values'
-        ? `${moveText(move)}: ${grouped(count)} values break the constraint ${rule} of the target (${properties.join(', ')})`
-        : `${moveText(move)}: ${grouped(count)} nodes lack what the constraint ${rule} of the target demands (${properties.join(', ')})`,
-    fix:
-      what === 'values'
-        ? 'remove the doubles from one of the two labels, or drop the constraint'
-        : 'give the nodes that property, or drop the constraint',
-  }));
+  return clashes.map(({ rule, properties, count, what, label, shape }) => {
+    const on = properties.join(', ');
+    const where = label === undefined ? 'of the target' : `on :${label}`;
+    const like = shape === undefined ? '' : `, such as a ${shape}`;
+    return {
+      stage: 'graph',
+      code: 'constraint-conflict',
+      message:
+        what === 'values'
+          ? `${moveText(move)}: ${grouped(count)} values break the constraint ${rule} ${where} (${on})${like}`
+          : `${moveText(move)}: ${grouped(count)} nodes lack what the constraint ${rule} ${where} demands (${on})`,
+      fix:
+        what === 'values'
+          ? 'remove the doubles, or drop the constraint'
+          : 'give the nodes that property, or drop the constraint',
+    };
+  });
 }
 
 /** Rules of the target that hold for every node that is moved. */

@@ -139,7 +139,7 @@ async function planMove(ids: Move, schema: readonly SchemaItem[], ctx: PlanConte
   const ours = labelled === 0 ? [] : await store.combinations({ label: move.source });
   const theirs = targetOnly === 0 ? [] : await store.combinations({ label: move.target, without: move.source });
   const { steps, notices, problems } = planSchema({ move, ids, names: ctx.profile.graphIndexNames }, schema, store);
-  const broken = labelled === 0 ? [] : await ruleBreaks({ move, targetOnly, steps }, schema, store);
+  const broken = labelled + bare.source === 0 ? [] : await ruleBreaks({ move, targetOnly, steps }, schema, store);
   const sample = await sampleOf(move, labelled + bare.source, ctx);
   const foreign = types.source > 0 && labelled + bare.source > 0 ? await store.foreignTyped(move) : 0;
   const nodes = labelled + bare.source;

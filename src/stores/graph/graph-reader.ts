@@ -59,6 +59,12 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
       return (between ?? 0) + (ours ?? 0) + (theirs ?? 0);
     },
 
+    async valueClashes(label, properties, values) {
+      const map = (row: Row) => ({ count: countOf(row), value: row.get('value') as unknown });
+      const [found] = await connection.read(reading.valueClashes(label, properties, values), map);
+      return found ?? { count: 0, value: null };
+    },
+
     async lacking(label, properties) {
       return (await connection.read(reading.lacking(label, properties), countOf))[0] ?? 0;
     },

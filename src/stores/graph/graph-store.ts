@@ -5,7 +5,7 @@ import { graphReader } from './graph-reader.ts';
 import { graphWriting } from './graph-writing.ts';
 import type { SchemaCopy, SchemaItem } from './schema-reading.ts';
 import { type GraphMemory, type GraphServer, type GraphState, identify } from './server-facts.ts';
-import type { GraphMove, LabelScope } from './statements.ts';
+import type { GraphMove, LabelScope, Values } from './statements.ts';
 
 /** A node's id as text: Neo4j's element id, or the integer id of Memgraph and Neo4j 4. */
 export type NodeId = string;
@@ -59,7 +59,16 @@ export interface GraphReader extends GraphBackupReading {
   combinations(scope: LabelScope): Promise<readonly LabelCount[]>;
   relationships(scope: LabelScope): Promise<readonly RelationshipCount[]>;
   /** For a uniqueness rule: values that source nodes share with target nodes, and that nodes of one of them share. */
-  clashes(move: Move, properties: readonly string[]): Promise<number>;
+  clashes(move: GraphMove, properties: readonly string[]): Promise<number>;
+  /**
+   * For a uniqueness rule in which properties take part that get another value: nodes of the label that will agree with
+   * another one, and one of their values in a property that keeps it.
+   */
+  valueClashes(
+    label: string,
+    properties: readonly string[],
+    values: Values,
+  ): Promise<{ readonly count: number; readonly value: unknown }>;
   /** For an existence rule: nodes of the label that lack one of the properties. */
   lacking(label: string, properties: readonly string[]): Promise<number>;
   /** Nodes that are the source's, or the target's, by a property alone: without their label. None where no property counts. */

@@ -22,8 +22,15 @@ export type WriteMark = {
 /** A move as a graph knows it: its ends are labels, which are also relationship types. */
 export type GraphMove = Move & {
   /** Properties that hold the tenant's id, and the ids. Nodes with such a value are the tenant's without its label too. */
-  readonly values?: { readonly names: readonly string[]; readonly from: string; readonly to: string };
+  readonly values?: Values;
 };
+
+/** Properties that hold a tenant's id, which becomes another. */
+export interface Values {
+  readonly names: readonly string[];
+  readonly from: string;
+  readonly to: string;
+}
 
 /** The mark of the writes of a move, and of one run's where that is named. */
 export const writeMark = ({ source, target }: Move, run?: string): WriteMark => ({
@@ -228,11 +235,30 @@ export const reading = {
     };
   },
 
-  /** How many pairs of a source node and a target-only node agree in all these properties. One row `count`. */
-  clashes: ({ source, target }: Move, properties: readonly string[]): Statement => {
-    const same = properties.map((name) => `b.${escapeLabel(name)} = a.${escapeLabel(name)}`).join(' AND ');
+  /** How many pairs of a source node and a target-only node will agree in all these properties. One row `count`. */
+  clashes: ({ source, target, values }: GraphMove, properties: readonly string[]): Statement => {
     const [from, to] = [escapeLabel(source), escapeLabel(target)];
-    return { text: `MATCH (a:${from}) MATCH (b:${to}) WHERE ${same} AND NOT b:${from} RETURN count(*) AS count` };
+    return {
+      text: `MATCH (a:${from}) MATCH (b:${to}) WHERE ${willAgree(properties, values)} AND NOT b:${from} RETURN count(*) AS count`,
+      ...idsOf(properties, values),
+    };
+  },
+
+  /**
+   * How many nodes of a label will agree with another in all these properties, some of which get another value. One row
+   * `count, value`: the latter one of theirs in the first property that keeps its value, null where none does.
+   */
+  valueClashes: (label: string, properties: readonly string[], values: Values): Statement => {
+    const written = properties.filter((name) => values.names.includes(name));
+    const kept = properties.find((name) => !values.names.includes(name));
+    const changed = written.map((name) => `a.${escapeLabel(name)} = $from`).join(' OR ');
+    return {
+      text:
+        `MATCH (a:${escapeLabel(label)}) WHERE ${changed} MATCH (b:${escapeLabel(label)}) ` +
+        `WHERE ${willAgree(properties, values)} AND b <> a ` +
+        `RETURN count(DISTINCT a) AS count, ${kept === undefined ? 'null' : `min(a.${escapeLabel(kept)})`} AS value`,
+      ...idsOf(properties, values),
+    };
   },
 
   /** How many nodes of a label lack one of these properties. One row `count`. */
@@ -253,6 +279,25 @@ export const reading = {
     };
   },
 } as const;
+
+/** That `a` and `b` have the same in each property once the ids are changed; nothing agrees where one has none. */
+function willAgree(properties: readonly string[], values: Values | undefined): string {
+  const written = properties.filter((name) => values?.names.includes(name));
+  const after = (node: string, name: string) =>
+    `CASE WHEN ${node}.${escapeLabel(name)} = $from THEN $to ELSE ${node}.${escapeLabel(name)} END`;
+  return properties
+    .map((name) =>
+      written.includes(name)
+        ? `${after('b', name)} = ${after('a', name)}`
+        : `b.${escapeLabel(name)} = a.${escapeLabel(name)}`,
+    )
+    .join(' AND ');
+}
+
+function idsOf(properties: readonly string[], values: Values | undefined): Pick<Statement, 'parameters'> {
+  if (values === undefined || !properties.some((name) => values.names.includes(name))) return {};
+  return { parameters: { from: values.from, to: values.to } };
+}
 
 /** Statements that write; each is right to run again, since its guard leaves out what is done already. */
 export const writing = {

@@ -24,6 +24,9 @@ UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN id(n) AS id, labels(n) AS labe
 MATCH (n:`siraya`) RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
 MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
 MATCH (a:`siraya`) MATCH (b:`tenant ``x```) WHERE b.`entity_id` = a.`entity_id` AND b.`k` = a.`k` AND NOT b:`siraya` RETURN count(*) AS count;
+MATCH (a:`siraya`) MATCH (b:`tenant ``x```) WHERE CASE WHEN b.`workspace` = $from THEN $to ELSE b.`workspace` END = CASE WHEN a.`workspace` = $from THEN $to ELSE a.`workspace` END AND b.`k` = a.`k` AND NOT b:`siraya` RETURN count(*) AS count;
+MATCH (a:`Entity`) WHERE a.`workspace` = $from MATCH (b:`Entity`) WHERE CASE WHEN b.`workspace` = $from THEN $to ELSE b.`workspace` END = CASE WHEN a.`workspace` = $from THEN $to ELSE a.`workspace` END AND b.`name` = a.`name` AND b <> a RETURN count(DISTINCT a) AS count, min(a.`name`) AS value;
+MATCH (a:`Entity`) WHERE a.`workspace` = $from OR a.`odd ``name``` = $from MATCH (b:`Entity`) WHERE CASE WHEN b.`workspace` = $from THEN $to ELSE b.`workspace` END = CASE WHEN a.`workspace` = $from THEN $to ELSE a.`workspace` END AND CASE WHEN b.`odd ``name``` = $from THEN $to ELSE b.`odd ``name``` END = CASE WHEN a.`odd ``name``` = $from THEN $to ELSE a.`odd ``name``` END AND b <> a RETURN count(DISTINCT a) AS count, null AS value;
 MATCH (n:`siraya`) WITH n.`entity_id` AS v0, n.`k` AS v1, count(n) AS nodes WHERE nodes > 1 AND v0 IS NOT NULL AND v1 IS NOT NULL RETURN count(*) AS count;
 MATCH (n:`siraya`) WHERE n.`entity_id` IS NULL OR n.`k` IS NULL RETURN count(n) AS count;
 MATCH ()-[r:`siraya`]->() RETURN 0 AS i, count(r) AS count UNION ALL MATCH ()-[r:`tenant ``x```]->() RETURN 1 AS i, count(r) AS count;
