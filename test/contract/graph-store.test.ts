@@ -60,9 +60,15 @@ describe.skipIf(access.url === '')('the graph store', () => {
     const writer = await openGraphWriter(graphSettings(access));
     const label = freshLabel('rehearsed');
     await raw.plant(label, 3);
-    const before = await raw.picture([label]);
-    await writer.rehearse(label);
-    expect(await raw.picture([label])).toEqual(before);
+    const target = freshLabel('target');
+    await raw.run(`MATCH (n:${label}) SET n.org = $label`, { label });
+    const before = await raw.picture([label, target]);
+    const values = { names: ['org', 'other'], from: label, to: target };
+    await writer.rehearse({ source: label, target });
+    await writer.rehearse({ source: label, target, values });
+    expect(await raw.picture([label, target])).toEqual(before);
+    const labels = await raw.run('CALL db.labels() YIELD label WHERE label = $target RETURN label', { target });
+    expect(labels).toEqual([]);
     await raw.clear([label]);
     await writer.close();
   });

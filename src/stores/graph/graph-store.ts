@@ -138,8 +138,8 @@ export interface Surroundings {
 
 /** Reads and writes a graph. */
 export interface GraphWriter extends GraphReader, GraphBackupWriting {
-  /** Tries a label write and rolls it back. Throws `denied` where this user or server may not. */
-  rehearse(label: string): Promise<void>;
+  /** Tries what a move writes, labels and properties, at one node, and rolls it back. Throws `denied` where this user or server may not. */
+  rehearse(move: GraphMove): Promise<void>;
   /**
    * Asks for the right to make and drop such an index or constraint, by statements that would change nothing and are
    * rolled back. Memgraph cannot be asked: there it resolves.

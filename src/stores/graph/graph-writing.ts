@@ -33,7 +33,9 @@ export function graphWriting(connection: GraphConnection, server: GraphServer): 
 
   return {
     ...graphBackupWriting(connection, dialect, settled),
-    rehearse: (label) => connection.rehearse(writing.probe(label)),
+    async rehearse(move) {
+      for (const statement of writing.probes(move)) await connection.rehearse(statement);
+    },
     settle: settled,
     quiesce: (wanted) => quiesce(connection, dialect, wanted),
     rehearseSchema: (item) => rehearseSchema(connection, dialect, item),

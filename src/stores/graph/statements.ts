@@ -355,10 +355,18 @@ export const writing = {
     };
   },
 
-  /** Run and rolled back: sets a label that is there already, so that it changes nothing even if it were committed. */
-  probe: (label: string): Statement => ({
-    text: `MATCH (n:${escapeLabel(label)}) WITH n LIMIT 1 SET n:${escapeLabel(label)}`,
-  }),
+  /**
+   * Run and rolled back: what the move writes, at one node of the source. The right to set a label differs from label to
+   * label (Memgraph asks for CREATE on the one that is set), and that to set a property too.
+   */
+  probes: ({ source, target, values }: GraphMove): readonly Statement[] => {
+    const [from, to] = [escapeLabel(source), escapeLabel(target)];
+    const same = (values?.names ?? []).map((name) => `n.${escapeLabel(name)} = n.${escapeLabel(name)}`).join(', ');
+    const labels: Statement = { text: `MATCH (n:${from}) WITH n LIMIT 1 SET n:${to} REMOVE n:${from}` };
+    if (values === undefined) return [labels];
+    const text = `MATCH (n) WHERE ${anyValue(values, '$from')} WITH n LIMIT 1 SET ${same}`;
+    return [labels, { text, parameters: { from: values.from } }];
+  },
 } as const;
 
 /** Statements that find and end what a broken process left behind. */

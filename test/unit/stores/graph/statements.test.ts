@@ -68,7 +68,8 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
       reading.lacking(move.source, ['entity_id', 'k']),
       reading.typeCounts([move.source, move.target]),
       reading.foreignTyped(move),
-      writing.probe(move.source),
+      ...writing.probes(move),
+      ...writing.probes(valued),
     ],
     nodes: [
       reading.movable(dialect, move),

@@ -31,7 +31,9 @@ MATCH (n:`siraya`) WITH n.`entity_id` AS v0, n.`k` AS v1, count(n) AS nodes WHER
 MATCH (n:`siraya`) WHERE n.`entity_id` IS NULL OR n.`k` IS NULL RETURN count(n) AS count;
 MATCH ()-[r:`siraya`]->() RETURN 0 AS i, count(r) AS count UNION ALL MATCH ()-[r:`tenant ``x```]->() RETURN 1 AS i, count(r) AS count;
 MATCH (a)-[r:`siraya`]->(b) WHERE NOT (a:`siraya` OR a:`tenant ``x``` OR b:`siraya` OR b:`tenant ``x```) RETURN count(r) AS count;
-MATCH (n:`siraya`) WITH n LIMIT 1 SET n:`siraya`;
+MATCH (n:`siraya`) WITH n LIMIT 1 SET n:`tenant ``x``` REMOVE n:`siraya`;
+MATCH (n:`siraya`) WITH n LIMIT 1 SET n:`tenant ``x``` REMOVE n:`siraya`;
+MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) WITH n LIMIT 1 SET n.`workspace` = n.`workspace`, n.`odd ``name``` = n.`odd ``name```;
 
 // nodes
 MATCH (n:`siraya`) WITH n, labels(n) AS labels WHERE $source IN labels RETURN elementId(n) AS id, $target IN labels AS had;
