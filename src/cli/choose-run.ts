@@ -38,6 +38,25 @@ export async function chooseRun(
   return only;
 }
 
+/**
+ * The run that a rollback without a name means: the newest unfinished one. Where none is, the newest that is done, which
+ * has to be agreed to. Throws MigrateError `usage` where there is neither.
+ */
+export async function chooseRollback(stateDir: string): Promise<{
+  readonly folder: RunFolder | MapFolder;
+  readonly unfinished: boolean;
+}> {
+  const open = await newestOf(stateDir, 'unfinished');
+  if (open !== undefined) return { folder: open, unfinished: true };
+  const isOwn = ({ record }: RunFolder) => record.map === undefined && record.state === 'done';
+  const runs = (await wireFolders(stateDir).all()).filter(isOwn);
+  const newest = runs.sort((a, b) => (startOf(a) < startOf(b) ? 1 : -1))[0];
+  if (newest !== undefined) return { folder: newest, unfinished: false };
+  return { folder: await chooseRun(stateDir, undefined, 'unfinished'), unfinished: true };
+}
+
+const startOf = ({ record }: RunFolder): string => `${record.startedAt} ${record.id}`;
+
 /** Among all: the newest, unless that is finished and an older one is not. An attempt that was refused hides nothing. */
 async function newestOf(stateDir: string, among: 'unfinished' | 'all'): Promise<RunFolder | MapFolder | undefined> {
   const runs = await wireFolders(stateDir).all();

@@ -14,6 +14,7 @@ import { summaryText, verdictText } from '../report/summary-text.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { openObservers } from './observers.ts';
 import { keepReport } from './report-files.ts';
+import { runCommandLine } from './run-ports.ts';
 import type { Settings } from './settings.ts';
 import { settingsFileLine } from './settings-file/settings-file-line.ts';
 import { stderrLog } from './stderr-log.ts';
@@ -157,4 +158,13 @@ function printResult({ report, plan, freeBytes, command, settings, ctx }: Result
   const shown = { ...report, findings: report.findings.filter(({ message }) => !planned.includes(message)) };
   const columns = stdout.columns === undefined ? {} : { columns: stdout.columns };
   stdout.write(`${summaryText(shown, paint, { verbose: settings.verbose, ...columns })}\n`);
+  const undo = undoLine(report, command, settings);
+  if (undo !== undefined) stdout.write(`   undo: ${paint.cyan(clean(undo))}\n`);
+}
+
+/** What takes a move back that has just succeeded. */
+function undoLine({ runId, outcome, dryRun }: RunReport, command: string, settings: Settings): string | undefined {
+  const isMove = command === 'move' || command === 'apply' || command === 'resume';
+  if (!isMove || outcome !== 'done' || dryRun || runId === null) return undefined;
+  return runCommandLine('rollback', runId, settings);
 }

@@ -1,3 +1,4 @@
+import type { MapFolder } from '../journal/map-folder.ts';
 import type { RunFolder } from '../journal/run-folder.ts';
 import { MigrateError } from '../model/errors.ts';
 import { movesText } from '../model/move.ts';
@@ -6,12 +7,13 @@ import { executeRollback } from '../orchestrator/rollback.ts';
 import { wireStages } from '../wire.ts';
 import { carryOut, type Lent } from './carry-out.ts';
 import { chooseBackup } from './choose-backup.ts';
-import { chooseRun, isMap } from './choose-run.ts';
+import { chooseRollback, chooseRun, isMap } from './choose-run.ts';
 import type { CommandContext, Invocation } from './invocation.ts';
 import { mapRollbackCommand } from './map-rollback-command.ts';
 import { ownPlan } from './own-plan.ts';
 import { tellResult } from './reporting.ts';
 import { optionsOf } from './run-command.ts';
+import { runCommandLine } from './run-ports.ts';
 import { readSettings, type Settings, skippedStages } from './settings.ts';
 import { askYes, isInteractive } from './terminal.ts';
 
@@ -20,7 +22,11 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const { positionals, flags } = invocation;
   const { env } = ctx.terminal;
   const first = await readSettings({ command: 'rollback', flags, env });
-  const folder = await chooseRun(first['state-dir'], positionals.run, 'unfinished');
+  const asks = !first['dry-run'] && !first.yes && isInteractive(ctx.terminal);
+  const folder =
+    positionals.run === undefined
+      ? await unnamedRun(first, asks)
+      : await chooseRun(first['state-dir'], positionals.run, 'unfinished');
   if (isMap(folder)) return mapRollbackCommand(folder, invocation, ctx);
   const settings = await readSettings({ command: 'rollback', flags, env, recorded: folder.record.settings });
   if (!(await folder.hasWritten())) {
@@ -33,7 +39,6 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   }
   const fromBackup = settings['from-backup'] === undefined ? undefined : await backupSource(settings, folder);
   const skipped = skippedStages(settings, plan);
-  const asks = !settings['dry-run'] && !settings.yes && isInteractive(ctx.terminal);
   const question = `Take back ${movesText(folder.record.moves)} (run ${folder.record.id})?`;
   const work = ({ settings: reached, secrets, ports, emit }: Lent) =>
     executeRollback({
@@ -51,6 +56,15 @@ export async function rollbackCommand(invocation: Invocation, ctx: CommandContex
   const { report } = await carryOut({ invocation, settings, skipped, ctx }, work);
   await tellResult({ report, plan: undefined, freeBytes: 0, command: 'rollback', settings, ctx });
   return report.exitCode;
+}
+
+/** A finished run is offered where somebody is asked, and else has to be named. */
+async function unnamedRun(settings: Settings, asks: boolean): Promise<RunFolder | MapFolder> {
+  const { folder, unfinished } = await chooseRollback(settings['state-dir']);
+  if (unfinished || asks) return folder;
+  const { id, moves, startedAt } = folder.record;
+  const what = `there is no unfinished run; the newest finished one is ${id} (${movesText(moves)}, started ${startedAt})`;
+  throw new MigrateError('usage', what, { next: runCommandLine('rollback', id, settings) });
 }
 
 /** The same run, also when another has become the newest by then. */

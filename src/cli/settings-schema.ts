@@ -26,8 +26,7 @@ export function settingsSchema(): JsonSchema {
     title: 'Settings of tenant-migrate',
     description:
       'A flag of the command line is a setting here, without its dashes. What an environment sets counts before what stands at the top.',
-    type: 'object',
-    minProperties: 1,
+    type: ['object', 'null'],
     properties: {
       env,
       ...inEnvironment,

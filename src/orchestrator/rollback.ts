@@ -255,6 +255,16 @@ function stateAfter(outcome: Outcome, open: boolean): 'rolled-back' | 'stopped' 
   return outcome === 'stopped' ? 'stopped' : 'failed';
 }
 
+/** Records of a stage that the run moved and no rollback has taken back; as the plan counted where no journal tells. */
+async function standing(folder: RunFolder, plan: StagePlan): Promise<number> {
+  let moved = 0;
+  for (const entry of await folder.entries()) {
+    if (entry.type === 'done' && entry.stage === plan.stage) moved += entry.moved;
+    if (entry.type === 'undone' && entry.stage === plan.stage) moved -= entry.moved;
+  }
+  return moved > 0 ? moved : foundIn(plan);
+}
+
 /** Undoes stage by stage, backwards. */
 async function takeBack(
   input: Undoing,
@@ -286,6 +296,7 @@ async function takeBack(
         rows,
         emit,
         before,
+        expected: await standing(folder, plan),
         undo: undoOf(input, stage),
       });
       await folder.unsettle([stage.name], new Date(clock.now()).toISOString());

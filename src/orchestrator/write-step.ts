@@ -18,6 +18,8 @@ export interface WriteStep {
   readonly emit: (event: RunEvent) => void;
   /** In place of the run's own undo log. */
   readonly undo?: UndoPort | undefined;
+  /** Records that there are to do, where the stage does not tell it and how far it is. */
+  readonly expected?: number | undefined;
   /** Awaited before anything is written. */
   readonly before?: (() => Promise<void>) | undefined;
   /** Called with each checkpoint once it is in the journal. Throws to end the step. */
@@ -31,6 +33,9 @@ export interface WriteStep {
 export async function writeStep(step: WriteStep): Promise<number> {
   const { stage, phase, plan, context, folder, gate, rows, emit } = step;
   emit({ type: 'stage-started', stage: stage.name, phase });
+  const { expected: total } = step;
+  if (total !== undefined) emit({ type: 'total', stage: stage.name, total, unit: plan.unit, estimate: true });
+  let done = 0;
   gate.enter(stage.name);
   rows.trace.begin(stage.name, phase);
   const start = performance.now();
@@ -51,6 +56,8 @@ export async function writeStep(step: WriteStep): Promise<number> {
       rows.count(stage.name, checkpoint, phase);
       gate.count(checkpoint);
       emit({ type: 'batch', stage: stage.name, phase, checkpoint });
+      done += checkpoint.moved;
+      if (total !== undefined) emit({ type: 'progress', stage: stage.name, done, total: Math.max(total, done) });
       step.onCheckpoint?.(checkpoint);
     }
     const failed = rows.of(stage.name).failed - failedBefore;

@@ -58,6 +58,23 @@ describe('rollback', () => {
     expect(worldDifferences(before, await world())).toEqual([]);
   });
 
+  it('is in reach of a move that succeeded: told at its end, offered without a name, and followed by its counts', async () => {
+    const moved = await run([source, target, ...stores.flags]);
+    const [{ id }] = ((await run(['runs', '--json'])).json() as { runs: [{ id: string }] }).runs;
+    expect(moved.stdout).toContain(`undo: tenant-migrate rollback ${id}\n`);
+    const bare = await run(['rollback', '--yes', ...stores.flags]);
+    expect(bare.stderr).toContain(
+      `there is no unfinished run; the newest finished one is ${id} (${source} → ${target}`,
+    );
+    expect(bare.stderr).toContain(`tenant-migrate rollback ${id}`);
+    expect(bare.code).toBe(64);
+    const back = await run(['rollback', id, ...stores.flags]);
+    expect(back.stderr).toMatch(/Taking back Redis[\s\S]*Found 120 keys to take back/);
+    expect(back.code).toBe(0);
+    expect((await run(['rollback', ...stores.flags])).stderr).toContain('there is no unfinished run');
+    expect(worldDifferences(before, await world())).toEqual([]);
+  });
+
   it('a second rollback changes nothing, and the move can be made again', async () => {
     await failHalfWay();
     expect((await run(['rollback', ...stores.flags])).code).toBe(0);

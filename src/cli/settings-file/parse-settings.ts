@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, YAMLMap } from 'yaml';
 import type { Fault } from './fault.ts';
 import { KEYS, type Key, secretKey, TOP_ONLY, unknownKey } from './keys.ts';
 import { badReferences } from './variables.ts';
@@ -74,8 +74,9 @@ class Reader {
       for (const { pos, message } of document.errors) this.#fault(pos[0], [], `is not YAML: ${withoutSource(message)}`);
       if (document.errors.length > 0) return undefined;
       const root = document.contents;
-      if (root === null || (isScalar(root) && root.value === null)) this.#fault(0, [], 'holds no settings');
-      else if (!isMap(root)) this.#fault(root.range?.[0] ?? 0, [], 'is not a list of settings, each as name: value');
+      // As `init` writes it where no store answers: comments alone.
+      if (root === null || (isScalar(root) && root.value === null)) return new YAMLMap();
+      if (!isMap(root)) this.#fault(root.range?.[0] ?? 0, [], 'is not a list of settings, each as name: value');
       else return root;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;

@@ -14,18 +14,13 @@ import { isSchemaEntry, type SchemaEntry, undoSchema } from './schema-steps.ts';
  * keeps its own until they are gone.
  */
 export async function* undoGraph(plan: GraphPlan, ctx: ApplyContext<GraphWriter>): AsyncGenerator<Checkpoint> {
-  const total = plan.moves.reduce((sum, { found }) => sum + found, 0);
-  ctx.emit({ type: 'total', stage: 'graph', total, unit: plan.unit });
   const moves = plan.moves.map((move) => graphMoveOf(move, ctx.profile));
   // A write that a broken run left behind would move nodes forward again behind our back.
   for (const move of moves) await ctx.store.settle(move);
   const undoing: Undoing = { plan, moves, retyped: new Map(), ctx };
-  let done = 0;
   for await (const { id, entries } of ctx.undo.read()) {
     let moved = 0;
     for (const entry of entries) moved += await undoEntry(entry, undoing);
-    done += moved;
-    ctx.emit({ type: 'progress', stage: 'graph', done, total });
     yield { batch: id, moved };
   }
 }

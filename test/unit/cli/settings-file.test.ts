@@ -96,6 +96,11 @@ max-error-rate: 5%
     });
   });
 
+  it('may hold nothing but comments, as init writes it where no store answers', async () => {
+    for (const text of ['', '# nothing\n', '# redis did not answer at 127.0.0.1:6379\n# redis-host: 127.0.0.1\n'])
+      expect(await read(text)).toMatchObject({ 'redis-host': '127.0.0.1', merge: false });
+  });
+
   it('names files beside itself, and a record keeps them whole', async () => {
     const { recorded, ...settings } = await read(
       'config-secrets: ./real.json\nredis-ca: /etc/ca.pem\nstate-dir: ../state\npause-file: ~/pause\n',
@@ -243,8 +248,6 @@ nonsense-that-is-like-nothing: 1
   it.each([
     ['is no YAML', 'redis-host: "open\nverify: full\n', /^3:1: is not YAML: Missing closing "quote/],
     ['is indented with tabs', 'environments:\n\tdev: {}\n', /^2:1: is not YAML: Tabs are not allowed as indentation/],
-    ['is empty', '', /^1:1: holds no settings/],
-    ['holds comments alone', '# nothing\n', /^1:1: holds no settings/],
     ['is a list', '- redis-host: h\n', /^1:1: is not a list of settings/],
     ['holds two documents', 'verify: full\n---\nverify: full\n', /^\d:\d: is not YAML: .*multiple documents/],
     ['is nested without end', '['.repeat(20_000), /is nested too deeply|is not YAML/],
