@@ -65,6 +65,10 @@ const report: z.ZodType<RunReport> = z.object({
       phases: z.record(z.string(), z.number()).describe('time of each phase, ms'),
       estimateMs: z.number(),
       shapes: z.array(shape),
+      run: z
+        .object({ found: z.number(), moved: z.number() })
+        .exactOptional()
+        .describe('all attempts together, where earlier ones of this run have moved records'),
     }),
   ),
   tenants: z.array(z.any()).exactOptional().describe('what became of each tenant of a list'),

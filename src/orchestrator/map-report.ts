@@ -2,7 +2,7 @@ import type { MapFolder } from '../journal/map-folder.ts';
 import { errorText } from '../model/errors.ts';
 import type { Move } from '../model/move.ts';
 import type { Waves } from '../model/waves.ts';
-import type { EndCounts, RunReport, StageRow, TenantCounts, TenantRow, WaveRow } from '../report/report.ts';
+import type { EndCounts, RunReport, RunTotals, StageRow, TenantCounts, TenantRow, WaveRow } from '../report/report.ts';
 import { stageOrder } from '../stages/index.ts';
 import type { StageName } from '../stages/stage.ts';
 import { placeOf } from './map-preview.ts';
@@ -39,7 +39,12 @@ function joined(a: StageRow, b: StageRow): StageRow {
     estimateMs: a.estimateMs + b.estimateMs,
     shapes: [...a.shapes, ...b.shapes],
     ...(a.after === undefined || b.after === undefined ? {} : { after: sumOf(a.after, b.after) }),
+    ...(a.run === undefined && b.run === undefined ? {} : { run: runTotals(a.run ?? a, b.run ?? b) }),
   };
+}
+
+function runTotals(a: RunTotals, b: RunTotals): RunTotals {
+  return { found: a.found + b.found, moved: a.moved + b.moved };
 }
 
 function sumOf(a: EndCounts, b: EndCounts): EndCounts {

@@ -16,6 +16,7 @@ import { accepted, canBeAccepted, differencesIn, drainableStages, drainedFinding
 import { Gate } from './gate.ts';
 import { inAllStages } from './in-all-stages.ts';
 import { Limits } from './limits.ts';
+import { movedByRun, withRunTotals } from './moved-by-run.ts';
 import { OutcomeRows } from './outcome.ts';
 import { foundIn, hasWork, makeRunPlan, stalePlanProblems, targetIn } from './plan.ts';
 import { findRecordedPlan, joinedPlan, recordedPlanOf } from './recorded-plan.ts';
@@ -65,6 +66,8 @@ class Run {
   #same: RunFolder | undefined;
   /** Stages that an unfinished run of the same move has begun: there data at both ends is our own. */
   readonly #begun = new Set<StageName>();
+  /** Records that earlier attempts of this run have moved. */
+  #earlier: ReadonlyMap<StageName, number> = new Map();
   /** Those of them whose recorded plan is no evidence any more, since the run had ended well. */
   #verified: readonly StageName[] = [];
   /** Stages in which a broken process has sent something whose outcome is not known. */
@@ -150,6 +153,7 @@ class Run {
     this.#verified = verified;
     for (const name of begun) this.#begun.add(name);
     this.#same = same;
+    if (this.#writes && same !== undefined) this.#earlier = await movedByRun(same);
     this.#unsettled = unsettled;
     const runId = folder?.record.id ?? same?.record.id ?? 'none';
     const open = begun.length > 0;
@@ -514,7 +518,14 @@ class Run {
   async #finish(outcome: Outcome, message: string, failure: unknown): Promise<RunReport> {
     const { clock, emit } = this.#input;
     const written = await this.#hasWritten();
-    const rows = this.#rows.all();
+    const rows = this.#rows.all().map((row) => {
+      const plan = this.#plan?.stages.find(({ stage }) => stage === row.name);
+      const planned = plan === undefined ? 0 : foundIn(plan);
+      // What was sent and not answered has arrived where the source holds it no more.
+      const isUnsettled = this.#writes && this.#unsettled.includes(row.name) && this.#fresh.has(row.name);
+      const gone = isUnsettled ? planned - row.found : 0;
+      return withRunTotals(row, Math.max(this.#earlier.get(row.name) ?? 0, gone), planned);
+    });
     const tenants = await this.#tenants(outcome);
     const isOpen = outcome === 'done' && (await this.#openStages()).length > 0;
     const report = makeReport(this.#input, {

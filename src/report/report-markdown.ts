@@ -9,6 +9,7 @@ import {
   countsText,
   dateText,
   findingGroups,
+  inRun,
   settingText,
   statusOf,
   subject,
@@ -96,7 +97,7 @@ function stages(report: RunReport): string | undefined {
     const numbers =
       row.status === 'skipped'
         ? ['–', '–', '–', '–', '–']
-        : [row.found, workOf(row, report).records, row.skipped + row.conflicts, row.failed]
+        : [inRun(row).found, workOf(row, report).records, row.skipped + row.conflicts, row.failed]
             .map(count)
             .concat(duration(row.ms));
     return [STAGE_TITLES[row.name].short, `${SIGNS[tone]} ${words}`, mdText(row.unit), ...numbers];

@@ -1,7 +1,7 @@
 import { movesText } from '../model/move.ts';
 import type { Finding } from '../stages/stage.ts';
 import { count, duration, units } from './format.ts';
-import type { Outcome, RunReport, StageRow, TenantRow } from './report.ts';
+import type { Outcome, RunReport, RunTotals, StageRow, TenantRow } from './report.ts';
 
 /** How an outcome is to be taken: a colour and a shape, never without its words. */
 export type Tone = 'good' | 'bad' | 'warn' | 'plain';
@@ -57,7 +57,18 @@ export function workOf(
   if (outcome === 'planned') return { done: 'to move', records: row.found };
   if (command === 'verify') return { done: 'at the target', records: row.atTarget };
   if (command === 'rollback' || row.status === 'undone') return { done: 'taken back', records: row.moved };
-  return { done: 'moved', records: row.moved };
+  return { done: 'moved', records: inRun(row).moved };
+}
+
+/** What all attempts of the run found and moved; of its first, what this one did. */
+export function inRun({ run, found, moved }: Pick<StageRow, 'run' | 'found' | 'moved'>): RunTotals {
+  return run ?? { found, moved };
+}
+
+/** ` (0 in this attempt)`, where the run had others before. */
+export function attemptText(rows: readonly StageRow[]): string {
+  if (rows.every(({ run }) => run === undefined)) return '';
+  return ` (${count(rows.reduce((sum, { moved }) => sum + moved, 0))} in this attempt)`;
 }
 
 /** The stages that took part. */
@@ -79,7 +90,7 @@ export function summarySentence(report: RunReport): string {
     case 'verified':
       return `${what} in ${stores} stand at the target; read again and compared in ${time}.`;
     case 'done':
-      return `${what} in ${stores}, in ${time}${emptied(rows)}.`;
+      return `${what} in ${stores}${attemptText(rows)}, in ${time}${emptied(rows)}${unclaimed(report)}.`;
     case 'rolled-back':
       return `${what} in ${stores} are back where they were, in ${time}.`;
     default:
@@ -89,9 +100,20 @@ export function summarySentence(report: RunReport): string {
 
 /** Said only where it was counted. */
 function emptied(rows: readonly StageRow[]): string {
-  const counted = rows.filter(({ name, found }) => name !== 'config' && found > 0);
+  const counted = rows.filter((row) => row.name !== 'config' && inRun(row).found > 0);
   const isEmpty = counted.length > 0 && counted.every(({ after }) => after?.source === 0);
   return isEmpty ? `; no ${listed(counted.map(({ unit }) => unit))} are left at the source` : '';
+}
+
+/** What names the source and stays, by the profile's leave: said where the sentence says that nothing is left. */
+function unclaimed({ findings, stages }: RunReport): string {
+  const texts = stages.flatMap(({ name, unit }) => {
+    const of = findings.filter(({ stage, kind }) => stage === name && kind === 'unclaimed');
+    const number = of.reduce((sum, finding) => sum + (finding.count ?? finding.samples?.length ?? 1), 0);
+    const what = name === 'qdrant' ? 'collections' : unit;
+    return number === 0 ? [] : [`${units(number, what)} ${number === 1 ? 'matches' : 'match'} no template`];
+  });
+  return texts.length === 0 ? '' : `; ${texts.join(', ')}`;
 }
 
 function listed(words: readonly string[]): string {
@@ -120,7 +142,7 @@ export function countsText(row: StageRow): {
 } {
   const after = row.after;
   return {
-    before: [count(row.found), count(row.atTarget)],
+    before: [count(inRun(row).found), count(row.atTarget)],
     after: after === undefined ? ['not counted', 'not counted'] : [count(after.source), count(after.target)],
   };
 }

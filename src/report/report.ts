@@ -58,6 +58,16 @@ export interface StageRow {
   readonly shapes: readonly ShapeCount[];
   /** Records at both ends as they were counted last, after the last write; absent where nobody counted since. */
   readonly after?: EndCounts | undefined;
+  /** Of the whole run, where earlier attempts of it have moved records; `found` and `moved` are this attempt's. */
+  readonly run?: RunTotals | undefined;
+}
+
+/** Records of a stage in all attempts of its run together. */
+export interface RunTotals {
+  /** As its first plan counted them, and what came since. */
+  readonly found: number;
+  /** Less what a rollback took back. */
+  readonly moved: number;
 }
 
 /** Records at both ends. */

@@ -3,6 +3,7 @@ import type { Finding } from '../stages/stage.ts';
 import { clean, count, duration, STAGE_TITLES, units } from './format.ts';
 import { findingLines, problemLines } from './plan-text.ts';
 import type { RunReport, StageRow } from './report.ts';
+import { attemptText, inRun } from './report-view.ts';
 import { tenantLines } from './tenants-text.ts';
 
 const WIDEST_RULE = 60;
@@ -59,7 +60,9 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
   const { short } = STAGE_TITLES[row.name];
   if (row.status === 'skipped') return [`${short}: ${paint.dim('skipped')}`];
   if (row.status === 'not-run' && report.outcome !== 'planned') return [`${short}: ${paint.dim('not run')}`];
+  const total = inRun(row);
   const extras = [
+    row.run === undefined ? '' : `in this attempt: ${count(row.moved)}`,
     row.skipped > 0 ? `skipped: ${count(row.skipped)}` : '',
     row.conflicts > 0 ? `conflicts: ${count(row.conflicts)}` : '',
     row.vanished > 0 ? `expired or deleted meanwhile: ${count(row.vanished)}` : '',
@@ -79,7 +82,7 @@ function rowLines(row: StageRow, report: RunReport, paint: ChalkInstance): reado
   if (row.name === 'config')
     return [`${short}: ${mark(row, report)} ${mark(row, report) === '❌' ? 'failed' : configText(row)}`];
   return [
-    `${short}: ${mark(row, report)} ${count(row.moved)}/${units(row.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
+    `${short}: ${mark(row, report)} ${count(total.moved)}/${units(total.found, row.unit)} (${extras.join(', ')}) in ${duration(row.phases.apply ?? 0)}`,
   ];
 }
 
@@ -91,7 +94,7 @@ function undoneText(row: StageRow): string {
 }
 
 function configText(row: StageRow): string {
-  if (row.moved > 0) return row.atTarget > 0 ? 'Written' : 'Created';
+  if (inRun(row).moved > 0) return row.atTarget > 0 ? 'Written' : 'Created';
   return row.found === 0 && row.atTarget === 0 ? 'none' : 'already there';
 }
 
@@ -137,8 +140,12 @@ function leftState(report: RunReport): string {
   if (report.command === 'rollback') return `what was taken back stays so; rollback goes on (run ${report.runId}).`;
   const moved = report.stages
     .filter(({ status }) => status !== 'skipped')
-    .map((row) => `${STAGE_TITLES[row.name].short} ${count(row.moved)} of ${units(row.found, row.unit)}`);
-  const attempt = `in this attempt: ${moved.join(', ')} (run ${report.runId})`;
+    .map((row) => {
+      const total = inRun(row);
+      return `${STAGE_TITLES[row.name].short} ${count(total.moved)} of ${units(total.found, row.unit)}${attemptText([row])}`;
+    });
+  const isFirst = report.stages.every(({ run }) => run === undefined);
+  const attempt = `in this ${isFirst ? 'attempt' : 'run'}: ${moved.join(', ')} (run ${report.runId})`;
   if (report.findings.some(({ severity }) => severity === 'difference')) {
     return `moved ${attempt}. The stores are not as the plan promised: see the differences above.`;
   }

@@ -34,6 +34,10 @@ describe('resume', () => {
     const resumed = await run(['resume'], { env: { REDIS_PASSWORD: password } });
     expect(resumed.stderr).toContain(`Continuing run ${id}`);
     expect(resumed.code).toBe(0);
+    const [, moved, found, now] = /Redis: ✅ (\d+)\/(\d+) keys \(in this attempt: (\d+),/.exec(resumed.stdout) ?? [];
+    expect(resumed.stdout).toMatch(/in this attempt: \d/);
+    expect(found).toBe(moved);
+    expect(Number(now)).toBeLessThan(Number(moved));
     expect(await missing()).toEqual([]);
     expect(JSON.parse(readFileSync(join(folderOf(id), 'run.json'), 'utf8')).settings).toMatchObject({
       'batch-size': '2',

@@ -1,6 +1,6 @@
 import { count, duration, STAGE_TITLES } from '../format.ts';
 import type { RunReport, StageRow } from '../report.ts';
-import { countsText, statusOf, takingPart, workOf } from '../report-view.ts';
+import { countsText, inRun, statusOf, takingPart, workOf } from '../report-view.ts';
 import { html, type Markup, type Part } from './html.ts';
 import { meter, name, percent, section, table, tag } from './parts.ts';
 
@@ -13,9 +13,10 @@ export function storesSection(report: RunReport): Markup | undefined {
 
 function storeCard(row: StageRow, report: RunReport): Markup {
   const { done, records } = workOf(row, report);
+  const { found } = inRun(row);
   const facts = report.stores?.[row.name];
   const isOut = row.status === 'skipped';
-  const share = row.found === 0 ? (records > 0 ? 1 : 0) : report.outcome === 'planned' ? 0 : records / row.found;
+  const share = found === 0 ? (records > 0 ? 1 : 0) : report.outcome === 'planned' ? 0 : records / found;
   const body = isOut
     ? html`<p class="unit">not connected to</p>`
     : html`<p class="big">${count(records)}</p><p class="unit">${records === 1 ? row.unit.replace(/s$/, '') : row.unit} ${done}</p>${meter(share, row.status === 'failed' ? 'bad' : '')}`;
@@ -50,7 +51,7 @@ export function stagesSection(report: RunReport): Markup | undefined {
   const lines = rows.map((row): readonly Part[] => [
     STAGE_TITLES[row.name].short,
     tag(statusOf(row, report)),
-    count(row.found),
+    count(inRun(row).found),
     count(workOf(row, report).records),
     ...shown.map(([, of]) => count(of(row))),
     report.outcome === 'planned' && report.command !== 'rollback'

@@ -1,3 +1,4 @@
+import { Chalk } from 'chalk';
 import { expect, test } from 'vitest';
 import { joinedTrace } from '../../../src/orchestrator/joined-trace.ts';
 import { MOST_POINTS, MOST_SPANS, RunTrace } from '../../../src/orchestrator/run-trace.ts';
@@ -5,7 +6,9 @@ import { mdCode, mdText } from '../../../src/report/markdown-text.ts';
 import { html } from '../../../src/report/page/html.ts';
 import { reportPage } from '../../../src/report/page/report-page.ts';
 import { reportMarkdown } from '../../../src/report/report-markdown.ts';
+import { summarySentence } from '../../../src/report/report-view.ts';
 import { RunHistories } from '../../../src/report/run-history.ts';
+import { summaryText } from '../../../src/report/summary-text.ts';
 import { csvCell, tenantsCsv } from '../../../src/report/tenants-csv.ts';
 import { HOSTILE, hostileReport, oldReport } from '../../support/sample-report.ts';
 
@@ -55,6 +58,27 @@ test('what was not counted is not claimed, and what was is', () => {
   expect(told({ source: 0, target: 124 })).toContain('no keys are left at the source');
   expect(told({ source: 1, target: 123 })).not.toContain('left at the source');
   expect(told(undefined)).not.toContain('left at the source');
+});
+
+test('a resumed run tells the totals of the run, and what is unclaimed beside what is left', () => {
+  const { stages, ...rest } = hostileReport({
+    outcome: 'done',
+    message: 'moved and verified',
+    error: null,
+    next: null,
+  });
+  const redis = { ...stages[0]!, name: 'redis' as const, unit: 'keys', status: 'done' as const, found: 0, moved: 0 };
+  const after = { source: 0, target: 91_219 };
+  const findings = [
+    { stage: 'redis' as const, kind: 'unclaimed', severity: 'notice' as const, message: 'in keys', count: 5 },
+  ];
+  const resumed = { ...rest, command: 'resume' as const, findings, tenants: [], waves: [] };
+  const report = { ...resumed, stages: [{ ...redis, after, run: { found: 91_219, moved: 91_219 } }] };
+  expect(summarySentence(report)).toMatch(
+    /^91,219 records.* in 1 store \(0 in this attempt\), in .*; no keys are left at the source; 5 keys match no template\.$/,
+  );
+  expect(summaryText(report, new Chalk({ level: 0 }))).toContain('Redis: ✅ 91,219/91,219 keys (in this attempt: 0, ');
+  expect(reportMarkdown(report)).toMatch(/\| keys \| 91,219 \| 91,219 \|/);
 });
 
 test('Markdown bears hostile names: no element, link, mention, emphasis or broken table', () => {
