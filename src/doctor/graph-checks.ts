@@ -22,8 +22,8 @@ function versionCheck({ server }: GraphHealth): Check {
   const [major, minor] = majorMinor(version === '' ? '0' : version);
   if (dialect.name === 'memgraph') {
     const text = `Memgraph ${version}`.trim();
-    if (version !== '' && major < 2)
-      return check('graph', 'version', 'error', text, 'update it to Memgraph 2 or later');
+    if (version !== '' && (major < 2 || (major === 2 && minor < 10)))
+      return check('graph', 'version', 'error', text, 'update it to Memgraph 2.10 or later');
     return check('graph', 'version', 'warning', `${text}: provided for, but not among the tested servers`, UNTESTED);
   }
   const text = `Neo4j ${version}`.trim();
@@ -71,18 +71,17 @@ function stateChecks({ state, database, server }: GraphHealth): readonly Check[]
   return [check('graph', 'state', 'ok', text)];
 }
 
-function memoryChecks({ memory, server }: GraphHealth): readonly Check[] {
+function memoryChecks({ memory, used }: GraphHealth): readonly Check[] {
   const known = [...memory].filter(([, value]) => value !== 'null' && value !== 'No Value');
   const told = known.map(([name, value]) => `${name} ${value === '0B' ? 'unlimited' : value}`).join(', ');
   if (told === '') {
     const fix = 'look at the server’s own monitoring: a batch of a move holds some megabytes of transaction state';
     return [check('graph', 'memory', 'unchecked', 'the server does not tell its limits to this user', fix)];
   }
-  const limit = inBytes(memory.get('allocation_limit') ?? memory.get('global_allocation_limit') ?? '');
-  const used = inBytes(memory.get('memory_tracked') ?? memory.get('memory_res') ?? '');
-  if (server.dialect.name === 'memgraph' && limit > 0 && used > limit * 0.9)
+  const share = used === undefined ? 0 : used.usedBytes / used.limitBytes;
+  if (share > 0.9)
     return [check('graph', 'memory', 'error', told, 'raise --memory-limit or free memory: a batch may be refused')];
-  if (server.dialect.name === 'memgraph' && limit > 0 && used > limit * 0.75)
+  if (share > 0.75)
     return [
       check(
         'graph',
@@ -136,11 +135,4 @@ function rightsCheck({ privileges, server }: GraphHealth): Check {
     );
   }
   return check('graph', 'rights', 'ok', 'labels may be set and removed');
-}
-
-/** `31.79MiB` → bytes; 0 where it is no amount. */
-function inBytes(text: string): number {
-  const [, number, unit = ''] = /^([\d.]+)\s*([KMGT]?)i?B$/i.exec(text) ?? [];
-  if (number === undefined) return 0;
-  return Number(number) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit.toUpperCase());
 }

@@ -30,9 +30,13 @@ function idProblems({ source, target }: Move): readonly Problem[] {
 function serverProblems({ server, address }: GraphReader): readonly Problem[] {
   const [major = 0, minor = 0] = server.version.split('.').map(Number);
   const memgraph = server.dialect.name === 'memgraph';
-  if (server.version === '' || (memgraph ? major >= 2 : major > 4 || (major === 4 && minor >= 4))) return [];
+  if (
+    server.version === '' ||
+    (memgraph ? major > 2 || (major === 2 && minor >= 10) : major > 4 || (major === 4 && minor >= 4))
+  )
+    return [];
   const name = memgraph ? 'Memgraph' : 'Neo4j';
-  const message = `${name} ${server.version} at ${address} is too old; it takes ${memgraph ? 'Memgraph 2' : 'Neo4j 4.4'} or later`;
+  const message = `${name} ${server.version} at ${address} is too old; it takes ${memgraph ? 'Memgraph 2.10' : 'Neo4j 4.4'} or later`;
   return [refusal('unsupported', message, 'upgrade the server, or leave the graph out with --skip-graph')];
 }
 

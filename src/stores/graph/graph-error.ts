@@ -5,6 +5,7 @@ interface DriverError {
   readonly code: string;
   readonly message: string;
   readonly retryable?: boolean;
+  readonly cause?: unknown;
 }
 
 const ADDRESS_FLAGS =
@@ -17,7 +18,11 @@ const OUT_OF_MEMORY = /MemoryPoolOutOfMemory|TransactionOutOfMemory/;
 const MEMGRAPH_OUT_OF_MEMORY = /memory limit exceeded|out of memory/i;
 const MEMGRAPH_ENDED = /asked to abort (by another user|because of database shutdown|for an unknown reason)/i;
 const MEMGRAPH_NO_DATABASE = /unknown database/i;
-const MEMGRAPH_UNCONFIRMED = /Replication Exception: .*SYNC replica/is;
+/** Behind the commit; of a STRICT_SYNC replica the text tells that the transaction is aborted on all instances. */
+const MEMGRAPH_UNCONFIRMED = /at least one SYNC replica has not confirmed/i;
+const MEMGRAPH_STRICT = /at least one STRICT_SYNC replica has not confirmed/i;
+/** The driver's own text where a server picks none of the versions offered. */
+const NO_COMMON_VERSION = /^Unknown Bolt protocol version: 0\.0/;
 const TIMED_OUT = /TransactionTimedOut/;
 const MEMGRAPH_TIMED_OUT = /executing longer than|transaction timeout/i;
 /** The database starts, stops or was stopped by hand. */
@@ -52,6 +57,7 @@ export function isTransient(error: unknown): boolean {
   if (isTornHandshake(error)) return true;
   if (!isDriverError(error)) return false;
   if (isTimeOut(error) || isOutOfMemory(error) || isEnded(error) || isNoDatabase(error)) return false;
+  if (isNoRouting(error)) return false;
   return isCutHandshake(error) || error.retryable === true;
 }
 
@@ -114,6 +120,12 @@ export function graphError(error: unknown, address: string): unknown {
   if (!isDriverError(error)) return error;
   const { code, message } = error;
   const details = { stage: 'graph', store: address };
+  if (NO_COMMON_VERSION.test(message)) {
+    const text = `the graph store at ${address} speaks no version of Bolt that this program does: it is older than Neo4j 4.4 and Memgraph 2.10`;
+    const next = 'upgrade the server, or leave the graph out with --skip-graph';
+    return new MigrateError('unsupported', text, { ...details, next, cause: error });
+  }
+  if (isNoRouting(error)) return routingRefused(address, error);
   // `N/A` is the driver's own code where no connection came about in the time given.
   if (isConnectionLost(error) || (code === 'N/A' && /acquisition timed out/.test(message))) {
     return noConnection(address, networkReason(message), error);
@@ -154,13 +166,32 @@ export function graphError(error: unknown, address: string): unknown {
     const next = 'see SHOW REPLICAS on the server, then run the same command again: it looks first what is done';
     return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
   }
+  if (isMemgraph(code) && MEMGRAPH_STRICT.test(message)) {
+    const text = `the server at ${address} rolled a statement back, since a STRICT_SYNC replica did not confirm it`;
+    const next = 'see SHOW REPLICAS on the server, then run the same command again';
+    return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
+  }
   if (isEnded(error)) {
     const text = `the server at ${address} ended a statement and rolled it back (${code}): it was over its time limit, was ended by hand, or the server shuts down`;
     const next =
       'run the same command again, after a time limit with a smaller --batch-size or a longer --request-timeout';
     return new MigrateError('store', text, { ...details, retryable: true, next, cause: error });
   }
+  if (isMemgraph(code) && /properties on edges are disabled/.test(message))
+    return noRelationshipProperties(address, error);
   return storeError(error, details);
+}
+
+/** Memgraph is spoken to at the address of its main. */
+export function routingRefused(address: string, cause?: unknown): MigrateError {
+  const text = `neo4j:// at ${address} is refused: a Memgraph takes no such route, or, as a cluster, reads from replicas by it`;
+  const next = 'give the main server’s own address as bolt://host:port (or bolt+s://)';
+  return new MigrateError('unsupported', text, { stage: 'graph', store: address, next, cause });
+}
+
+/** The driver tells of it as of a server that it does not reach. */
+function isNoRouting({ cause }: DriverError): boolean {
+  return cause instanceof Error && /^Route message is not supported/.test(cause.message);
 }
 
 function noConnection(address: string, reason: string, cause: unknown): MigrateError {
@@ -172,6 +203,13 @@ function noConnection(address: string, reason: string, cause: unknown): MigrateE
     next: ADDRESS_FLAGS,
     cause,
   });
+}
+
+/** A Memgraph under `--storage-properties-on-edges=false`: only a restore sets some, by which it can be continued. */
+function noRelationshipProperties(address: string, cause: unknown): MigrateError {
+  const text = `the Memgraph at ${address} keeps no properties of relationships, which a restore needs`;
+  const next = 'start it with --storage-properties-on-edges=true, or restore without the graph (--skip-graph)';
+  return new MigrateError('unsupported', text, { stage: 'graph', store: address, next, cause });
 }
 
 function storeError(error: DriverError, details: { stage: string; store: string }): MigrateError {

@@ -1,6 +1,14 @@
 import { GraphConnection, type GraphSettings, type Row } from './connection.ts';
 import { type SchemaItem, schemaOf } from './schema-reading.ts';
-import { type GraphServer, type GraphState, identify, stateOf, unlessRefused } from './server-facts.ts';
+import {
+  type GraphMemory,
+  type GraphServer,
+  type GraphState,
+  identify,
+  memgraphMemory,
+  stateOf,
+  unlessRefused,
+} from './server-facts.ts';
 import { server as serverStatements } from './statements.ts';
 import { healthStatements } from './statements-health.ts';
 
@@ -12,6 +20,8 @@ export interface GraphHealth {
   readonly database: { readonly name: string; readonly access: string; readonly status: string } | undefined;
   /** Limits and use of memory as the server words them; empty where it does not tell. */
   readonly memory: ReadonlyMap<string, string>;
+  /** Of a Memgraph with a limit. */
+  readonly used?: GraphMemory | undefined;
   /** Actions granted and denied to this user; undefined where the edition or the user's rights do not tell. */
   readonly privileges: readonly { readonly access: string; readonly action: string }[] | undefined;
   /** Indexes and constraints that are not online. */
@@ -30,7 +40,8 @@ export interface GraphHealthProbe {
 
 const PINGS = 5;
 /** Which of Memgraph's figures are about memory. */
-const MEMGRAPH_MEMORY = /^(memory_res|memory_tracked|allocation_limit|global_allocation_limit)$/;
+const MEMGRAPH_MEMORY =
+  /^(memory_(res|allocated|tracked|limit)|allocation_limit|global_(memory_tracked|\w+_allocation_limit))$/;
 
 /** Connects once. Throws `unreachable`, `unauthorised` or `settings`. */
 export async function openGraphHealth(settings: GraphSettings): Promise<GraphHealthProbe> {
@@ -55,11 +66,13 @@ async function healthOf(connection: GraphConnection, database: string | undefine
   const server = await identify(connection);
   const isNeo4j = server.dialect.name === 'neo4j';
   const items = await schemaOf(connection, server);
+  const memory = isNeo4j ? await pairs(connection, healthStatements.memory.text) : await memoryTold(connection);
   return {
     server,
     state: await stateOf(connection, server),
     database: isNeo4j ? await databaseOf(connection, database) : undefined,
-    memory: isNeo4j ? await pairs(connection, healthStatements.memory.text) : await memgraphMemory(connection),
+    memory,
+    used: isNeo4j ? undefined : memgraphMemory([...memory]),
     privileges: isNeo4j ? await privilegesOf(connection) : undefined,
     schemaNotOnline: items.filter(({ state }) => state !== 'online'),
     schemaCount: items.length,
@@ -78,7 +91,7 @@ async function databaseOf(connection: GraphConnection, name: string | undefined)
   return rows?.find((row) => (name === undefined ? row.home : row.name === name));
 }
 
-async function memgraphMemory(connection: GraphConnection): Promise<ReadonlyMap<string, string>> {
+async function memoryTold(connection: GraphConnection): Promise<ReadonlyMap<string, string>> {
   const all = await pairs(connection, serverStatements.memgraphStorage.text);
   return new Map([...all].filter(([name]) => MEMGRAPH_MEMORY.test(name)));
 }

@@ -1,5 +1,6 @@
 import { MigrateError } from '../../model/errors.ts';
 import type { GraphConnection, Row } from './connection.ts';
+import { routingRefused } from './graph-error.ts';
 import type { Surroundings } from './graph-store.ts';
 import { type Dialect, type Statement, server } from './statements.ts';
 
@@ -25,12 +26,14 @@ export interface GraphMemory {
 
 /**
  * Tells Memgraph from Neo4j: by the agent, and where Memgraph was told to hide its name, by a command that only it
- * knows (a flag sets the agent, so that it proves Memgraph but not Neo4j).
+ * knows (a flag sets the agent, so that it proves Memgraph but not Neo4j). Throws `unsupported` for a Memgraph behind
+ * `neo4j://`: a cluster's reads would go to replicas, which may be behind.
  */
 export async function identify(connection: GraphConnection): Promise<GraphServer> {
   const memgraph: Dialect = { name: 'memgraph', idFunction: 'id' };
   const shown = await unlessRefused(() => connection.read(server.memgraphVersion, firstColumn));
   if (shown !== undefined || connection.agent.includes('Memgraph')) {
+    if (connection.address.startsWith('neo4j')) throw routingRefused(connection.address);
     return { dialect: memgraph, version: versionIn(shown?.[0] ?? '') };
   }
   const agent = versionIn(connection.agent);

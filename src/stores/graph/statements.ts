@@ -342,7 +342,8 @@ export const writing = {
 
   /**
    * Makes each relationship of `$rows` again under another type, with its properties, and deletes the old one, all in one
-   * transaction. Rows `old, id`. The start is named, since Memgraph finds relationships through their nodes.
+   * transaction. Rows `old, id`. The start is named, since Memgraph finds relationships through their nodes. Where there
+   * are no properties none are set: a Memgraph that keeps none of relationships would refuse that.
    */
   retype: (dialect: Dialect, { source, target }: Move): Statement => {
     const id = dialect.idFunction;
@@ -350,7 +351,8 @@ export const writing = {
       text:
         `UNWIND $rows AS row MATCH (a)-[r:${escapeLabel(source)}]->(b) ` +
         `WHERE ${id}(r) = row.id AND ${id}(a) = row.start AND ${id}(b) = row.end ` +
-        `CREATE (a)-[x:${escapeLabel(target)}]->(b) SET x = properties(r) DELETE r ` +
+        `CREATE (a)-[x:${escapeLabel(target)}]->(b) ` +
+        `FOREACH (one IN CASE WHEN size(keys(r)) = 0 THEN [] ELSE [1] END | SET x = properties(r)) DELETE r ` +
         `RETURN row.id AS old, ${id}(x) AS id`,
     };
   },
@@ -394,7 +396,7 @@ export const server = {
   memgraphVersion: { text: 'SHOW VERSION' },
   /** Neo4j; `YIELD` keeps it legal wherever it is tried. */
   neo4jVersion: { text: 'CALL dbms.components() YIELD versions RETURN versions[0] AS version' },
-  /** Also its memory: `memory_tracked` and `allocation_limit`, from Memgraph 3.10 on with `global_` before. */
+  /** Also its memory, under names that differ from release to release: see `memgraphMemory`. */
   memgraphStorage: { text: 'SHOW STORAGE INFO' },
   /** Neo4j; for administrators. Of the heap with what is yet to be collected. */
   neo4jHeap: {

@@ -111,6 +111,7 @@ test.each<[string, Partial<GraphFacts>, readonly string[]]>([
         ['memory_tracked', '1.9GiB'],
         ['allocation_limit', '2.00GiB'],
       ]),
+      used: { usedBytes: 1.9, limitBytes: 2 },
     },
     ['version warning', 'state error', 'memory error'],
   ],

@@ -57,7 +57,7 @@ UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n.`odd ``name``` = $to SET n.`odd
 // a tenant as a relationship type
 MATCH (a)-[r:`siraya`]->(b) RETURN id(r) AS id, id(a) AS start, id(b) AS end, properties(r) AS properties;
 UNWIND $ids AS i MATCH (a)-[r:`siraya`]->(b) WHERE id(a) = i RETURN id(r) AS id, id(a) AS start, id(b) AS end, properties(r) AS properties;
-UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE id(r) = row.id AND id(a) = row.start AND id(b) = row.end CREATE (a)-[x:`tenant ``x```]->(b) SET x = properties(r) DELETE r RETURN row.id AS old, id(x) AS id;
+UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE id(r) = row.id AND id(a) = row.start AND id(b) = row.end CREATE (a)-[x:`tenant ``x```]->(b) FOREACH (one IN CASE WHEN size(keys(r)) = 0 THEN [] ELSE [1] END | SET x = properties(r)) DELETE r RETURN row.id AS old, id(x) AS id;
 
 // backups
 MATCH (n:`siraya`)-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(n) AS start, id(m) AS end, CASE WHEN leaves THEN 'end' ELSE null END AS outside, CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties;

@@ -56,7 +56,7 @@ UNWIND $ids AS i MATCH (n) WHERE elementId(n) = $prefix + i AND n.`odd ``name```
 // a tenant as a relationship type
 MATCH (a)-[r:`siraya`]->(b) RETURN elementId(r) AS id, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties;
 UNWIND $ids AS i MATCH (a)-[r:`siraya`]->(b) WHERE elementId(a) = $prefix + i RETURN elementId(r) AS id, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties;
-UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE elementId(r) = row.id AND elementId(a) = row.start AND elementId(b) = row.end CREATE (a)-[x:`tenant ``x```]->(b) SET x = properties(r) DELETE r RETURN row.id AS old, elementId(x) AS id;
+UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE elementId(r) = row.id AND elementId(a) = row.start AND elementId(b) = row.end CREATE (a)-[x:`tenant ``x```]->(b) FOREACH (one IN CASE WHEN size(keys(r)) = 0 THEN [] ELSE [1] END | SET x = properties(r)) DELETE r RETURN row.id AS old, elementId(x) AS id;
 
 // backups
 MATCH (n:`siraya`)-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN elementId(r) AS id, type(r) AS type, properties(r) AS properties, elementId(n) AS start, elementId(m) AS end, CASE WHEN leaves THEN 'end' ELSE null END AS outside, CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties;
