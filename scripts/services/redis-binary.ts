@@ -1,8 +1,9 @@
 import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { aptInstall, isDebian, isRoot } from './apt.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { findOnPath } from './find-on-path.ts';
+import { installPrograms, isDebian, isRoot } from './install-programs.ts';
+import { absenceOf } from './programs.ts';
 import { run } from './run-command.ts';
 import type { Log } from './service.ts';
 
@@ -13,10 +14,10 @@ import type { Log } from './service.ts';
 export async function redisBinary(log: Log = () => undefined): Promise<string> {
   const found = (await findOnPath('redis-server')) ?? (await findOnPath('valkey-server')) ?? (await unpacked());
   if (found) return found;
-  if (!(await isDebian())) throw new Error('redis-server is not on PATH, and only on Debian can it be fetched');
+  if (!(await isDebian())) throw new Error(absenceOf('redis-server'));
   if (isRoot()) {
-    await installPackage(log);
-    return (await findOnPath('redis-server')) ?? fail();
+    const why = await installPrograms(['redis-server'], log);
+    return (await findOnPath('redis-server')) ?? fail(why);
   }
   await unpackPackage(log);
   return (await unpacked()) ?? fail();
@@ -25,8 +26,8 @@ export async function redisBinary(log: Log = () => undefined): Promise<string> {
 const folder = join(cacheFolder, 'redis');
 const launcher = join(folder, 'redis-server');
 
-function fail(): never {
-  throw new Error("Debian's package redis-server brought no redis-server");
+function fail(why = 'the package brought none'): never {
+  throw new Error(`${absenceOf('redis-server')}; not installed: ${why}`);
 }
 
 async function unpacked(): Promise<string | undefined> {
@@ -37,13 +38,6 @@ async function unpacked(): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** The package may start its own service on 6379; tests use servers of their own, so that one is stopped. */
-async function installPackage(log: Log): Promise<void> {
-  await aptInstall(['redis-server'], log);
-  const service = await findOnPath('service');
-  if (service) await run(service, ['redis-server', 'stop'], { orElse: 'ignore' });
 }
 
 /**

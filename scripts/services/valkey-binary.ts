@@ -1,8 +1,8 @@
 import { access, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDebian } from './apt.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { findOnPath } from './find-on-path.ts';
+import { isDebian } from './install-programs.ts';
 import { run } from './run-command.ts';
 
 const folder = join(cacheFolder, 'valkey');

@@ -145,7 +145,9 @@ describe('the recipes', () => {
 
     const resumed = await run(['resume']);
     expect(resumed, resumed.stderr).toMatchObject({ code: 0 });
-    expect(resumed.stdout).toMatch(/Redis: ✅[\s\S]*: moved and verified\n {3}report: /);
+    expect(resumed.stdout).toMatch(
+      /Redis: ✅[\s\S]*: moved and verified\n {3}undo: tenant-migrate rollback .*\n {3}report: /,
+    );
     await expectMoved({ config: false });
     const status = await run(['status']);
     expect(status).toMatchObject({ code: 0 });

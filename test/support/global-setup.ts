@@ -1,6 +1,10 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../../scripts/bundle.ts';
+import { projectFolder } from '../../scripts/services/cache-folder.ts';
 import { describeService } from '../../scripts/services/describe-service.ts';
+import { run } from '../../scripts/services/run-command.ts';
 import { type Service, type StoreName, storeNames } from '../../scripts/services/service.ts';
 import { startServices } from '../../scripts/services/start-services.ts';
 import { PROGRAM } from './program.ts';
@@ -23,15 +27,17 @@ declare module 'vitest' {
     /** A real Memgraph, or ''. */
     memgraphUrl: string;
     services: readonly Service[];
+    /** How many times slower than an idle machine this one is, at least 1. Limits of time grow with it. */
+    slowness: number;
   }
 }
 
 /**
- * One server for each store for the whole test run: those that `services up` left running, else new ones that end
- * with it. The stores named in REQUIRE_SERVICES (`redis,graph`) must run, or the test run fails.
+ * The program, built where it is older than its source, and one server for each store for the whole test run: those that
+ * `services up` left running, else new ones that end with it. The stores named in REQUIRE_SERVICES (`redis,graph`) must run, or the test run fails.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  await bundle(PROGRAM);
+  await Promise.all([bundle(PROGRAM), buildIfOlder()]);
   const { services, stop } = await startServices({
     stores: storeNames,
     standIns: false,
@@ -51,9 +57,18 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return stop;
 }
 
-/** It may name a browser, too, which the tests of pages look for themselves. */
-function requiredStores(): readonly string[] {
-  return (process.env.REQUIRE_SERVICES ?? '').split(',').filter((name) => name !== '' && name !== 'chromium');
+/** It may name programs, too, which are looked for where they are started. */
+function requiredStores(): readonly StoreName[] {
+  const required = (process.env.REQUIRE_SERVICES ?? '').split(',');
+  return storeNames.filter((name) => required.includes(name));
+}
+
+async function buildIfOlder(): Promise<void> {
+  const source = join(projectFolder, 'src');
+  const names = readdirSync(source, { recursive: true, encoding: 'utf8' });
+  const changed = Math.max(...names.map((name) => statSync(join(source, name)).mtimeMs));
+  const built = statSync(join(projectFolder, 'dist/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (built < changed) await run('npm', ['run', '--silent', 'build'], { cwd: projectFolder });
 }
 
 function provide(project: TestProject, services: readonly Service[]): void {

@@ -1,4 +1,6 @@
 import { type RedisServer, startRedis } from '../../scripts/services/redis.ts';
+import { redisBinary } from '../../scripts/services/redis-binary.ts';
+import { notRunHere } from './not-run-here.ts';
 
 let binary: string | undefined;
 
@@ -11,6 +13,14 @@ export function serveWith(path: string): void {
  * An empty Redis for one test file, in about 30 ms; `args` as redis-server takes them (`['--requirepass', 'x']`).
  * Ends with the process that runs the tests, or with `stop()`.
  */
-export function freshRedis(args: readonly string[] = []): Promise<RedisServer> {
-  return startRedis({ args, ...(binary === undefined ? {} : { binary }) });
+export async function freshRedis(args: readonly string[] = []): Promise<RedisServer> {
+  return startRedis({ args, binary: binary ?? (await installedRedis()) });
+}
+
+async function installedRedis(): Promise<string> {
+  try {
+    return await redisBinary();
+  } catch (error) {
+    throw notRunHere('redis', `no redis-server here (Debian: redis-server): ${String(error)}`);
+  }
 }

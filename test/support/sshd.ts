@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../../scripts/services/free-port.ts';
+import { needs } from './needs.ts';
 
 const SSHD = '/usr/sbin/sshd';
 
@@ -20,6 +21,7 @@ export type Sshd = Awaited<ReturnType<typeof startSshd>>;
 
 /** A real sshd of this user's own on a free port, with keys and files of its own, and further lines for its config. */
 export async function startSshd(lines: readonly string[] = []) {
+  await needs('sshd', 'ssh');
   const folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-sshd-'));
   const at = (name: string) => join(folder, name);
   for (const name of ['host', 'user']) makeKey(at(name));

@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BASH } from '../../../src/cli/completion/bash.ts';
-import { FISH } from '../../../src/cli/completion/fish.ts';
-import { ZSH } from '../../../src/cli/completion/zsh.ts';
+import { BASH } from '../../src/cli/completion/bash.ts';
+import { FISH } from '../../src/cli/completion/fish.ts';
+import { ZSH } from '../../src/cli/completion/zsh.ts';
 
-const MAIN = join(import.meta.dirname, '../../../dist/main.js');
+const MAIN = join(import.meta.dirname, '../../dist/main.js');
 const folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-completion-'));
 const PATH = `${join(folder, 'bin')}:${process.env.PATH}`;
 const [FAILED, DONE] = ['20261121T130612-5db70b', '20261121T130613-5db70c'];
