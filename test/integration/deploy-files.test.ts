@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -83,6 +83,18 @@ test('the action fails as the command does, and no input of it is read as shell'
   expect(await redis.dbsize()).toBe(2);
 });
 
+test('the action makes the program of its own checkout where it is given none, and makes it once', async () => {
+  const checkout = mkdtempSync(join(tmpdir(), 'tenant-migrate-checkout-'));
+  execFileSync('bash', ['-c', `git ls-files -z | tar --null -T - -c | tar -x -C '${checkout}'`], { cwd: project });
+  const { code, outputs, folder } = await action({ SOURCE: 'acme', TARGET: 'tenant_7', PROGRAM: '' }, checkout);
+  expect({ code, exit: outputs['exit-code'] }).toEqual({ code: 0, exit: '0' });
+  const made = statSync(join(folder, 'tenant-migrate.mjs')).mtimeMs;
+  const again = await action({ COMMAND: 'verify', SOURCE: 'acme', TARGET: 'tenant_7', PROGRAM: '' }, checkout, folder);
+  expect(again.code).toBe(0);
+  expect(statSync(join(folder, 'tenant-migrate.mjs')).mtimeMs).toBe(made);
+  rmSync(checkout, { recursive: true });
+});
+
 test('the recipes for pipelines are YAML whose flags the command knows', async () => {
   const github = parse(read('ops/ci/github-workflow.yml'));
   const step = github.jobs['move-tenant'].steps.find(({ id }: { id?: string }) => id === 'move');
@@ -99,16 +111,21 @@ test('the recipes for pipelines are YAML whose flags the command knows', async (
 const onlyRedis = () => ['--only', 'redis', '--redis-port', `${server.port}`];
 
 /** Runs the action's step as the runner does: its script in bash, its inputs as variables. */
-async function action(inputs: Readonly<Record<string, string>>) {
+async function action(
+  inputs: Readonly<Record<string, string>>,
+  checkout = project,
+  folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-action-')),
+) {
   const step = parse(read('action.yml')).runs.steps[0] as { run: string; env: Record<string, string> };
-  const folder = mkdtempSync(join(tmpdir(), 'tenant-migrate-action-'));
   const output = join(folder, 'github-output');
-  const given: Record<string, string> = { COMMAND: 'move', ARGS: '', STATE_DIR: '.tenant-migrate', ...inputs };
+  const given: Record<string, string> = {
+    ...{ COMMAND: 'move', ARGS: '', STATE_DIR: '.tenant-migrate', PROGRAM: join(project, 'dist/main.js') },
+    ...inputs,
+  };
   given.ARGS = `${given.ARGS}\n${onlyRedis().join('\n')}`;
-  given.PROGRAM = join(project, 'dist/main.js');
   const names = Object.keys(step.env);
   const env = Object.fromEntries(
-    names.map((name) => [name, name === 'ACTION_PATH' ? project : (given[name.replace('INPUT_', '')] ?? '')]),
+    names.map((name) => [name, name === 'ACTION_PATH' ? checkout : (given[name.replace('INPUT_', '')] ?? '')]),
   );
   const { code } = await bash(step.run, { ...env, GITHUB_OUTPUT: output, RUNNER_TEMP: folder, CI: 'true' }, folder);
   const lines = readFileSync(output, 'utf8').trimEnd().split('\n');
