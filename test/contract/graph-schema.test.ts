@@ -391,6 +391,16 @@ describe.skipIf(access.url === '')('what hangs on a tenant’s nodes', () => {
     });
   });
 
+  it('is told of relationships and lists that hold the id of a tenant known by a property', async () => {
+    await raw.run(
+      `CREATE (a:${escapeLabel(other)} {org: $source, seen: [$source, 'x']})-[:R {org: $source}]->(:${escapeLabel(other)} {org: $source})`,
+      { source: move.source },
+    );
+    const { notices } = await plan({ profile: { ...generic, graphProperties: ['org'] } });
+    expect(notices).toContainEqual(expect.objectContaining({ kind: 'relationship-property', count: 1 }));
+    expect(notices).toContainEqual(expect.objectContaining({ kind: 'list-holds-tenant', samples: ['seen'] }));
+  });
+
   describe('a rule in which a written property takes part', () => {
     const given: Given = { profile: { ...generic, graphProperties: ['org'] }, options: { merge: true } };
     const rule = (label: string, properties: string) =>

@@ -152,7 +152,7 @@ async function planMove(ids: Move, schema: readonly SchemaItem[], ctx: PlanConte
     typedAtTarget: types.target,
     combinations: summed([...ours, ...theirs].map((each) => ({ ...each, labels: labelsAfter(each.labels, move) }))),
     relationships: await relationshipsOf(move, { found: labelled, atTarget: targetOnly }, store),
-    sample: sample.map(({ holds: _, ...node }) => ({ ...node, labels: labelsAfter(node.labels, move) })),
+    sample: sample.map(({ id, labels, content }) => ({ id, labels: labelsAfter(labels, move), content })),
     ...(ctx.options.verify === 'full' ? { sums: await store.sums(move, ctx.signal) } : {}),
   };
   return {

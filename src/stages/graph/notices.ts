@@ -30,6 +30,14 @@ export async function propertyNotices(
       fix: names.map((name) => `--graph-property ${name}`).join(' '),
     });
   }
+  const lists = [...new Set(sample.flatMap(({ holdsInList }) => holdsInList))].sort();
+  if (lists.length > 0) {
+    notices.push({
+      ...{ stage: 'graph', kind: 'list-holds-tenant', severity: 'notice', where, count: lists.length, samples: lists },
+      message: `lists in ${lists.join(', ')} of nodes of the sample hold the id ${JSON.stringify(ids.source)}, and keep it`,
+      fix: 'change them by Cypher of your own',
+    });
+  }
   const relationships = await store.valuedRelationships(move);
   if (relationships > 0) {
     notices.push({

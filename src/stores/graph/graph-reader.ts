@@ -191,6 +191,9 @@ function nodeOf(row: Row, { source, values }: GraphMove): SampledNode {
   const properties = row.get('properties') as Readonly<Record<string, unknown>>;
   const id = values?.from ?? source;
   const holds = Object.keys(properties).filter((name) => properties[name] === id);
+  const holdsInList = Object.keys(properties).filter(
+    (name) => [properties[name]].flat().includes(id) && !holds.includes(name),
+  );
   const moved = values === undefined ? [] : holds.filter((name) => values.names.includes(name));
   const after = { ...properties, ...Object.fromEntries(moved.map((name) => [name, values?.to])) };
   return {
@@ -198,6 +201,7 @@ function nodeOf(row: Row, { source, values }: GraphMove): SampledNode {
     labels: sortedLabels(row.get('labels')),
     content: digest(propertyText(moved.length === 0 ? properties : after)),
     holds,
+    holdsInList,
   };
 }
 

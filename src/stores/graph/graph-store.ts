@@ -118,6 +118,8 @@ export interface MovableNode {
 /** A node with the names of properties whose whole value is the source's id. */
 export interface SampledNode extends GraphNode {
   readonly holds: readonly string[];
+  /** Properties with a list of which the source's id is one element. */
+  readonly holdsInList: readonly string[];
 }
 
 /** A relationship with its properties as `property-json.ts` writes them. A type and not an interface, so that it is JSON. */

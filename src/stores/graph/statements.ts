@@ -172,7 +172,9 @@ export const reading = {
 
   /** One row `count`: relationships at the source's nodes that hold the id in one of the properties. */
   valuedRelationships: ({ source, values }: ValuedMove): Statement => ({
-    text: `MATCH (n:${escapeLabel(source)})-[r]-() WHERE ${anyValue(values, '$from', 'r')} RETURN count(DISTINCT r) AS count`,
+    text:
+      `MATCH (n) WHERE n:${escapeLabel(source)} OR ${anyValue(values, '$from')} ` +
+      `MATCH (n)-[r]-() WHERE ${anyValue(values, '$from', 'r')} RETURN count(DISTINCT r) AS count`,
     parameters: { from: values.from },
   }),
 
