@@ -35,8 +35,10 @@ afterEach(() => servers.stop());
 const names = new Map(Array.from({ length: KEYS }, (_, n) => [`acme_text_chunks:${n}`, `tenant_7_text_chunks:${n}`]));
 const keysOf = async (redis: Redis, tenant: string) => (await redis.keys(`${tenant}_text_chunks:*`)).length;
 const cli = (...words: string[]) => runCliHere([...words, '--state-dir', stateDir]);
+/** At a rate at which the listing is still under way when the other server has taken over, on a busy machine too. */
 const slowly = () => [
   ...['acme', 'tenant_7', ...servers.flags, '--batch-size', '2', '--concurrency', '1', '--state-dir', stateDir],
+  ...['--rate', '250'],
 ];
 /** All there is at the server that took over, but locks. */
 const now = async () => withoutLocks(await snapshot(servers.second));
