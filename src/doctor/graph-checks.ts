@@ -12,6 +12,7 @@ export function graphChecks(health: GraphHealth): readonly Check[] {
     versionCheck(health),
     ...stateChecks(health),
     ...memoryChecks(health),
+    timeLimitCheck(health),
     schemaCheck(health),
     rightsCheck(health),
   ];
@@ -92,6 +93,31 @@ function memoryChecks({ memory, used }: GraphHealth): readonly Check[] {
       ),
     ];
   return [check('graph', 'memory', 'ok', told)];
+}
+
+/** A batch of a move takes seconds, also on a busy server. */
+const SHORTEST_LIMIT_S = 60;
+
+function timeLimitCheck({ timeLimit, server }: GraphHealth): Check {
+  const isNeo4j = server.dialect.name === 'neo4j';
+  const setting = isNeo4j ? 'db.transaction.timeout' : 'query.timeout';
+  if (timeLimit === undefined) {
+    const text = `the server does not tell this user its ${setting}${isNeo4j ? '' : ' (600 s unless set otherwise)'}`;
+    const fix = isNeo4j
+      ? `SHOW SETTINGS '${setting}' as an administrator`
+      : 'SHOW DATABASE SETTINGS as an administrator';
+    return check('graph', 'time limit', 'unchecked', text, fix);
+  }
+  if (timeLimit === 0) return check('graph', 'time limit', 'ok', 'none');
+  const text = `the server ends a statement after ${timeLimit} s (${setting})`;
+  if (timeLimit >= SHORTEST_LIMIT_S) return check('graph', 'time limit', 'ok', text);
+  return check(
+    'graph',
+    'time limit',
+    'warning',
+    text,
+    `raise it to ${SHORTEST_LIMIT_S} s, or take a smaller --batch-size`,
+  );
 }
 
 function schemaCheck({ schemaNotOnline, schemaCount }: GraphHealth): Check {

@@ -15,6 +15,7 @@ import {
   type Script,
   type ScriptedMemgraph,
   startScriptedMemgraph,
+  TIMED_OUT,
   transientError,
 } from '../support/scripted-memgraph.ts';
 import { planContext } from '../support/stage-context.ts';
@@ -46,6 +47,9 @@ const failureOf = (work: Promise<unknown>): Promise<MigrateError> =>
   );
 /** Statements that write or alter, as they came. */
 const written = () => memgraph.sent.map(({ text }) => text).filter((text) => / SET |^CREATE|^DROP/.test(text));
+const drained = async (chunks: AsyncIterable<unknown>): Promise<void> => {
+  for await (const _ of chunks);
+};
 /** Fails the first time, and is answered by the rest of the script from then on. */
 const once = (pattern: RegExp, first: Script[number][1], then: Script[number][1]): Script[number] => {
   let times = 0;
@@ -246,6 +250,151 @@ describe('a scripted Memgraph that cannot be used', () => {
     });
   });
 });
+
+describe('a scripted Memgraph’s time limit', () => {
+  const limit = (seconds: string) =>
+    pairs(['setting_name', 'setting_value'], { 'server.name': 'Memgraph', 'query.timeout': seconds });
+
+  it.each([
+    ['600', 'ok', '600 s'],
+    ['0', 'ok', 'none'],
+    ['20', 'warning', '20 s'],
+  ])('of %s is told by doctor as %s', async (seconds, level, text) => {
+    memgraph.script = [[/^SHOW DATABASE SETTINGS/, limit(seconds)]];
+    const probe = await openGraphHealth(settings());
+    const [told] = graphChecks(await probe.health()).filter(({ name }) => name === 'time limit');
+    expect(told).toMatchObject({ level, text: expect.stringContaining(text) });
+    await probe.close();
+  });
+
+  it('does not run while the ids that it gave are worked on', async () => {
+    memgraph.script = nodes(30_000);
+    const seen: string[] = [];
+    for await (const some of writer.movable(move)) {
+      expect(memgraph.open).toBe(0);
+      seen.push(...some.map(({ id }) => id));
+    }
+    expect(new Set(seen).size).toBe(30_000);
+    expect(seen).toHaveLength(30_000);
+  });
+
+  it('is given fewer ids at once where there are many, and halves of what it ends', async () => {
+    let ended = 0;
+    memgraph.script = nodes(200_001, (found) => found > 40_000 && ++ended > 0);
+    const seen = new Set<string>();
+    let rows = 0;
+    for await (const some of writer.movable(move)) {
+      rows += some.length;
+      for (const { id } of some) seen.add(id);
+    }
+    expect([rows, seen.size]).toEqual([200_001, 200_001]);
+    expect(ended).toBeGreaterThan(0);
+  });
+
+  it('that no walk over the label fits in is told after a few tries', async () => {
+    memgraph.script = nodes(2_500, () => true);
+    const error = await failureOf(drained(writer.movable(move)));
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('longer than its time limit') });
+    expect(memgraph.sent.length).toBeLessThan(20);
+  });
+
+  it('ends no content, sample or backup that takes longer', async () => {
+    memgraph.script = nodes(2_500);
+    const { signal } = new AbortController();
+    expect(await writer.sums(move, signal)).toMatchObject([{ labels: ['other'], count: 2_500 }]);
+    expect(await writer.sample({ move, size: 5, seed: 1, signal })).toHaveLength(5);
+    const ids = new Set<string>();
+    for await (const some of writer.storedNodes('siraya')) for (const { id } of some) ids.add(id);
+    expect(ids.size).toBe(2_500);
+    const relationships = new Set<string>();
+    for await (const some of writer.storedRelationships('siraya')) for (const { id } of some) relationships.add(id);
+    expect(relationships.size).toBe(2_500);
+  });
+
+  it('that ends a stream of relationships lets it go on with those that are left', async () => {
+    const row = (i: number) => [BigInt(i), 1n, 2n, {}];
+    const all = Array.from({ length: 3_000 }, (_, i) => row(i));
+    let reads = 0;
+    memgraph.script = [
+      [
+        /\(a\)-\[r:`siraya`\]/,
+        () => ({
+          columns: ['id', 'start', 'end', 'properties'],
+          ...(reads++ === 0 ? { rows: all.slice(0, 2_000), ...TIMED_OUT } : { rows: all.slice(1_000) }),
+        }),
+      ],
+    ];
+    const seen = new Set<string>();
+    for await (const some of writer.typed('siraya')) for (const { id } of some) seen.add(id);
+    expect([seen.size, reads]).toEqual([3_000, 2]);
+  });
+
+  it('that a Neo4j keeps to itself is met with windows once it ends a stream', async () => {
+    memgraph.agent = 'Neo4j/4.4.30';
+    const timedOut = {
+      failure: {
+        code: 'Neo.ClientError.Transaction.TransactionTimedOut',
+        message: 'The transaction has been terminated.',
+      },
+    };
+    memgraph.script = [
+      [/^SHOW VERSION/, { failure: { code: 'Neo.ClientError.Statement.SyntaxError', message: 'Invalid input' } }],
+      ...nodes(2_500, undefined, timedOut),
+    ];
+    const reader = await openGraphReader(settings());
+    expect(reader.server.dialect).toEqual({ name: 'neo4j', idFunction: 'id' });
+    const { signal } = new AbortController();
+    expect(await reader.sums(move, signal)).toMatchObject([{ labels: ['other'], count: 2_500 }]);
+    await reader.close();
+    const another = await openGraphReader(settings());
+    const seen = new Set<string>();
+    for await (const some of another.movable(move)) for (const { id } of some) seen.add(id);
+    expect(seen.size).toBe(2_500);
+    await another.close();
+  });
+});
+
+/**
+ * So many nodes of the source with a relationship each. Statements over all of them end in the time limit, after some rows;
+ * those of a window only where there are so many of them that `isEnded`.
+ */
+function nodes(count: number, isEnded: (found: number) => boolean = () => false, timedOut = TIMED_OUT): Script {
+  const ids = Array.from({ length: count }, (_, i) => BigInt(i) * 3n);
+  const content = (id: bigint) => [id, ['siraya'], { name: `n${id}` }];
+  const relationship = (id: bigint) => [id, 'KNOWS', {}, id, id + 3n, null, null, null];
+  const contentColumns = ['id', 'labels', 'properties'];
+  const relationshipColumns = ['id', 'type', 'properties', 'start', 'end', 'outside', 'otherLabels', 'otherProperties'];
+  const none = (columns: string[]) => ({ columns, rows: [] });
+  return [
+    [/NOT n:`siraya` RETURN min/, { columns: ['low', 'high', 'count'], rows: [[null, null, 0n]] }],
+    [/RETURN min\(id\(n\)\)/, { columns: ['low', 'high', 'count'], rows: [[ids[0], ids.at(-1), BigInt(count)]] }],
+    [/^UNWIND .*<-\[r\]-/, none(relationshipColumns)],
+    [
+      /^UNWIND .*-\[r\]->/,
+      (sent) => ({ columns: relationshipColumns, rows: (sent.parameters.ids as bigint[]).map(relationship) }),
+    ],
+    [
+      /^UNWIND .*RETURN id\(n\)/,
+      (sent) => ({ columns: contentColumns, rows: (sent.parameters.ids as bigint[]).map(content) }),
+    ],
+    [/^MATCH \(n:`other`\).*AS id$/, none(['id'])],
+    [/^MATCH \(n:`other`\)/, none(contentColumns)],
+    [
+      /id\(n\) >= \$low/,
+      ({ text, parameters }) => {
+        const window = parameters as { low: bigint; high: bigint };
+        const rows = ids.filter((id) => id >= window.low && id < window.high).map((id) => [id, false]);
+        const columns = text.includes('AS had') ? ['id', 'had'] : ['id'];
+        const told = columns.length === 1 ? rows.map(([id]) => [id]) : rows;
+        return isEnded(rows.length) ? { columns, rows: told.slice(0, 10), ...timedOut } : { columns, rows: told };
+      },
+    ],
+    [/-\[r\]-/, { columns: relationshipColumns, rows: ids.slice(0, 1_500).map(relationship), ...timedOut }],
+    [/AS properties/, { columns: contentColumns, rows: ids.slice(0, 1_500).map(content), ...timedOut }],
+    [/AS had/, { columns: ['id', 'had'], rows: ids.slice(0, 25_000).map((id) => [id, false]), ...timedOut }],
+    [/RETURN id\(n\) AS id/, { columns: ['id'], rows: ids.slice(0, 25_000).map((id) => [id]), ...timedOut }],
+  ];
+}
 
 describe('a scripted Memgraph’s SHOW TRANSACTIONS', () => {
   it('is asked once more where it lists nothing, since it leaves out what is committing', async () => {

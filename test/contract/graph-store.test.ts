@@ -312,8 +312,8 @@ describe.skipIf(access.url === '')('the graph store', () => {
     });
   });
 
-  it('neither a wrong password nor one in the URL is ever shown', async () => {
-    const server = await startNeo4j({ password: 'right-password' });
+  it('with a password and a time limit neither shows the one nor is ended by the other', async () => {
+    const server = await startNeo4j({ password: 'right-password', settings: ['db.transaction.timeout=15s'] });
     try {
       const failure = await failureOf(
         openGraphReader(graphSettings({ url: server.url, username: 'neo4j', password: 'wrong-password' })),
@@ -328,6 +328,28 @@ describe.skipIf(access.url === '')('the graph store', () => {
       const reader = await openGraphReader(
         graphSettings({ url: server.url, username: 'neo4j', password: 'right-password' }),
       );
+      const limited = rawGraph({ url: server.url, username: 'neo4j', password: 'right-password' });
+      // More than the driver reads ahead.
+      const count = 45_000;
+      for (let at = 0; at < count; at += 5_000)
+        await limited.run('UNWIND range(1, 5000) AS i CREATE (:Slow {rank: i})');
+      const open = async () => {
+        const rows = await limited.run(
+          'SHOW TRANSACTIONS YIELD currentQuery, status WHERE status STARTS WITH "Running"',
+        );
+        return rows.filter(({ currentQuery }) => /Slow/.test(String(currentQuery))).length;
+      };
+      const ids = new Set<string>();
+      for await (const some of reader.movable({ source: 'Slow', target: 'Other' })) {
+        for (const { id } of some) ids.add(id);
+        // A consumer that comes back when the server has lost its patience.
+        while (ids.size < count && (await open()) > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      expect(ids.size).toBe(count);
+      const signal = new AbortController().signal;
+      const sums = await reader.sums({ source: 'Slow', target: 'Other' }, signal);
+      expect(sums.map((each) => each.count)).toEqual([count]);
+      await limited.close();
       await reader.close();
     } finally {
       await server.stop();

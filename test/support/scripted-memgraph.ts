@@ -28,6 +28,10 @@ export interface ScriptedMemgraph {
   script: Script;
   /** Bolt's version as the server picks it, or `none` where it knows none that is offered. */
   bolt: '5.2' | '4.3' | 'none';
+  /** How it names itself. */
+  agent: string;
+  /** Statements whose rows have not all been taken. */
+  readonly open: number;
   /** Answers ROUTE, as a coordinator of a cluster does. */
   routes: boolean;
   /** What clients have sent, but for the questions that every start asks. */
@@ -59,6 +63,8 @@ const AGENT = 'Neo4j/v5.11.0 compatible graph database server - Memgraph';
 const [SUCCESS, RECORD, FAILURE, IGNORED] = [0x70, 0x71, 0x7f, 0x7e];
 const [HELLO, GOODBYE, RESET, RUN, BEGIN, COMMIT, ROLLBACK] = [0x01, 0x02, 0x0f, 0x10, 0x11, 0x12, 0x13];
 const [DISCARD, PULL, ROUTE, LOGON, LOGOFF] = [0x2f, 0x3f, 0x66, 0x6a, 0x6b];
+/** Answered by a success alone. */
+const SIMPLE = [BEGIN, COMMIT, ROLLBACK, DISCARD, LOGON, LOGOFF];
 
 /** What a Memgraph 3.8 without users or data answers to the questions about itself (`src/query/interpreter.cpp`). */
 const OWN: Script = [
@@ -80,11 +86,12 @@ const OWN: Script = [
  */
 export async function startScriptedMemgraph(script: Script = []): Promise<ScriptedMemgraph> {
   const sockets = new Set<Socket>();
+  const sessions: (() => boolean)[] = [];
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    serve(socket, scripted);
+    sessions.push(serve(socket, scripted));
   });
   const listening = once(server, 'listening');
   server.listen(0, '127.0.0.1');
@@ -96,6 +103,10 @@ export async function startScriptedMemgraph(script: Script = []): Promise<Script
     script,
     bolt: '5.2',
     routes: false,
+    agent: AGENT,
+    get open() {
+      return sessions.filter((isOpen) => isOpen()).length;
+    },
     sent: [],
     async close() {
       for (const socket of sockets) socket.destroy();
@@ -113,11 +124,12 @@ function routing(port: number): object {
   return { ttl: 300n, db: 'memgraph', servers };
 }
 
-function serve(socket: Socket, scripted: ScriptedMemgraph): void {
+/** Whether a statement is open there is told by what comes back. */
+function serve(socket: Socket, scripted: ScriptedMemgraph): () => boolean {
   let bytes = Buffer.alloc(0);
   let message = Buffer.alloc(0);
   let greeted = false;
-  const session = sessionOf(socket, scripted);
+  const { take, isOpen } = sessionOf(socket, scripted);
   socket.on('data', (chunk) => {
     bytes = Buffer.concat([bytes, chunk]);
     if (!greeted) {
@@ -134,13 +146,17 @@ function serve(socket: Socket, scripted: ScriptedMemgraph): void {
       message = Buffer.concat([message, bytes.subarray(2, 2 + size)]);
       bytes = bytes.subarray(2 + size);
       if (size > 0 || message.length === 0) continue;
-      session(unpacked(message) as Structure);
+      take(unpacked(message) as Structure);
       message = Buffer.alloc(0);
     }
   });
+  return () => !socket.destroyed && isOpen();
 }
 
-function sessionOf(socket: Socket, scripted: ScriptedMemgraph): (message: Structure) => void {
+function sessionOf(
+  socket: Socket,
+  scripted: ScriptedMemgraph,
+): { readonly take: (message: Structure) => void; readonly isOpen: () => boolean } {
   let failed = false;
   let open: { readonly answer: ScriptedAnswer; at: number } | undefined;
   const send = (signature: number, field: unknown = {}) => socket.write(packedMessage(signature, field));
@@ -156,7 +172,10 @@ function sessionOf(socket: Socket, scripted: ScriptedMemgraph): (message: Struct
     if (own === undefined || ours !== undefined) scripted.sent.push(sent);
     const found = (ours ?? own)?.[1] ?? clientError(`nothing is scripted for ${sent.text}`);
     const answer = typeof found === 'function' ? found(sent) : found;
-    if (answer.columns === undefined && answer.failure !== undefined) return fail(answer.failure);
+    if (answer.columns === undefined && answer.failure !== undefined) {
+      fail(answer.failure);
+      return;
+    }
     open = { answer, at: 0 };
     send(SUCCESS, { fields: answer.columns ?? [], qid: 0n });
   };
@@ -167,28 +186,41 @@ function sessionOf(socket: Socket, scripted: ScriptedMemgraph): (message: Struct
     const some = rows.slice(from, asked < 0 ? undefined : from + asked);
     for (const row of some) send(RECORD, row);
     if (open !== undefined) open.at += some.length;
-    if (from + some.length < rows.length) return send(SUCCESS, { has_more: true });
-    if (failure !== undefined) return fail(failure);
-    open = undefined;
-    return send(SUCCESS, { has_more: false, type: 'rw', db: 'memgraph' });
+    if (from + some.length < rows.length) {
+      send(SUCCESS, { has_more: true });
+    } else if (failure !== undefined) {
+      fail(failure);
+    } else {
+      open = undefined;
+      send(SUCCESS, { has_more: false, type: 'rw', db: 'memgraph' });
+    }
   };
 
-  return ({ signature, fields }) => {
-    if (signature === GOODBYE) return void socket.end();
-    if (signature === RESET) {
+  const take = ({ signature, fields }: Structure): void => {
+    const [first, parameters, extra] = fields as [never, never, never];
+    if (signature === GOODBYE) {
+      socket.end();
+    } else if (signature === RESET) {
       failed = false;
       open = undefined;
-      return void send(SUCCESS);
+      send(SUCCESS);
+    } else if (failed) {
+      send(IGNORED);
+    } else if (signature === HELLO) {
+      send(SUCCESS, { server: scripted.agent, connection_id: 'bolt-1' });
+    } else if (signature === RUN) {
+      run({ text: String(first), parameters: parameters ?? {}, extra: extra ?? {} });
+    } else if (signature === PULL) {
+      pull(Number((first as { readonly n?: bigint }).n ?? -1n));
+    } else if (signature === ROUTE) {
+      if (scripted.routes) send(SUCCESS, { rt: routing(scripted.port) });
+      else fail(clientError('Route message is not supported in Memgraph!').failure ?? {});
+    } else if (SIMPLE.includes(signature)) {
+      if (signature === DISCARD) open = undefined;
+      send(SUCCESS);
+    } else {
+      socket.destroy();
     }
-    if (failed) return void send(IGNORED);
-    const [first, parameters, extra] = fields as [never, never, never];
-    if (signature === HELLO) return void send(SUCCESS, { server: AGENT, connection_id: 'bolt-1' });
-    if (signature === RUN) return void run({ text: String(first), parameters: parameters ?? {}, extra: extra ?? {} });
-    if (signature === PULL) return void pull(Number((first as { readonly n?: bigint }).n ?? -1n));
-    if (signature === ROUTE && scripted.routes) return void send(SUCCESS, { rt: routing(scripted.port) });
-    if (signature === ROUTE) return fail(clientError('Route message is not supported in Memgraph!').failure ?? {});
-    if (signature === DISCARD) open = undefined;
-    if (![BEGIN, COMMIT, ROLLBACK, DISCARD, LOGON, LOGOFF].includes(signature)) return void socket.destroy();
-    send(SUCCESS);
   };
+  return { take, isOpen: () => open !== undefined };
 }

@@ -3,7 +3,14 @@ import { DelegateBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel'
 import type { Driver, Record as GraphRecord, Session } from 'neo4j-driver';
 import { MigrateError } from '../../model/errors.ts';
 import { type RetryRule, retryDelayMs } from '../retry-rule.ts';
-import { graphError, isConnectionLost, isTransient, isUnconfirmedCommit, reasonText } from './graph-error.ts';
+import {
+  graphError,
+  isConnectionLost,
+  isTimedOut,
+  isTransient,
+  isUnconfirmedCommit,
+  reasonText,
+} from './graph-error.ts';
 import { goodbye, within } from './in-time.ts';
 import { namePrefix, type Statement } from './statements.ts';
 
@@ -201,8 +208,16 @@ export class GraphConnection {
     }
   }
 
-  /** The same, started again from its beginning where the connection breaks. Tried again for each chunk. */
-  async *restartingStream(statement: Statement, pageSize: number): AsyncGenerator<readonly Row[]> {
+  /**
+   * The same, started again from its beginning where the connection breaks, tried again for each chunk; and with
+   * `alsoTimedOut` where the server ends it after some rows: for rows that are fewer then, since they are moved meanwhile.
+   */
+  async *restartingStream(
+    statement: Statement,
+    pageSize: number,
+    { alsoTimedOut = false } = {},
+  ): AsyncGenerator<readonly Row[]> {
+    let given = 0;
     let rows = this.stream(statement, pageSize);
     try {
       for (;;) {
@@ -212,8 +227,17 @@ export class GraphConnection {
             if (attempt > 0) rows = this.stream(statement, pageSize);
             return rows.next();
           }),
-        );
+        ).catch((error: unknown) => {
+          if (!alsoTimedOut || given === 0 || !isTimedOut(error)) throw error;
+          return undefined;
+        });
+        if (step === undefined) {
+          given = 0;
+          rows = this.stream(statement, pageSize);
+          continue;
+        }
         if (step.done === true) return;
+        given += step.value.length;
         yield step.value;
       }
     } finally {

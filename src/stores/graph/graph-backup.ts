@@ -5,6 +5,7 @@ import type { Move } from '../../model/move.ts';
 import type { GraphConnection, Row } from './connection.ts';
 import { graphError } from './graph-error.ts';
 import type { NodeId, TypedRelationship } from './graph-store.ts';
+import type { NodePasses } from './node-passes.ts';
 import { type DriverTypes, propertyJson, propertyValue } from './property-json.ts';
 import { type SchemaItem, storedSchema } from './schema-reading.ts';
 import type { GraphServer } from './server-facts.ts';
@@ -86,19 +87,21 @@ export interface RelationshipToCreate {
   readonly properties: PropertiesJson;
 }
 
-/** Rows with properties in one page. */
-const PAGE = 1_000;
 const TRIES = 4;
 const PAUSE_MS = 500;
 
-export function graphBackupReading(connection: GraphConnection, server: GraphServer): GraphBackupReading {
+export function graphBackupReading(
+  connection: GraphConnection,
+  server: GraphServer,
+  passes: NodePasses,
+): GraphBackupReading {
   const { dialect } = server;
   return {
-    storedNodes: (label) => rowsOf(connection, reading.nodes(dialect, { label }), storedNode),
-    async *storedRelationships(label) {
-      for (const statement of backupStatements.relationships(dialect, label)) {
-        yield* rowsOf(connection, statement, storedRelationship);
-      }
+    storedNodes: (label) => rowsOf(connection, passes.content(reading.nodes(dialect, { label })), storedNode),
+    storedRelationships(label) {
+      const [whole, ofIds] = [false, true].map((each) => backupStatements.relationships(dialect, label, each));
+      const rows = passes.about(reading.ids(dialect, { label }), whole ?? [], ofIds ?? []);
+      return rowsOf(connection, rows, storedRelationship);
     },
     nodesById: (ids) =>
       ids.length === 0
@@ -179,11 +182,11 @@ async function createOnce(
 
 async function* rowsOf<T>(
   connection: GraphConnection,
-  statement: Statement,
+  chunks: AsyncIterable<readonly Row[]>,
   map: (row: Row) => T,
 ): AsyncGenerator<readonly T[]> {
   try {
-    for await (const rows of connection.stream(statement, PAGE)) yield rows.map(map);
+    for await (const rows of chunks) yield rows.map(map);
   } catch (error) {
     throw graphError(error, connection.address);
   }

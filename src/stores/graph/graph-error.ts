@@ -71,6 +71,12 @@ export function isRefusal(error: unknown): boolean {
   return isDriverError(error) && error.code.includes('ClientError');
 }
 
+/** True where the server ended a statement since it lasted too long: by the driver's error, or what was made of it. */
+export function isTimedOut(error: unknown): boolean {
+  const cause = error instanceof MigrateError ? error.cause : error;
+  return isDriverError(cause) && isTimeOut(cause);
+}
+
 /** The server has rolled it back. At once again, it would take as long. */
 function isTimeOut({ code, message }: DriverError): boolean {
   return TIMED_OUT.test(code) || (isMemgraph(code) && MEMGRAPH_TIMED_OUT.test(message));

@@ -7,6 +7,7 @@ import {
   identify,
   memgraphMemory,
   stateOf,
+  timeLimitOf,
   unlessRefused,
 } from './server-facts.ts';
 import { server as serverStatements } from './statements.ts';
@@ -22,6 +23,8 @@ export interface GraphHealth {
   readonly memory: ReadonlyMap<string, string>;
   /** Of a Memgraph with a limit. */
   readonly used?: GraphMemory | undefined;
+  /** How long a statement may last, in seconds, 0 for ever; undefined where the server does not tell. */
+  readonly timeLimit?: number | undefined;
   /** Actions granted and denied to this user; undefined where the edition or the user's rights do not tell. */
   readonly privileges: readonly { readonly access: string; readonly action: string }[] | undefined;
   /** Indexes and constraints that are not online. */
@@ -72,6 +75,7 @@ async function healthOf(connection: GraphConnection, database: string | undefine
     state: await stateOf(connection, server),
     database: isNeo4j ? await databaseOf(connection, database) : undefined,
     memory,
+    timeLimit: await timeLimitOf(connection, server.dialect),
     used: isNeo4j ? undefined : memgraphMemory([...memory]),
     privileges: isNeo4j ? await privilegesOf(connection) : undefined,
     schemaNotOnline: items.filter(({ state }) => state !== 'online'),

@@ -4,19 +4,19 @@ import { Reservoir } from '../../model/reservoir.ts';
 import type { GraphConnection, Row } from './connection.ts';
 import { graphBackupReading, typedRelationship } from './graph-backup.ts';
 import type { ContentSum, GraphReader, LabelCount, NodeId, SampledNode } from './graph-store.ts';
+import { type NodePasses, nodePasses } from './node-passes.ts';
 import { propertyText } from './property-text.ts';
 import { copyOf, schemaOf } from './schema-reading.ts';
 import { type GraphServer, labelsOf, memoryOf, stateOf, surroundingsOf } from './server-facts.ts';
 import { type Dialect, type GraphMove, idParameters, movingStatements, reading, type Statement } from './statements.ts';
 
-/** Rows of ids in one page: few round trips, some 500 KB. */
-const ID_PAGE = 10_000;
 /** Rows with properties in one page. */
 const CONTENT_PAGE = 1_000;
 
 /** The reader on an open connection. */
 export function graphReader(connection: GraphConnection, server: GraphServer): GraphReader {
   const { dialect } = server;
+  const passes = nodePasses(connection, dialect);
 
   const nodes = (ids: readonly NodeId[], move: GraphMove): Promise<readonly SampledNode[]> =>
     ids.length === 0
@@ -24,7 +24,7 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
       : connection.read(withIds(reading.nodesById(dialect), dialect, ids), (row) => nodeOf(row, move));
 
   return {
-    ...graphBackupReading(connection, server),
+    ...graphBackupReading(connection, server, passes),
     address: connection.address,
     server,
     state: () => stateOf(connection, server),
@@ -87,7 +87,9 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
     },
 
     async *typed(type) {
-      for await (const rows of connection.restartingStream(reading.typed(dialect, type), CONTENT_PAGE)) {
+      for await (const rows of connection.restartingStream(reading.typed(dialect, type), CONTENT_PAGE, {
+        alsoTimedOut: true,
+      })) {
         yield rows.map(typedRelationship);
       }
     },
@@ -96,7 +98,7 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
     statements: (move) => movingStatements(dialect, move),
 
     async skim(label, limit) {
-      return (await connection.read(reading.ids(dialect, { label }, limit), idOf)).length;
+      return (await connection.read(reading.someIds(dialect, label, limit), idOf)).length;
     },
 
     async sample({ move, size, seed, signal }) {
@@ -105,10 +107,10 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
         reading.ids(dialect, { label: move.source }),
         ...(values === undefined ? [] : [reading.bare(dialect, { ...labels, values })]),
       ];
-      const chosen = await connection.again(async () => {
+      const chosen = await passes.again(async () => {
         const reservoir = new Reservoir<NodeId>(size, seed);
         for (const statement of statements) {
-          for await (const rows of connection.stream(statement, ID_PAGE)) {
+          for await (const rows of passes.distinctRows(statement)) {
             signal.throwIfAborted();
             for (const row of rows) reservoir.offer(idOf(row));
           }
@@ -118,14 +120,14 @@ export function graphReader(connection: GraphConnection, server: GraphServer): G
       return nodes(chosen, move);
     },
 
-    sums: (move, signal) => connection.again(() => contentSums({ connection, dialect, move, signal })),
+    sums: (move, signal) => passes.again(() => contentSums({ passes, dialect, move, signal })),
 
     async *movable(move) {
       const { values, ...labels } = move;
-      const passes = [{ bare: false, statement: reading.movable(dialect, move) }];
-      if (values !== undefined) passes.push({ bare: true, statement: reading.bare(dialect, { ...labels, values }) });
-      for (const { bare, statement } of passes) {
-        for await (const rows of connection.restartingStream(statement, ID_PAGE)) {
+      const both = [{ bare: false, pass: reading.movable(dialect, move) }];
+      if (values !== undefined) both.push({ bare: true, pass: reading.bare(dialect, { ...labels, values }) });
+      for (const { bare, pass } of both) {
+        for await (const rows of passes.rows(pass)) {
           yield rows.map((row) => ({ id: idOf(row), had: row.get('had') === true, bare, held: heldIn(row, move) }));
         }
       }
@@ -157,12 +159,12 @@ export function withIds(statement: Statement, dialect: Dialect, ids: readonly No
 export const countOf = (row: Row): number => Number(row.get('count'));
 
 async function contentSums(wanted: {
-  connection: GraphConnection;
+  passes: NodePasses;
   dialect: Dialect;
   move: GraphMove;
   signal: AbortSignal;
 }): Promise<readonly ContentSum[]> {
-  const { connection, dialect, move, signal } = wanted;
+  const { passes, dialect, move, signal } = wanted;
   const sums = new Map<string, { labels: readonly string[]; sum: CommutativeSum }>();
   const { values, ...labels } = move;
   const statements = [
@@ -172,7 +174,7 @@ async function contentSums(wanted: {
     ...(values === undefined ? [] : [reading.bareNodes(dialect, { ...labels, values })]),
   ];
   for (const statement of statements) {
-    for await (const rows of connection.stream(statement, CONTENT_PAGE)) {
+    for await (const rows of passes.content(statement)) {
       signal.throwIfAborted();
       for (const node of rows.map((row) => nodeOf(row, move))) {
         const after = labelsAfter(node.labels, move);

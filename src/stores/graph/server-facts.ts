@@ -99,6 +99,32 @@ async function storageModeIn(connection: GraphConnection, text: string): Promise
   return rows?.find(([name]) => name === 'storage_mode')?.[1];
 }
 
+/** How long a statement may last, in seconds, 0 for ever; undefined where the server does not tell this user. */
+export async function timeLimitOf(connection: GraphConnection, dialect: Dialect): Promise<number | undefined> {
+  if (dialect.name === 'neo4j') {
+    const told = await unlessRefused(() => connection.read(server.neo4jTimeLimit, firstColumn));
+    return secondsIn(told?.[0] ?? '');
+  }
+  const settings = await unlessRefused(() =>
+    connection.read(server.memgraphSettings, (row) => [String(row.get(0)), String(row.get(1))] as const),
+  );
+  const seconds = Number.parseFloat(settings?.find(([name]) => name === 'query.timeout')?.[1] ?? '');
+  return Number.isNaN(seconds) ? undefined : seconds;
+}
+
+/** Whether the server is to be taken as one that ends what lasts long: Memgraph has a limit of ten minutes unless told otherwise. */
+export async function isTimeLimited(connection: GraphConnection, dialect: Dialect): Promise<boolean> {
+  return dialect.name === 'memgraph' || ((await timeLimitOf(connection, dialect)) ?? 0) > 0;
+}
+
+/** Neo4j's durations: `1h30m`, `10m`, `2s`, `500ms`. */
+function secondsIn(text: string): number | undefined {
+  const units: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1, ms: 0.001, μs: 1e-6, ns: 1e-9 };
+  const parts = [...text.matchAll(/(\d+)(d|h|ms|m|s|μs|ns)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined;
+  return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (units[unit] ?? 0), 0);
+}
+
 /** The labels in use, or undefined where the server can tell only by reading every node. */
 export async function labelsOf(
   connection: GraphConnection,

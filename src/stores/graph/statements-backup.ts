@@ -11,9 +11,13 @@ const byIds = (dialect: Dialect): string =>
 
 /** Statements of backups and restores. */
 export const backupStatements = {
-  /** Rows `id, type, properties, start, end, outside, otherLabels, otherProperties`: each relationship once. */
-  relationships: (dialect: Dialect, label: string): readonly Statement[] => {
+  /**
+   * Rows `id, type, properties, start, end, outside, otherLabels, otherProperties`: each relationship once. Of all nodes
+   * of the label, or of those of `$ids`.
+   */
+  relationships: (dialect: Dialect, label: string, ofIds = false): readonly Statement[] => {
     const own = `(n:${escapeLabel(label)})`;
+    const nodes = ofIds ? `${byIds(dialect)} ` : '';
     const parts = (start: string, end: string) =>
       `${id(dialect, 'r')} AS id, type(r) AS type, properties(r) AS properties, ` +
       `${id(dialect, start)} AS start, ${id(dialect, end)} AS end`;
@@ -21,7 +25,7 @@ export const backupStatements = {
     return [
       {
         text:
-          `MATCH ${own}-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN ${parts('n', 'm')}, ` +
+          `${nodes}MATCH ${own}-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN ${parts('n', 'm')}, ` +
           `CASE WHEN leaves THEN 'end' ELSE null END AS outside, ` +
           `CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, ` +
           `CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties`,
@@ -29,7 +33,7 @@ export const backupStatements = {
       },
       {
         text:
-          `MATCH ${own}<-[r]-(m) WHERE NOT $label IN labels(m) RETURN ${parts('m', 'n')}, ` +
+          `${nodes}MATCH ${own}<-[r]-(m) WHERE NOT $label IN labels(m) RETURN ${parts('m', 'n')}, ` +
           `'start' AS outside, labels(m) AS otherLabels, properties(m) AS otherProperties`,
         parameters,
       },

@@ -98,6 +98,42 @@ const anyValue = ({ names }: { names: readonly string[] }, id: '$from' | '$to', 
 const held = ({ names }: { names: readonly string[] }): string =>
   `[${names.map((name) => `coalesce(n.${escapeLabel(name)} = $from, false)`).join(', ')}] AS held`;
 
+/** Nodes whose internal number is `low` or above and below `high`. */
+export interface IdWindow {
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+/** A pass over nodes: all at once, or those in a window of ids; and how many there are in which window. */
+export interface NodePass {
+  rows(window?: IdWindow): Statement;
+  /** One row `low, high, count`, null where there are none. */
+  readonly bounds: Statement;
+}
+
+/** What nodes hold, in one statement; or their ids, by which it can be read piece by piece. */
+export interface ContentPass {
+  readonly ids: NodePass;
+  readonly whole: Statement;
+}
+
+const content = (dialect: Dialect): string =>
+  `RETURN ${nodeId(dialect)} AS id, labels(n) AS labels, properties(n) AS properties`;
+
+function passOver(match: string, tail: string, parameters?: Statement['parameters']): NodePass {
+  const given = parameters === undefined ? {} : { parameters };
+  return {
+    rows: (window) =>
+      window === undefined
+        ? { text: `${match} ${tail}`, ...given }
+        : {
+            text: `${match} WITH n WHERE id(n) >= $low AND id(n) < $high ${tail}`,
+            parameters: { ...parameters, low: window.low, high: window.high },
+          },
+    bounds: { text: `${match} RETURN min(id(n)) AS low, max(id(n)) AS high, count(n) AS count`, ...given },
+  };
+}
+
 /** Statements that only read. */
 export const reading = {
   /** How many nodes carry all labels of each set; rows `i, count`. From Neo4j's count store where a set has one label. */
@@ -124,30 +160,35 @@ export const reading = {
     ].join(' UNION ALL '),
   }),
 
-  /** Rows `id`; all of them, or the first few. */
-  ids: (dialect: Dialect, scope: LabelScope, limit?: number): Statement => {
-    const text = `${scan(scope)} RETURN ${nodeId(dialect)} AS id`;
-    return limit === undefined ? { text } : { text: `${text} LIMIT $limit`, parameters: { limit: BigInt(limit) } };
-  },
+  /** Rows `id`. */
+  ids: (dialect: Dialect, scope: LabelScope): NodePass => passOver(scan(scope), `RETURN ${nodeId(dialect)} AS id`),
+
+  /** Rows `id` of the first few. */
+  someIds: (dialect: Dialect, label: string, limit: number): Statement => ({
+    text: `${scan({ label })} RETURN ${nodeId(dialect)} AS id LIMIT $limit`,
+    parameters: { limit: BigInt(limit) },
+  }),
 
   /**
    * Rows `id, had`. The labels are read once, and both ends are looked for in that one reading: two tests of their own
    * could see the source label before and the target label after another transaction's relabelling.
    */
-  movable: (dialect: Dialect, { source, target, values }: GraphMove): Statement => ({
-    text:
-      `MATCH (n:${escapeLabel(source)}) WITH n, labels(n) AS labels WHERE $source IN labels ` +
-      `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had${values === undefined ? '' : `, ${held(values)}`}`,
-    parameters: { source, target, ...(values === undefined ? {} : { from: values.from }) },
-  }),
+  movable: (dialect: Dialect, { source, target, values }: GraphMove): NodePass =>
+    passOver(
+      `MATCH (n:${escapeLabel(source)})`,
+      `WITH n, labels(n) AS labels WHERE $source IN labels ` +
+        `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had${values === undefined ? '' : `, ${held(values)}`}`,
+      { source, target, ...(values === undefined ? {} : { from: values.from }) },
+    ),
 
   /** Rows `id, had, held` of the nodes that hold the source's id in a property and do not carry its label. */
-  bare: (dialect: Dialect, { source, target, values }: ValuedMove): Statement => ({
-    text:
-      `MATCH (n) WHERE ${anyValue(values, '$from')} WITH n, labels(n) AS labels WHERE NOT $source IN labels ` +
-      `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had, ${held(values)}`,
-    parameters: { source, target, from: values.from },
-  }),
+  bare: (dialect: Dialect, { source, target, values }: ValuedMove): NodePass =>
+    passOver(
+      `MATCH (n) WHERE ${anyValue(values, '$from')}`,
+      `WITH n, labels(n) AS labels WHERE NOT $source IN labels ` +
+        `RETURN ${nodeId(dialect)} AS id, $target IN labels AS had, ${held(values)}`,
+      { source, target, from: values.from },
+    ),
 
   /** One row `source, target`: how many nodes are either end's by a property alone. */
   bareCounts: ({ source, target, values }: ValuedMove): Statement => {
@@ -161,14 +202,17 @@ export const reading = {
     };
   },
 
-  /** Rows `id, labels, properties` of nodes that are either end's by a property alone. */
-  bareNodes: (dialect: Dialect, { source, target, values }: ValuedMove): Statement => ({
-    text:
+  /** Rows `id`, or `id, labels, properties`, of nodes that are either end's by a property alone. */
+  bareNodes: (dialect: Dialect, { source, target, values }: ValuedMove): ContentPass => {
+    const match =
       `MATCH (n) WHERE (${anyValue(values, '$from')} OR ${anyValue(values, '$to')}) ` +
-      `AND NOT n:${escapeLabel(source)} AND NOT n:${escapeLabel(target)} ` +
-      `RETURN ${nodeId(dialect)} AS id, labels(n) AS labels, properties(n) AS properties`,
-    parameters: { from: values.from, to: values.to },
-  }),
+      `AND NOT n:${escapeLabel(source)} AND NOT n:${escapeLabel(target)}`;
+    const parameters = { from: values.from, to: values.to };
+    return {
+      ids: passOver(match, `RETURN ${nodeId(dialect)} AS id`, parameters),
+      whole: { text: `${match} ${content(dialect)}`, parameters },
+    };
+  },
 
   /** One row `count`: relationships at the source's nodes that hold the id in one of the properties. */
   valuedRelationships: ({ source, values }: ValuedMove): Statement => ({
@@ -214,14 +258,15 @@ export const reading = {
       `${dialect.idFunction}(a) AS start, ${dialect.idFunction}(b) AS end, properties(r) AS properties`,
   }),
 
-  /** Rows `id, labels, properties`. */
-  nodes: (dialect: Dialect, scope: LabelScope): Statement => ({
-    text: `${scan(scope)} RETURN ${nodeId(dialect)} AS id, labels(n) AS labels, properties(n) AS properties`,
+  /** Rows `id`, or `id, labels, properties`. */
+  nodes: (dialect: Dialect, scope: LabelScope): ContentPass => ({
+    ids: reading.ids(dialect, scope),
+    whole: { text: `${scan(scope)} ${content(dialect)}` },
   }),
 
   /** The same for `$ids`. */
   nodesById: (dialect: Dialect): Statement => ({
-    text: `${byIds(dialect, '')} RETURN ${nodeId(dialect)} AS id, labels(n) AS labels, properties(n) AS properties`,
+    text: `${byIds(dialect, '')} ${content(dialect)}`,
   }),
 
   /** How many of `$ids` have been moved: they carry the target and no longer the source. One row `count`. */
@@ -400,6 +445,10 @@ export const server = {
   neo4jVersion: { text: 'CALL dbms.components() YIELD versions RETURN versions[0] AS version' },
   /** Also its memory, under names that differ from release to release: see `memgraphMemory`. */
   memgraphStorage: { text: 'SHOW STORAGE INFO' },
+  /** Neo4j; how long a statement may last, such as `0s` or `10m`. */
+  neo4jTimeLimit: { text: "SHOW SETTINGS 'db.transaction.timeout' YIELD value RETURN value" },
+  /** Memgraph; rows `setting_name, setting_value`, for users with the privilege CONFIG. */
+  memgraphSettings: { text: 'SHOW DATABASE SETTINGS' },
   /** Neo4j; for administrators. Of the heap with what is yet to be collected. */
   neo4jHeap: {
     text: "CALL dbms.queryJmx('java.lang:type=Memory') YIELD attributes RETURN attributes.HeapMemoryUsage.value.properties AS heap",
@@ -432,8 +481,8 @@ export function movingStatements(dialect: Dialect, move: GraphMove): readonly st
   const { values, ...labels } = move;
   const back = { source: move.target, target: move.source };
   return [
-    reading.movable(dialect, move),
-    ...(values === undefined ? [] : [reading.bare(dialect, { ...labels, values })]),
+    reading.movable(dialect, move).rows(),
+    ...(values === undefined ? [] : [reading.bare(dialect, { ...labels, values }).rows()]),
     writing.relabel(dialect, move),
     reading.typed(dialect, move.source),
     writing.retype(dialect, move),

@@ -85,6 +85,7 @@ const neo4j: GraphFacts = {
   database: { name: 'neo4j', access: 'read-write', status: 'online' },
   memory: new Map([['db.memory.transaction.max', '0B']]),
   privileges: [{ access: 'GRANTED', action: 'set_label' }],
+  timeLimit: 0,
   schemaNotOnline: [],
   schemaCount: 3,
 };
@@ -97,6 +98,8 @@ test.each<[string, Partial<GraphFacts>, readonly string[]]>([
   ['a year’s version', { server: { ...neo4j.server, version: '2025.1.0' } }, ['version warning']],
   ['a read-only database', { database: { name: 'x', access: 'read-only', status: 'online' } }, ['state error']],
   ['one that is offline', { database: { name: 'x', access: 'read-write', status: 'offline' } }, ['state error']],
+  ['a limit that ends a batch', { timeLimit: 20 }, ['time limit warning']],
+  ['a limit that is not told', { timeLimit: undefined }, ['time limit unchecked']],
   ['a failed index', { schemaNotOnline: index('failed') }, ['indexes error']],
   ['an index in the making', { schemaNotOnline: index('populating') }, ['indexes warning']],
   ['a denied right', { privileges: [{ access: 'DENIED', action: 'set_label' }] }, ['rights error']],

@@ -22,6 +22,7 @@ import {
 
 const move = { source: 'siraya', target: 'tenant `x`' };
 const valued = { ...move, values: { names: ['workspace', 'odd `name`'], from: 'siraya', to: 'x' } };
+const window = { low: 0n, high: 100_000n };
 const dialects: readonly Dialect[] = [
   { name: 'neo4j', idFunction: 'elementId' },
   { name: 'neo4j', idFunction: 'id' },
@@ -37,10 +38,11 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
       server.memgraphVersion,
       ...(dialect.name === 'memgraph'
         ? [
+            server.memgraphSettings,
             ...[server.memgraphRole, server.memgraphStorage, server.memgraphDatabaseStorage],
             ...[server.triggers, server.memgraphRoles, server.memgraphPrivileges('analysts')],
           ]
-        : [server.neo4jVersion, server.neo4jHeap, server.neo4jPrivileges]),
+        : [server.neo4jVersion, server.neo4jTimeLimit, server.neo4jHeap, server.neo4jPrivileges]),
       server.databases[dialect.name],
       server.labels[dialect.name],
       server.transactions[dialect.name],
@@ -55,11 +57,14 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
       reading.combinations(targetOnly),
       reading.relationships(source),
       reading.relationships(targetOnly),
-      reading.ids(dialect, source),
-      reading.ids(dialect, source, 5_000),
+      reading.ids(dialect, source).rows(),
+      reading.ids(dialect, source).rows(window),
+      reading.ids(dialect, source).bounds,
+      reading.someIds(dialect, source.label, 5_000),
       reading.nodesById(dialect),
-      reading.nodes(dialect, source),
-      reading.nodes(dialect, targetOnly),
+      reading.nodes(dialect, source).whole,
+      reading.nodes(dialect, targetOnly).whole,
+      reading.nodes(dialect, targetOnly).ids.rows(window),
       reading.clashes(move, ['entity_id', 'k']),
       reading.clashes(valued, ['workspace', 'k']),
       reading.valueClashes('Entity', ['workspace', 'name'], valued.values),
@@ -72,17 +77,21 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
       ...writing.probes(valued),
     ],
     nodes: [
-      reading.movable(dialect, move),
+      reading.movable(dialect, move).rows(),
+      reading.movable(dialect, move).rows(window),
       writing.relabel(dialect, move),
       reading.moved(dialect, move),
       writing.restore(dialect, move),
       writing.restoreBoth(dialect, move),
     ],
     'a tenant in properties': [
-      reading.movable(dialect, valued),
-      reading.bare(dialect, valued),
+      reading.movable(dialect, valued).rows(),
+      reading.bare(dialect, valued).rows(),
+      reading.bare(dialect, valued).rows(window),
+      reading.bare(dialect, valued).bounds,
       reading.bareCounts(valued),
-      reading.bareNodes(dialect, valued),
+      reading.bareNodes(dialect, valued).whole,
+      reading.bareNodes(dialect, valued).ids.rows(window),
       reading.valuedRelationships(valued),
       reading.foreignTyped(valued),
       writing.relabel(dialect, valued),
@@ -96,6 +105,7 @@ function statementsFor(dialect: Dialect): Readonly<Record<string, readonly State
     ],
     backups: [
       ...backupStatements.relationships(dialect, move.source),
+      ...backupStatements.relationships(dialect, move.source, true),
       backupStatements.createNodes(dialect, [move.source, 'Person'], []),
       backupStatements.marked(dialect, move.source, []),
       backupStatements.createRelationships(dialect, 'odd `type`', []),

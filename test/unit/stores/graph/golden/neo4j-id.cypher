@@ -1,6 +1,7 @@
 // the server
 SHOW VERSION;
 CALL dbms.components() YIELD versions RETURN versions[0] AS version;
+SHOW SETTINGS 'db.transaction.timeout' YIELD value RETURN value;
 CALL dbms.queryJmx('java.lang:type=Memory') YIELD attributes RETURN attributes.HeapMemoryUsage.value.properties AS heap;
 SHOW PRIVILEGES AS COMMANDS YIELD command RETURN command;
 SHOW DATABASES YIELD name;
@@ -19,10 +20,13 @@ MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` RETURN labels(n) AS labels, count(
 MATCH (n:`siraya`)-[r]->() RETURN 'out' AS direction, type(r) AS type, count(r) AS count UNION ALL MATCH (n:`siraya`)<-[r]-() RETURN 'in' AS direction, type(r) AS type, count(r) AS count;
 MATCH (n:`tenant ``x```)-[r]->() WHERE NOT n:`siraya` RETURN 'out' AS direction, type(r) AS type, count(r) AS count UNION ALL MATCH (n:`tenant ``x```)<-[r]-() WHERE NOT n:`siraya` RETURN 'in' AS direction, type(r) AS type, count(r) AS count;
 MATCH (n:`siraya`) RETURN id(n) AS id;
+MATCH (n:`siraya`) WITH n WHERE id(n) >= $low AND id(n) < $high RETURN id(n) AS id;
+MATCH (n:`siraya`) RETURN min(id(n)) AS low, max(id(n)) AS high, count(n) AS count;
 MATCH (n:`siraya`) RETURN id(n) AS id LIMIT $limit;
 UNWIND $ids AS i MATCH (n) WHERE id(n) = i RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
 MATCH (n:`siraya`) RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
 MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (n:`tenant ``x```) WHERE NOT n:`siraya` WITH n WHERE id(n) >= $low AND id(n) < $high RETURN id(n) AS id;
 MATCH (a:`siraya`) MATCH (b:`tenant ``x```) WHERE b.`entity_id` = a.`entity_id` AND b.`k` = a.`k` AND NOT b:`siraya` RETURN count(*) AS count;
 MATCH (a:`siraya`) MATCH (b:`tenant ``x```) WHERE CASE WHEN b.`workspace` = $from THEN $to ELSE b.`workspace` END = CASE WHEN a.`workspace` = $from THEN $to ELSE a.`workspace` END AND b.`k` = a.`k` AND NOT b:`siraya` RETURN count(*) AS count;
 MATCH (a:`Entity`) WHERE a.`workspace` = $from MATCH (b:`Entity`) WHERE CASE WHEN b.`workspace` = $from THEN $to ELSE b.`workspace` END = CASE WHEN a.`workspace` = $from THEN $to ELSE a.`workspace` END AND b.`name` = a.`name` AND b <> a RETURN count(DISTINCT a) AS count, min(a.`name`) AS value;
@@ -37,6 +41,7 @@ MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``nam
 
 // nodes
 MATCH (n:`siraya`) WITH n, labels(n) AS labels WHERE $source IN labels RETURN id(n) AS id, $target IN labels AS had;
+MATCH (n:`siraya`) WITH n WHERE id(n) >= $low AND id(n) < $high WITH n, labels(n) AS labels WHERE $source IN labels RETURN id(n) AS id, $target IN labels AS had;
 UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`siraya` SET n:`tenant ``x``` REMOVE n:`siraya` RETURN count(n) AS count;
 UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siraya` RETURN count(n) AS count;
 UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siraya` SET n:`siraya` REMOVE n:`tenant ``x``` RETURN count(n) AS count;
@@ -45,8 +50,11 @@ UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND n:`tenant ``x``` AND NOT n:`siray
 // a tenant in properties
 MATCH (n:`siraya`) WITH n, labels(n) AS labels WHERE $source IN labels RETURN id(n) AS id, $target IN labels AS had, [coalesce(n.`workspace` = $from, false), coalesce(n.`odd ``name``` = $from, false)] AS held;
 MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) WITH n, labels(n) AS labels WHERE NOT $source IN labels RETURN id(n) AS id, $target IN labels AS had, [coalesce(n.`workspace` = $from, false), coalesce(n.`odd ``name``` = $from, false)] AS held;
+MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) WITH n WHERE id(n) >= $low AND id(n) < $high WITH n, labels(n) AS labels WHERE NOT $source IN labels RETURN id(n) AS id, $target IN labels AS had, [coalesce(n.`workspace` = $from, false), coalesce(n.`odd ``name``` = $from, false)] AS held;
+MATCH (n) WHERE (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) RETURN min(id(n)) AS low, max(id(n)) AS high, count(n) AS count;
 MATCH (n) WHERE ((coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` WITH n, (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) AS ours WHERE ours OR NOT n:`tenant ``x``` RETURN sum(CASE WHEN ours THEN 1 ELSE 0 END) AS source, sum(CASE WHEN ours THEN 0 ELSE 1 END) AS target;
 MATCH (n) WHERE ((coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` AND NOT n:`tenant ``x``` RETURN id(n) AS id, labels(n) AS labels, properties(n) AS properties;
+MATCH (n) WHERE ((coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) OR (coalesce(n.`workspace` = $to, false) OR coalesce(n.`odd ``name``` = $to, false))) AND NOT n:`siraya` AND NOT n:`tenant ``x``` WITH n WHERE id(n) >= $low AND id(n) < $high RETURN id(n) AS id;
 MATCH (n) WHERE n:`siraya` OR (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false)) MATCH (n)-[r]-() WHERE (coalesce(r.`workspace` = $from, false) OR coalesce(r.`odd ``name``` = $from, false)) RETURN count(DISTINCT r) AS count;
 MATCH (a)-[r:`siraya`]->(b) WHERE NOT (a:`siraya` OR a:`tenant ``x``` OR (coalesce(a.`workspace` = $from, false) OR coalesce(a.`odd ``name``` = $from, false)) OR (coalesce(a.`workspace` = $to, false) OR coalesce(a.`odd ``name``` = $to, false)) OR b:`siraya` OR b:`tenant ``x``` OR (coalesce(b.`workspace` = $from, false) OR coalesce(b.`odd ``name``` = $from, false)) OR (coalesce(b.`workspace` = $to, false) OR coalesce(b.`odd ``name``` = $to, false))) RETURN count(r) AS count;
 UNWIND $ids AS i MATCH (n) WHERE id(n) = i AND (n:`siraya` OR (coalesce(n.`workspace` = $from, false) OR coalesce(n.`odd ``name``` = $from, false))) FOREACH (_ IN CASE WHEN n:`siraya` THEN [1] ELSE [] END | SET n:`tenant ``x``` REMOVE n:`siraya`) FOREACH (_ IN CASE WHEN n.`workspace` = $from THEN [1] ELSE [] END | SET n.`workspace` = $to) FOREACH (_ IN CASE WHEN n.`odd ``name``` = $from THEN [1] ELSE [] END | SET n.`odd ``name``` = $to) RETURN count(n) AS count;
@@ -61,6 +69,8 @@ UNWIND $rows AS row MATCH (a)-[r:`siraya`]->(b) WHERE id(r) = row.id AND id(a) =
 // backups
 MATCH (n:`siraya`)-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(n) AS start, id(m) AS end, CASE WHEN leaves THEN 'end' ELSE null END AS outside, CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties;
 MATCH (n:`siraya`)<-[r]-(m) WHERE NOT $label IN labels(m) RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(m) AS start, id(n) AS end, 'start' AS outside, labels(m) AS otherLabels, properties(m) AS otherProperties;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i MATCH (n:`siraya`)-[r]->(m) WITH n, r, m, NOT $label IN labels(m) AS leaves RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(n) AS start, id(m) AS end, CASE WHEN leaves THEN 'end' ELSE null END AS outside, CASE WHEN leaves THEN labels(m) ELSE null END AS otherLabels, CASE WHEN leaves THEN properties(m) ELSE null END AS otherProperties;
+UNWIND $ids AS i MATCH (n) WHERE id(n) = i MATCH (n:`siraya`)<-[r]-(m) WHERE NOT $label IN labels(m) RETURN id(r) AS id, type(r) AS type, properties(r) AS properties, id(m) AS start, id(n) AS end, 'start' AS outside, labels(m) AS otherLabels, properties(m) AS otherProperties;
 UNWIND $rows AS row CREATE (n:`siraya`:`Person`) SET n = row RETURN n.tenant_migrate_restore AS mark, id(n) AS id;
 MATCH (n:`siraya`) WHERE n.tenant_migrate_restore IN $marks RETURN n.tenant_migrate_restore AS mark, id(n) AS id;
 UNWIND $rows AS row MATCH (a) WHERE id(a) = row.start MATCH (b) WHERE id(b) = row.end MERGE (a)-[r:`odd ``type``` {tenant_migrate_restore: row.mark}]->(b) ON CREATE SET r += row.properties;
