@@ -169,9 +169,12 @@ describe('many processes', () => {
 
   test('never hold one lock together, and killed at any moment they leave it to the next', async () => {
     const takers = await startTakers(3);
-    const results = await Promise.all(takers.map((taker) => taker.ask('churn 1500 acme')));
-    expect(results.flatMap(({ shared }) => shared)).toEqual([]);
-    expect(results.reduce((sum, { tookOver = 0 }) => sum + tookOver, 0)).toBeGreaterThan(50);
+    // How often one takes over from another is up to the machine: until it has come about often enough.
+    for (let takeovers = 0; takeovers < 50; ) {
+      const results = await Promise.all(takers.map((taker) => taker.ask('churn 1500 acme')));
+      expect(results.flatMap(({ shared }) => shared)).toEqual([]);
+      takeovers += results.reduce((sum, { tookOver = 0 }) => sum + tookOver, 0);
+    }
     for (const { ask, child } of takers) {
       const churning = ask('churn 60000 acme');
       await new Promise((resolve) => setTimeout(resolve, 50 + 100 * Math.random()));
