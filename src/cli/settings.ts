@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { MigrateError } from '../model/errors.ts';
 import type { Json } from '../model/json.ts';
@@ -11,6 +10,7 @@ import { parseNode, parseNodeMap } from '../stores/redis/node-map.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { HOOK_VARIABLES } from './flags/hook-flags.ts';
 import { ENV_PREFIX, envName, FLAGS, type Flag, flagsOf, isRecorded, SECRETS, type SecretName } from './flags.ts';
+import { nearWord } from './near-word.ts';
 import { type Chosen, chooseSetting, type Origin, setIn, withoutLogin } from './setting-layers.ts';
 import { address, filled, HTTP, host, percent, seconds, whole } from './settings/checks.ts';
 import { doctorShape } from './settings/doctor-settings.ts';
@@ -393,6 +393,9 @@ function refuseUrlSecrets(env: NodeJS.ProcessEnv): void {
   }
 }
 
+/** The part of a variable's name that tells it from the others. */
+const plain = (name: string): string => name.slice(ENV_PREFIX.length).toLowerCase();
+
 function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
   const known = new Set([
     ...FLAGS.map(({ name }) => envName(name)),
@@ -401,7 +404,10 @@ function refuseUnknownVariables(env: NodeJS.ProcessEnv): void {
   ]);
   for (const name of Object.keys(env)) {
     if (name.startsWith(ENV_PREFIX) && setIn(env, name) !== undefined && !known.has(name)) {
-      throw usage(`the environment variable ${name}`, 'is not known', `did you mean ${closest(name, [...known])}?`);
+      const near = nearWord(plain(name), [...known].map(plain));
+      const meant = [...known].find((one) => plain(one) === near);
+      const next = meant === undefined ? 'see tenant-migrate --help' : `did you mean ${meant}?`;
+      throw usage(`the environment variable ${name}`, 'is not known', next);
     }
   }
 }

@@ -5,12 +5,15 @@ import { FLAGS } from './flags.ts';
 /**
  * The command line with each switch as `--name=true` or `--name=false`, so that the parser, which takes any other word for
  * one of them, has nothing to guess. A switch takes its value behind `=` alone: what follows it is a word of its own, and
- * refused where it reads like a value, since it may be meant so. Throws MigrateError `usage`.
+ * refused where it reads like a value, since it may be meant so. Words behind `--` are refused. Throws MigrateError `usage`.
  */
 export function withPlainSwitches(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--');
   const flags = end === -1 ? argv : argv.slice(0, end);
-  return [...flags.map((word, index) => plainSwitch(word, flags[index + 1])), ...argv.slice(flags.length)];
+  const behind = argv[flags.length + 1];
+  // The parser drops them unsaid: `-- --dry-run` would move.
+  if (behind !== undefined) throw wrong(`-- ${behind}`, 'is not read', 'say it without the -- before it');
+  return flags.map((word, index) => plainSwitch(word, flags[index + 1]));
 }
 
 function plainSwitch(word: string, next: string | undefined): string {

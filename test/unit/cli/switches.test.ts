@@ -86,8 +86,10 @@ describe('a switch', () => {
 });
 
 describe('the whole command', () => {
+  // Where nothing answers: a line that is taken for a move must not find stores.
+  const nowhere = { TENANT_MIGRATE_API_URL: 'http://127.0.0.1:1', TENANT_MIGRATE_REDIS_PORT: '1' };
   const said = async (...argv: string[]) => {
-    const { code, stderr } = await runCliHere(argv);
+    const { code, stderr } = await runCliHere(argv, nowhere);
     return `${code} ${stderr}`;
   };
 
@@ -95,6 +97,8 @@ describe('the whole command', () => {
     ['acme', 'beta', '--dry-run=maybe'],
     ['acme', 'beta', '--skip-redis='],
     ['acme', 'beta', '--dry-run', 'false'],
+    ['acme', 'beta', '--', '--dry-run'],
+    ['acme', 'beta', '--', '--dry-run=yes'],
   ])('%s %s %s … ends with 64 before anything is read', async (...argv) => {
     expect(await said(...argv)).toMatch(/^64 .*--/s);
   });
@@ -105,6 +109,9 @@ describe('the whole command', () => {
     [['Plan', 'acme', 'beta'], 'plan', /move Plan acme/],
     [['backup', 'restor', 'x'], 'backup restore', /restore/],
     [['runs', 'clenup'], 'runs cleanup', /cleanup/],
+    [['VERIFY', 'siraya'], 'verify', /move VERIFY siraya/],
+    [['ROLLBACK', 'x'], 'rollback', /move ROLLBACK x/],
+    [['BACKUP', 'create'], 'backup', /move BACKUP create/],
   ])('%j is no move: %s is offered', async (argv, meant, more) => {
     const text = await said(...argv);
     expect(text).toMatch(new RegExp(`^64 [^]*did you mean tenant-migrate ${meant}\\?`));
@@ -116,5 +123,12 @@ describe('the whole command', () => {
     expect(await said('acme', 'beta', '--dry-rum')).toContain('did you mean --dry-run?');
     expect(await said('-x', 'acme', 'beta')).not.toContain('did you mean');
     expect(await said('acme', 'beta', '--something-else')).not.toContain('did you mean');
+    expect(await said('acme', 'beta', '--DRY-RUN')).toContain('did you mean --dry-run?');
+  });
+
+  it('offers near variables only', async () => {
+    const saidWith = async (name: string) => (await runCliHere(['acme', 'beta'], { ...nowhere, [name]: 'yes' })).stderr;
+    expect(await saidWith('TENANT_MIGRATE_DRYRUN')).toContain('did you mean TENANT_MIGRATE_DRY_RUN?');
+    expect(await saidWith('TENANT_MIGRATE_X')).toMatch(/is not known(?!.*did you mean)/s);
   });
 });
